@@ -1,0 +1,31 @@
+/**
+ * Three projects, because they need different things of the machine: `unit` needs nothing but npm,
+ * `browser` a Chromium, `python` a python3. One Postgres server serves whichever of them run.
+ */
+import { availableParallelism } from "node:os"
+import { defineConfig } from "vitest/config"
+
+const project = (name: string, include: Array<string>, exclude: Array<string> = []) => ({
+  test: {
+    name,
+    include,
+    exclude,
+    environment: "node" as const,
+    pool: "forks" as const,
+    testTimeout: 60_000,
+    hookTimeout: 60_000
+  }
+})
+
+export default defineConfig({
+  test: {
+    // At the root, so that it runs once, however many projects take part.
+    globalSetup: ["test/support/GlobalSetup.ts"],
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    projects: [
+      project("unit", ["test/**/*.test.ts", "test/**/*.test.tsx"], ["test/browser/**", "test/python/**"]),
+      project("browser", ["test/browser/**/*.test.ts"]),
+      project("python", ["test/python/**/*.test.ts"])
+    ]
+  }
+})
