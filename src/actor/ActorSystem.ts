@@ -1,0 +1,204 @@
+/**
+ * The actors of this node.
+ *
+ * Owns: spawn, find, stop, supervision with restart, and the facts that are told about it.
+ * Does not decide: what an actor does (its behaviour), or where an actor lives among nodes (cluster/).
+ */
+import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, type Schema } from "effect"
+import type { ActorInfo, MachineGraph } from "../signal/Actors.ts"
+import type { ActorFact } from "../signal/Subscriptions.ts"
+import { ActorRef, type ActorSurroundings } from "./ActorRef.ts"
+import type { Address } from "./Address.ts"
+import { DeadLetters } from "./DeadLetters.ts"
+import { Inspection } from "./Inspection.ts"
+import { DEFAULT_SUPERVISION, pauseBeforeRestart, type SupervisionPolicy } from "./Supervision.ts"
+
+/** What a behaviour knows of its own actor. */
+export interface ActorContext {
+  readonly ref: ActorRef
+  /** Says in which state the actor's machine is now; `detail` is the event that led there. */
+  readonly transition: (state: string, detail?: string) => void
+}
+
+/** What an actor shows of itself when it is inspected. */
+export interface ActorInsight {
+  readonly machine: MachineGraph | null
+  readonly context: { readonly [name: string]: Schema.Json }
+}
+
+export interface ActorOptions {
+  readonly address: Address
+  readonly parent?: Address
+  readonly mailboxCapacity?: number
+  readonly supervision?: SupervisionPolicy
+  /** The actor's loop. When it returns the actor has stopped; when it fails or dies, supervision decides. */
+  readonly behaviour: (context: ActorContext) => Effect.Effect<void, unknown>
+  readonly insight?: () => ActorInsight
+}
+
+const DEFAULT_MAILBOX_CAPACITY = 1000
+
+/** One actor: its handle, its state of life, and the fiber that runs its loop. */
+class Actor {
+  readonly ref: ActorRef
+  readonly options: ActorOptions
+  readonly startedAt: number
+  status: ActorInfo["status"] = "starting"
+  state: string | null = null
+  restarts = 0
+  readonly crashes: Array<number> = []
+  fiber: Fiber.Fiber<void> | undefined
+
+  constructor(options: ActorOptions, surroundings: ActorSurroundings) {
+    this.options = options
+    this.ref = new ActorRef(options.address, options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY, surroundings)
+    this.startedAt = surroundings.now()
+  }
+
+  get info(): ActorInfo {
+    return {
+      address: this.ref.address.text,
+      kind: this.ref.address.kind,
+      status: this.status,
+      parent: this.options.parent?.text ?? null,
+      started_at: this.startedAt,
+      restarts: this.restarts,
+      mailbox_depth: this.ref.mailbox.depth,
+      mailbox_capacity: this.ref.mailbox.capacity,
+      signals_handled: this.ref.signalsHandled,
+      state: this.state,
+    }
+  }
+}
+
+/** An actor as it is listed: its facts, its address, and how to look inside. */
+export interface ActorEntry {
+  readonly address: Address
+  readonly info: ActorInfo
+  readonly insight: () => ActorInsight
+}
+
+const NO_INSIGHT: ActorInsight = { machine: null, context: {} }
+
+const entryOf = (actor: Actor): ActorEntry => ({
+  address: actor.ref.address,
+  info: actor.info,
+  insight: actor.options.insight ?? (() => NO_INSIGHT),
+})
+
+const make = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  const clock = yield* Clock.Clock
+  const actors = new Map<string, Actor>()
+  const surroundings: ActorSurroundings = {
+    inspection: new Inspection(),
+    deadLetters: new DeadLetters(),
+    now: () => clock.currentTimeMillisUnsafe(),
+  }
+
+  const tell = (actor: Actor, fact: ActorFact["fact"], detail: string | null = null): void => {
+    if (!surroundings.inspection.isObserved) return
+    surroundings.inspection.fact({ fact, at: surroundings.now(), actor: actor.info, detail }, actor.ref.address)
+  }
+
+  const contextOf = (actor: Actor): ActorContext => ({
+    ref: actor.ref,
+    transition: (state, detail) => {
+      actor.state = state
+      tell(actor, "transition", detail ?? null)
+    },
+  })
+
+  /** Runs the loop once, and says whether it has to run again. */
+  const runOnce = Effect.fnUntraced(function* (actor: Actor) {
+    actor.status = "running"
+    const exit = yield* Effect.exit(Effect.suspend(() => actor.options.behaviour(contextOf(actor))))
+    if (Exit.isSuccess(exit)) return false
+    if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
+    const now = surroundings.now()
+    actor.crashes.push(now)
+    if (actor.crashes.length > 100) actor.crashes.shift()
+    const pauseMs = pauseBeforeRestart(actor.options.supervision ?? DEFAULT_SUPERVISION, actor.crashes, now)
+    if (pauseMs === undefined) {
+      yield* Effect.logError(`${actor.ref.address.text} failed and is not restarted`, exit.cause)
+      actor.status = "failed"
+      return false
+    }
+    yield* Effect.logWarning(`${actor.ref.address.text} crashed; it restarts in ${pauseMs} ms`, exit.cause)
+    actor.status = "restarting"
+    yield* Effect.sleep(pauseMs)
+    actor.restarts += 1
+    tell(actor, "restarted", Cause.pretty(exit.cause).split("\n", 1)[0] ?? null)
+    return true
+  })
+
+  const runToEnd = (actor: Actor): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      while (yield* runOnce(actor)) {
+        // each turn is one life of the actor
+      }
+    }).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          const failed = actor.status === "failed"
+          if (!failed) actor.status = "stopped"
+          if (actors.get(actor.ref.address.text) === actor) actors.delete(actor.ref.address.text)
+          actor.ref.close()
+          tell(actor, failed ? "failed" : "stopped")
+        }),
+      ),
+    )
+
+  const spawn = (options: ActorOptions): Effect.Effect<ActorRef> =>
+    Effect.suspend(() => {
+      const known = actors.get(options.address.text)
+      if (known !== undefined) return Effect.succeed(known.ref)
+      const actor = new Actor(options, surroundings)
+      actors.set(options.address.text, actor)
+      tell(actor, "started")
+      return Effect.forkIn(runToEnd(actor), scope).pipe(
+        Effect.map((fiber) => {
+          actor.fiber = fiber
+          return actor.ref
+        }),
+      )
+    })
+
+  const stop = (address: Address): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const actor = actors.get(address.text)
+      if (actor?.fiber === undefined) return Effect.void
+      actor.status = "stopping"
+      return Fiber.interrupt(actor.fiber)
+    })
+
+  return {
+    spawn,
+    stop,
+    find: (address: Address) => actors.get(address.text)?.ref,
+    entry: (address: string) => {
+      const actor = actors.get(address)
+      return actor === undefined ? undefined : entryOf(actor)
+    },
+    entries: () => Array.from(actors.values(), entryOf),
+    inspection: surroundings.inspection,
+    deadLetters: surroundings.deadLetters,
+  }
+})
+
+export interface ActorSystem {
+  /** Starts an actor; where one lives at the address already, that one is answered. */
+  readonly spawn: (options: ActorOptions) => Effect.Effect<ActorRef>
+  /** Interrupts an actor's loop and waits until it has ended. */
+  readonly stop: (address: Address) => Effect.Effect<void>
+  readonly find: (address: Address) => ActorRef | undefined
+  readonly entry: (address: string) => ActorEntry | undefined
+  readonly entries: () => ReadonlyArray<ActorEntry>
+  readonly inspection: Inspection
+  readonly deadLetters: DeadLetters
+}
+
+export const ActorSystem = Context.Service<ActorSystem>("bursar/actor/ActorSystem")
+
+/** All actors end with the layer's scope. */
+export const layer: Layer.Layer<ActorSystem> = Layer.effect(ActorSystem, make)

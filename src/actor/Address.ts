@@ -1,0 +1,35 @@
+/**
+ * Where an actor is, by kind and id: `token_manager/TENANT`, `call/TENANT/REQUEST_ID`, `provider/NAME`.
+ *
+ * Owns: how an address is written, and which tenant it belongs to.
+ * Does not decide: on which node the actor lives.
+ */
+
+export interface Address {
+  readonly kind: string
+  /** `undefined`: shared by all tenants. */
+  readonly tenant: string | undefined
+  /** The whole address as text. It is unique. */
+  readonly text: string
+}
+
+/** An address that belongs to a tenant, and is the tenant's only one of its kind. */
+export const tenantAddress = (kind: string, tenant: string): Address => ({
+  kind,
+  tenant,
+  text: `${kind}/${tenant}`,
+})
+
+/** An address inside a tenant. */
+export const scopedAddress = (kind: string, tenant: string, id: string): Address => ({
+  kind,
+  tenant,
+  text: `${kind}/${tenant}/${id}`,
+})
+
+/** An address that all tenants share. */
+export const sharedAddress = (kind: string, name: string): Address => ({
+  kind,
+  tenant: undefined,
+  text: `${kind}/${name}`,
+})

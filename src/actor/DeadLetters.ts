@@ -1,0 +1,38 @@
+/**
+ * Signals that nobody could take.
+ *
+ * Owns: the bounded list of the newest of them, and their count since the start.
+ * Does not decide: whether they are sent again.
+ */
+import type { Address } from "./Address.ts"
+import type { Envelope } from "./Envelope.ts"
+
+const KEPT_MAX = 1000
+
+export interface DeadLetter {
+  readonly address: Address
+  readonly envelope: Envelope
+  readonly at: number
+  readonly why: string
+}
+
+export class DeadLetters {
+  readonly #letters: Array<DeadLetter> = []
+  #total = 0
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** Keeps a letter; the oldest goes when there are more than a thousand. */
+  add(letter: DeadLetter): void {
+    this.#total += 1
+    this.#letters.push(letter)
+    if (this.#letters.length > KEPT_MAX) this.#letters.shift()
+  }
+
+  /** The newest letters, the newest first. */
+  newest(count: number): ReadonlyArray<DeadLetter> {
+    return this.#letters.slice(-count).reverse()
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * A signal on its way to an actor.
+ *
+ * Owns: the routing facts beside the payload, and how the answer finds its way back.
+ */
+import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+
+export interface EnvelopeOf<Name extends SignalName> {
+  readonly name: Name
+  readonly payload: SignalPayload<Name>
+  readonly principal: Principal
+  /** Answers whoever asked. The first answer counts; for a tell it is only recorded. */
+  succeed(success: SignalSuccess<Name>): void
+  fail(error: SignalError): void
+}
+
+/** One signal of those named, discriminated by `name`. */
+export type Envelope<Name extends SignalName = SignalName> = { [N in Name]: EnvelopeOf<N> }[Name]

@@ -1,0 +1,116 @@
+/**
+ * One stream of facts about actors, and the last of them for whoever comes late.
+ *
+ * Owns: listeners, the bounded memory of recent signals, redaction.
+ * Does not decide: who may look (Authorization), or how slow readers are treated (the subscriber's buffer).
+ *
+ * It costs next to nothing when nobody listens: a ring slot per signal, and a fact object per actor event.
+ */
+import { Schema } from "effect"
+import { SIGNALS, type SignalName } from "../signal/Catalogue.ts"
+import { encodeErrorData } from "../signal/Decode.ts"
+import type { SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { ActorFact, SignalRecord } from "../signal/Subscriptions.ts"
+import type { Address } from "./Address.ts"
+
+const RECENT_SIGNALS = 512
+
+/** A signal that was answered. Rendered into a `SignalRecord` only when somebody reads it. */
+export interface AnsweredSignal {
+  readonly name: SignalName
+  readonly payload: unknown
+  readonly principal: Principal
+  readonly address: Address
+  /** When it was sent, in milliseconds since 1970. */
+  readonly at: number
+  readonly durationMs: number
+  readonly answer: { readonly success: unknown } | { readonly error: SignalError }
+}
+
+export interface InspectionListener {
+  readonly onSignal?: (signal: AnsweredSignal) => void
+  readonly onFact?: (fact: ActorFact, address: Address) => void
+}
+
+export class Inspection {
+  readonly #listeners = new Set<InspectionListener>()
+  readonly #recent: Array<AnsweredSignal> = []
+  #next = 0
+
+  get isObserved(): boolean {
+    return this.#listeners.size > 0
+  }
+
+  /** Calls back on every fact until the returned function is called. A listener must be quick and must not throw. */
+  listen(listener: InspectionListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  signal(answered: AnsweredSignal): void {
+    this.#recent[this.#next] = answered
+    this.#next = (this.#next + 1) % RECENT_SIGNALS
+    for (const listener of this.#listeners) listener.onSignal?.(answered)
+  }
+
+  fact(fact: ActorFact, address: Address): void {
+    for (const listener of this.#listeners) listener.onFact?.(fact, address)
+  }
+
+  /** The last signals, the oldest first. */
+  recentSignals(): ReadonlyArray<AnsweredSignal> {
+    return [...this.#recent.slice(this.#next), ...this.#recent.slice(0, this.#next)]
+  }
+}
+
+/** Fields that hold prompt text, answers or secrets. */
+const REDACTED_FIELDS = new Set(["messages", "system", "tools", "raw_usage", "metadata", "content", "tool_calls"])
+
+const redact = (value: unknown): Schema.Json => {
+  if (typeof value !== "object" || value === null) return value as Schema.Json
+  const shown: Record<string, Schema.Json> = {}
+  for (const [field, inner] of Object.entries(value)) {
+    shown[field] = REDACTED_FIELDS.has(field) ? "[redacted]" : (inner as Schema.Json)
+  }
+  return shown
+}
+
+type Encode = (value: unknown) => unknown
+const encoders = new Map<Schema.Top, Encode>()
+
+const encode = (schema: Schema.Top, value: unknown): unknown => {
+  let encoder = encoders.get(schema)
+  if (encoder === undefined) {
+    encoder = Schema.encodeUnknownSync(schema as Schema.Codec<unknown, unknown>)
+    encoders.set(schema, encoder)
+  }
+  return encoder(value)
+}
+
+const outcomeOf = ({ answer }: AnsweredSignal): { readonly outcome: string; readonly reason: string | null } => {
+  if ("error" in answer) return { outcome: answer.error._tag, reason: answer.error.message }
+  const success = answer.success as { readonly allowed?: boolean; readonly reason?: string } | undefined
+  return success?.allowed === false
+    ? { outcome: "refused", reason: success.reason ?? null }
+    : { outcome: "ok", reason: null }
+}
+
+/** A signal as people see it: prompt text, answers' text and secrets are gone. */
+export const recordOf = (answered: AnsweredSignal): SignalRecord => {
+  const { name, payload, answer } = answered
+  const requestId = (payload as { readonly request_id?: string }).request_id
+  return {
+    signal: name,
+    address: answered.address.text,
+    principal: answered.principal.keyId,
+    request_id: requestId ?? null,
+    at: answered.at,
+    duration_ms: Math.round(answered.durationMs * 1000) / 1000,
+    ...outcomeOf(answered),
+    payload: redact(encode(SIGNALS[name].payloadSchema, payload)),
+    answer: redact(
+      "error" in answer ? encodeErrorData(answer.error) : encode(SIGNALS[name].successSchema, answer.success),
+    ),
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * One actor's bounded queue, drained in batches.
+ *
+ * Owns: order (first in, first out), the bound, and waking the one reader.
+ * Does not decide: what a full mailbox answers (ActorRef).
+ */
+import { Effect } from "effect"
+
+export class Mailbox<Message> {
+  #messages: Array<Message> = []
+  #head = 0
+  #wake: (() => void) | undefined
+  #capacity: number
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  get depth(): number {
+    return this.#messages.length - this.#head
+  }
+
+  get capacity(): number {
+    return this.#capacity
+  }
+
+  /** Changes the bound. What already waits stays. */
+  resize(capacity: number): void {
+    this.#capacity = capacity
+  }
+
+  /** Puts a message at the end; false when the mailbox is full. */
+  offer(message: Message): boolean {
+    if (this.depth >= this.#capacity) return false
+    this.#messages.push(message)
+    this.#signalReader()
+    return true
+  }
+
+  /** Puts messages back in front, in their order; used when a batch must be decided anew. Ignores the bound. */
+  putBack(messages: ReadonlyArray<Message>): void {
+    if (messages.length === 0) return
+    this.#messages = [...messages, ...this.#messages.slice(this.#head)]
+    this.#head = 0
+    this.#signalReader()
+  }
+
+  /** Takes up to `count` messages that are there now. */
+  takeNow(count: number): ReadonlyArray<Message> {
+    if (this.#head === 0 && this.#messages.length <= count) {
+      const all = this.#messages
+      this.#messages = []
+      return all
+    }
+    const taken = this.#messages.slice(this.#head, this.#head + count)
+    this.#head += taken.length
+    if (this.#head === this.#messages.length) {
+      this.#messages = []
+      this.#head = 0
+    } else if (this.#head > 4096) {
+      this.#messages = this.#messages.slice(this.#head)
+      this.#head = 0
+    }
+    return taken
+  }
+
+  /** Waits until a message is there. One reader at a time. */
+  readonly nonEmpty: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    if (this.depth > 0) {
+      resume(Effect.void)
+      return
+    }
+    const wake = () => resume(Effect.void)
+    this.#wake = wake
+    return Effect.sync(() => {
+      if (this.#wake === wake) this.#wake = undefined
+    })
+  })
+
+  #signalReader(): void {
+    const wake = this.#wake
+    if (wake === undefined) return
+    this.#wake = undefined
+    wake()
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Who and what a call is for.
+ *
+ * Owns: the fields of attribution and how a key's forced attribution joins a payload.
+ * Does not decide: which budgets match (tokens/), or who may ask (Authorization).
+ */
+import { Schema } from "effect"
+import { Id, optional, Tags } from "./Text.ts"
+
+/** The attribution fields that hold one id each; `tags` stands beside them. */
+export const ATTRIBUTION_FIELDS = [
+  "user_id",
+  "team_id",
+  "project_id",
+  "feature",
+  "agent",
+  "operation",
+  "operation_id",
+  "task_id",
+  "workflow_id",
+  "conversation_id",
+  "parent_request_id",
+] as const
+export type AttributionField = (typeof ATTRIBUTION_FIELDS)[number]
+
+/** The same optional fields in every signal that spends, asks or filters. */
+export const attributionFields = {
+  user_id: optional(Id),
+  team_id: optional(Id),
+  project_id: optional(Id),
+  feature: optional(Id),
+  agent: optional(Id),
+  operation: optional(Id),
+  operation_id: optional(Id),
+  task_id: optional(Id),
+  workflow_id: optional(Id),
+  conversation_id: optional(Id),
+  parent_request_id: optional(Id),
+  tags: optional(Tags),
+}
+
+export const Attribution = Schema.Struct(attributionFields).annotate({ identifier: "Attribution" })
+export type Attribution = typeof Attribution.Type
+
+/** Only the attribution out of a payload that carries more. */
+export const attributionOf = (payload: Attribution): Attribution => {
+  const attribution: Record<string, unknown> = {}
+  for (const field of ATTRIBUTION_FIELDS) {
+    if (payload[field] !== undefined) attribution[field] = payload[field]
+  }
+  if (payload.tags !== undefined) attribution.tags = payload.tags
+  return attribution as Attribution
+}
+
+/** The first field in which `payload` contradicts `forced`, or `undefined`. Tags are compared one by one. */
+export const contradictionWith = (payload: Attribution, forced: Attribution): string | undefined => {
+  for (const field of ATTRIBUTION_FIELDS) {
+    if (forced[field] !== undefined && payload[field] !== undefined && forced[field] !== payload[field]) {
+      return field
+    }
+  }
+  for (const [name, value] of Object.entries(forced.tags ?? {})) {
+    const given = payload.tags?.[name]
+    if (given !== undefined && given !== value) return `tags.${name}`
+  }
+  return undefined
+}
+
+/** `payload` with the fields of `fallback` where it has none of its own. Tags are merged one by one. */
+export const mergeAttribution = <P extends Attribution>(payload: P, fallback: Attribution): P => {
+  const merged: Record<string, unknown> = { ...fallback, ...payload }
+  if (fallback.tags !== undefined && payload.tags !== undefined) {
+    merged.tags = { ...fallback.tags, ...payload.tags }
+  }
+  return merged as P
+}

@@ -1,0 +1,55 @@
+/**
+ * Who may send what, and for whom.
+ *
+ * Owns: the role check, the topics of each role, and forced attribution (signals.md, sections 2 and 10).
+ * Does not decide: who somebody is (bridge/).
+ */
+import { Result } from "effect"
+import { type Attribution, contradictionWith, mergeAttribution } from "./Attribution.ts"
+import { SIGNALS, type SignalName } from "./Catalogue.ts"
+import { Forbidden } from "./Errors.ts"
+import { hasRole, type Principal } from "./Principal.ts"
+import { type Role, traitsOf } from "./Signal.ts"
+import type { Topic } from "./Subscriptions.ts"
+
+const TOPIC_ROLES: { readonly [T in Topic]: ReadonlyArray<Role> } = {
+  usage: ["app", "analyst"],
+  alerts: ["analyst", "budget_admin", "operator"],
+  budgets: ["app", "analyst", "budget_admin"],
+  signals: ["operator"],
+  actors: ["operator"],
+}
+
+const refuse = (what: string, roles: ReadonlyArray<Role>): Forbidden => {
+  const required = roles[0] ?? "admin"
+  return new Forbidden({
+    message: `${what} needs the role ${[...roles, "admin"].join(" or ")}; ask an admin for a key that has it`,
+    required_role: required,
+  })
+}
+
+const joinForced = (payload: Attribution, principal: Principal): Result.Result<unknown, Forbidden> => {
+  const field = contradictionWith(payload, principal.attribution)
+  if (field !== undefined) {
+    return Result.fail(
+      new Forbidden({ message: `This key always has its own ${field}: leave it out, or use another key` }),
+    )
+  }
+  return Result.succeed(mergeAttribution(payload, principal.attribution))
+}
+
+/** The payload with the key's forced attribution, if this principal may send this signal. */
+export const authorize = <P>(name: SignalName, payload: P, principal: Principal): Result.Result<P, Forbidden> => {
+  const traits = traitsOf(SIGNALS[name])
+  if (!traits.roles.some((role) => hasRole(principal, role)) && !hasRole(principal, "admin")) {
+    return Result.fail(refuse(`The signal ${name}`, traits.roles))
+  }
+  if (!traits.isAttributed || Object.keys(principal.attribution).length === 0) return Result.succeed(payload)
+  return joinForced(payload as Attribution, principal) as Result.Result<P, Forbidden>
+}
+
+/** Whether this principal may watch this topic. */
+export const authorizeTopic = (topic: Topic, principal: Principal): Result.Result<void, Forbidden> =>
+  TOPIC_ROLES[topic].some((role) => hasRole(principal, role))
+    ? Result.succeed(undefined)
+    : Result.fail(refuse(`The topic ${topic}`, TOPIC_ROLES[topic]))

@@ -1,0 +1,166 @@
+/** The signals that make budgets and ask them for room (signals.md, section 4). */
+import { Schema } from "effect"
+import { attributionFields } from "./Attribution.ts"
+import {
+  Alert,
+  AlertThresholds,
+  Budget,
+  BudgetStanding,
+  BudgetStatus,
+  BudgetType,
+  Currency,
+  DEFAULT_OVERRIDE_POLICY,
+  Enforcement,
+  Measure,
+  OverridePolicy,
+  Period,
+  Weekday,
+} from "./Budget.ts"
+import { Violation } from "./Errors.ts"
+import { Decimal, NonNegativeDecimal } from "./Money.ts"
+import { command, query } from "./Signal.ts"
+import { Count, Id, Name, notYet, optional, PositiveCount, Sentence, Timestamp, withDefault } from "./Text.ts"
+
+const noRollover = notYet("rollover")
+
+const utcOnly = Schema.String.check(
+  Schema.makeFilter(
+    (zone: string) => zone === "UTC" || "Not available in this version: time zones other than UTC",
+  ),
+)
+
+const namedEntity = Id.check(
+  Schema.makeFilter(
+    (id: string) => id !== "*" || 'Not available in this version: default budgets by "*". Name one entity',
+  ),
+)
+
+export const CreateBudget = command("create_budget", {
+  family: "budgets",
+  roles: ["budget_admin"],
+  description: "Sets a limit on what something may spend in a period.",
+  payload: {
+    name: Name,
+    type: BudgetType,
+    entity_id: optional(namedEntity),
+    period: Period,
+    limit: NonNegativeDecimal,
+    measure: withDefault(Measure, "cost"),
+    currency: optional(Currency),
+    time_zone: withDefault(utcOnly, "UTC"),
+    week_starts_on: withDefault(Weekday, "monday"),
+    alert_thresholds: withDefault(AlertThresholds, [50, 80, 90]),
+    enforcement: withDefault(Enforcement, "hard"),
+    rollover: optional(noRollover),
+    override_policy: withDefault(OverridePolicy, DEFAULT_OVERRIDE_POLICY),
+    active: withDefault(Schema.Boolean, true),
+  },
+  success: Schema.Struct({ budget_id: Id, budget: Budget }),
+})
+
+export const UpdateBudget = command("update_budget", {
+  family: "budgets",
+  roles: ["budget_admin"],
+  description: "Changes a budget. Lowering a limit revokes no hold; an inactive budget goes on counting.",
+  payload: {
+    budget_id: Id,
+    updates: Schema.Struct({
+      name: optional(Name),
+      limit: optional(NonNegativeDecimal),
+      active: optional(Schema.Boolean),
+      alert_thresholds: optional(AlertThresholds),
+      enforcement: optional(Enforcement),
+      rollover: optional(noRollover),
+      override_policy: optional(OverridePolicy),
+    }),
+    expected_version: optional(PositiveCount),
+  },
+  success: Schema.Struct({ budget: Budget }),
+})
+
+export const GetBudgetStatus = query("get_budget_status", {
+  family: "budgets",
+  roles: ["app", "analyst", "budget_admin"],
+  description: "Says where budgets stand: spent, held, remaining, and when they run out at this rate.",
+  payload: {
+    budget_id: optional(Id),
+    type: optional(BudgetType),
+    entity_id: optional(Id),
+    include_inactive: withDefault(Schema.Boolean, false),
+  },
+  success: Schema.Struct({ budgets: Schema.Array(BudgetStatus) }),
+})
+
+export const HOLD_TTL_MS_MAX = 86_400_000
+const holdTtl = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: HOLD_TTL_MS_MAX }))
+
+/** What a call is expected to use. */
+export const estimateFields = {
+  estimated_prompt_tokens: optional(Count),
+  max_completion_tokens: optional(Count),
+  estimated_tokens: optional(Count),
+  estimated_cost: optional(NonNegativeDecimal),
+  currency: optional(Currency),
+}
+
+const approved = Schema.Struct({
+  allowed: Schema.Literal(true),
+  hold_id: optional(Id),
+  expires_at: optional(Timestamp),
+  estimated_tokens: Count,
+  estimated_cost: Decimal,
+  currency: Currency,
+  budgets: Schema.Array(BudgetStanding),
+  warnings: Schema.Array(Alert),
+})
+
+const refused = Schema.Struct({
+  allowed: Schema.Literal(false),
+  reason: Sentence,
+  estimated_tokens: Count,
+  estimated_cost: Decimal,
+  currency: Currency,
+  violations: Schema.Array(Violation),
+  retry_at: Schema.NullOr(Timestamp),
+  alternatives: Schema.Array(Schema.Struct({ provider: Id, model: Id, estimated_cost: Decimal })),
+})
+
+/** Approval of a call, with its hold; or the refusal, with every budget that has no room. */
+export const Approval = Schema.Union([approved, refused]).annotate({ identifier: "Approval" })
+export type Approval = typeof Approval.Type
+
+export const CheckBudget = command("check_budget", {
+  family: "budgets",
+  roles: ["app"],
+  description: "Asks for approval before a call, and holds the money it may cost in every budget that applies.",
+  payload: {
+    request_id: Id,
+    provider: optional(Id),
+    model: optional(Id),
+    ...estimateFields,
+    ...attributionFields,
+    hold: withDefault(Schema.Boolean, true),
+    hold_ttl_ms: withDefault(holdTtl, 600_000),
+  },
+  success: Approval,
+})
+
+export const ExtendHold = command("extend_hold", {
+  family: "budgets",
+  roles: ["app"],
+  description: "Asks for more room, or more time, for an open hold.",
+  payload: {
+    hold_id: Id,
+    by: optional(Schema.Struct({ tokens: optional(Count), cost: optional(NonNegativeDecimal) })),
+    ttl_ms: optional(holdTtl),
+  },
+  success: Approval,
+})
+
+export const ReleaseHold = command("release_hold", {
+  family: "budgets",
+  roles: ["app"],
+  description: "Gives back what was held for a call that will not be made.",
+  payload: { hold_id: Id, reason: optional(Sentence) },
+  success: Schema.Struct({ released: Schema.Literal(true) }),
+})

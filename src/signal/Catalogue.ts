@@ -1,0 +1,51 @@
+/**
+ * Every signal there is, by name.
+ *
+ * Owns: the list. A name that is not in it is an `UnknownSignal`.
+ */
+import { InspectActor, ListActors } from "./Actors.ts"
+import { CheckBudget, CreateBudget, ExtendHold, GetBudgetStatus, ReleaseHold, UpdateBudget } from "./Budgeting.ts"
+import { CalculateCost, GetPricing, UpdatePricing } from "./Cost.ts"
+import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
+import { ConfigureManager, GetStatus } from "./Management.ts"
+import { Complete } from "./Providers.ts"
+import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
+import { GetUsage, TrackUsage } from "./Tracking.ts"
+
+export const SIGNALS = {
+  track_usage: TrackUsage,
+  get_usage: GetUsage,
+  check_budget: CheckBudget,
+  extend_hold: ExtendHold,
+  release_hold: ReleaseHold,
+  create_budget: CreateBudget,
+  update_budget: UpdateBudget,
+  get_budget_status: GetBudgetStatus,
+  calculate_cost: CalculateCost,
+  get_pricing: GetPricing,
+  update_pricing: UpdatePricing,
+  configure_manager: ConfigureManager,
+  get_status: GetStatus,
+  complete: Complete,
+  list_actors: ListActors,
+  inspect_actor: InspectActor,
+  subscribe: Subscribe,
+  unsubscribe: Unsubscribe,
+  create_key: CreateKey,
+  list_keys: ListKeys,
+  revoke_key: RevokeKey,
+} as const
+
+export type Signals = typeof SIGNALS
+export type SignalName = keyof Signals
+
+/** What a signal takes, as it is written on the wire. */
+export type SignalParams<Name extends SignalName> = Signals[Name]["payloadSchema"]["Encoded"]
+/** What a signal takes, once decoded. */
+export type SignalPayload<Name extends SignalName> = Signals[Name]["payloadSchema"]["Type"]
+/** What a signal answers, before it is encoded. */
+export type SignalSuccess<Name extends SignalName> = Signals[Name]["successSchema"]["Type"]
+/** What a signal answers, as it is written on the wire. */
+export type SignalResult<Name extends SignalName> = Signals[Name]["successSchema"]["Encoded"]
+
+export const isSignalName = (name: string): name is SignalName => Object.hasOwn(SIGNALS, name)

@@ -1,0 +1,63 @@
+/** The signals about prices (signals.md, section 5). */
+import { Schema } from "effect"
+import { Currency } from "./Budget.ts"
+import { Decimal, NonNegativeDecimal } from "./Money.ts"
+import { Price, PriceTier, rateFields } from "./Price.ts"
+import { command, query } from "./Signal.ts"
+import { Count, Id, optional, Sentence, Timestamp, withDefault } from "./Text.ts"
+import { CostLine, countFields, countsProblem } from "./Usage.ts"
+
+export const CalculateCost = query("calculate_cost", {
+  family: "cost",
+  roles: ["app", "analyst", "budget_admin"],
+  description: "Says what these counts cost, line by line. Nothing is recorded.",
+  payload: {
+    provider: Id,
+    model: Id,
+    ...countFields,
+    service_tier: optional(Id),
+    at: optional(Timestamp),
+    currency: optional(Currency),
+  },
+  rule: countsProblem,
+  success: Schema.Struct({
+    cost: Decimal,
+    currency: Currency,
+    price_id: Id,
+    breakdown: Schema.Array(CostLine),
+  }),
+})
+
+export const GetPricing = query("get_pricing", {
+  family: "cost",
+  roles: ["app", "analyst", "budget_admin"],
+  description: "Lists the prices in force, of the catalogue and of this tenant.",
+  payload: { provider: optional(Id), model: optional(Id), at: optional(Timestamp) },
+  success: Schema.Struct({ items: Schema.Array(Price) }),
+})
+
+export const UpdatePricing = command("update_pricing", {
+  family: "cost",
+  roles: ["budget_admin"],
+  description: "Sets this tenant's price of a model. Usage that was priced before keeps its price.",
+  payload: {
+    provider: Id,
+    model: Id,
+    pricing: Schema.Struct({
+      ...rateFields,
+      per_request: optional(NonNegativeDecimal),
+      tiers: optional(Schema.Array(PriceTier).check(Schema.isMaxLength(8))),
+      currency: optional(Currency),
+    }),
+    effective_from: optional(Timestamp),
+    reason: optional(Sentence),
+    reprice_unpriced: withDefault(
+      Schema.Boolean.check(
+        Schema.makeFilter((on: boolean) => !on || "Not available in this version: repricing of unpriced usage"),
+      ),
+      false,
+    ),
+    confirm_outlier: withDefault(Schema.Boolean, false),
+  },
+  success: Schema.Struct({ updated: Schema.Literal(true), price: Price, repriced: Count }),
+})

@@ -1,0 +1,106 @@
+/**
+ * Turns what came over a wire into a payload, or says everything that is wrong with it.
+ *
+ * Owns: strict decoding (unknown fields are refused, all issues are reported) and the wording of the issues.
+ * Does not decide: who may send the signal (Authorization).
+ */
+import { Result, Schema, SchemaAST, SchemaIssue } from "effect"
+import { isSignalName, type SignalName, type SignalPayload, type SignalResult, SIGNALS, type SignalSuccess } from "./Catalogue.ts"
+import { InvalidParams, SignalError, UnknownSignal } from "./Errors.ts"
+import { nearest } from "./Nearest.ts"
+
+const STRICT = { errors: "all", onExcessProperty: "error" } as const
+const ISSUES_MAX = 50
+/** Marks the message of an unknown field, and carries the names that were possible to where the path is known. */
+const UNKNOWN_FIELD = "\u0001"
+
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    if (issue._tag !== "UnexpectedKey") return SchemaIssue.defaultLeafHook(issue)
+    const names = SchemaAST.isObjects(issue.ast) ? issue.ast.propertySignatures.map((field) => String(field.name)) : []
+    return UNKNOWN_FIELD + names.join(UNKNOWN_FIELD)
+  },
+})
+
+const pathSegment = (segment: unknown): string | number =>
+  typeof segment === "number" ? segment : String(segment)
+
+const wordingOf = (message: string, path: ReadonlyArray<string | number>): string => {
+  if (message === "Missing key") return "This field is required"
+  if (!message.startsWith(UNKNOWN_FIELD)) return message
+  const field = String(path.at(-1))
+  const names = message.split(UNKNOWN_FIELD).filter((name) => name !== "")
+  if (names.length === 0) return `Unexpected name ${JSON.stringify(field)}`
+  const guess = nearest(field, names)
+  return guess === undefined
+    ? `Unknown field. Known are: ${names.join(", ")}`
+    : `Unknown field. Did you mean ${JSON.stringify(guess)}?`
+}
+
+/** Everything that a schema error says, as the issues of `InvalidParams`. */
+export const issuesOf = (error: SchemaIssue.Issue): InvalidParams["issues"] =>
+  formatIssue(error)
+    .issues.slice(0, ISSUES_MAX)
+    .map(({ message, path }) => {
+      const segments = (path ?? []).map(pathSegment)
+      return { path: segments, message: wordingOf(message, segments) }
+    })
+
+const summaryOf = (issues: InvalidParams["issues"]): string => {
+  const [first, ...others] = issues
+  if (first === undefined) return "The params are not as the signal's schema says"
+  const where = first.path.join(".") || "params"
+  return `${where}: ${first.message}${others.length > 0 ? ` (and ${others.length} more, see issues)` : ""}`
+}
+
+const toInvalidParams = (error: SchemaIssue.Issue): InvalidParams => {
+  const issues = issuesOf(error)
+  return new InvalidParams({ message: summaryOf(issues), issues })
+}
+
+type Decoder = (params: unknown) => Result.Result<unknown, Schema.SchemaError>
+type Encoder = (value: unknown) => unknown
+
+const lazily = <A>(make: (name: SignalName) => A) => {
+  const made = new Map<SignalName, A>()
+  return (name: SignalName): A => {
+    const known = made.get(name)
+    if (known !== undefined) return known
+    const fresh = make(name)
+    made.set(name, fresh)
+    return fresh
+  }
+}
+
+const schemaOf = (schema: Schema.Top) => schema as Schema.Codec<unknown, unknown>
+
+const payloadDecoder = lazily<Decoder>((name) =>
+  Schema.decodeUnknownResult(schemaOf(SIGNALS[name].payloadSchema), STRICT),
+)
+const successEncoder = lazily<Encoder>((name) => Schema.encodeSync(schemaOf(SIGNALS[name].successSchema)))
+const encodeError = Schema.encodeSync(SignalError)
+
+/** The signal of this name, or `UnknownSignal` with the nearest known name. */
+export const findSignal = (name: string): Result.Result<SignalName, UnknownSignal> => {
+  if (isSignalName(name)) return Result.succeed(name)
+  const guess = nearest(name, Object.keys(SIGNALS))
+  const hint = guess === undefined ? "see schemas/openrpc.json for all signals" : `did you mean ${guess}?`
+  return Result.fail(new UnknownSignal({ message: `There is no signal ${JSON.stringify(name.slice(0, 100))}: ${hint}`, signal: name.slice(0, 100) }))
+}
+
+/** The payload of a signal, strictly decoded. Absent params are an empty object. */
+export const decodePayload = <Name extends SignalName>(
+  name: Name,
+  params: unknown,
+): Result.Result<SignalPayload<Name>, InvalidParams> =>
+  Result.mapError(payloadDecoder(name)(params ?? {}), (error) => toInvalidParams(error.issue)) as Result.Result<SignalPayload<Name>, InvalidParams>
+
+/** An answer as it is written on the wire. */
+export const encodeSuccess = <Name extends SignalName>(name: Name, success: SignalSuccess<Name>): SignalResult<Name> =>
+  successEncoder(name)(success) as SignalResult<Name>
+
+/** An error's fields as they are written into `data`: everything but the message, and with its `_tag`. */
+export const encodeErrorData = (error: SignalError): { readonly _tag: string; readonly [field: string]: unknown } => {
+  const { message: _, ...data } = encodeError(error)
+  return data
+}

@@ -1,0 +1,78 @@
+/** The signals that configure a tenant and say how it is (signals.md, section 7). */
+import { Schema } from "effect"
+import { Currency } from "./Budget.ts"
+import { Decimal } from "./Money.ts"
+import { command, query } from "./Signal.ts"
+import { Count, notYet, optional, PositiveCount, Timestamp } from "./Text.ts"
+
+const UnknownPricePolicy = Schema.Literals(["refuse_hold", "record_unpriced"])
+
+/** How one tenant is run. */
+export const ManagerConfig = Schema.Struct({
+  currency: Currency,
+  budget_check_mode: Schema.Literals(["strict"]),
+  unknown_price_policy: UnknownPricePolicy,
+  default_completion_tokens: Count,
+  on_store_down: Schema.Literals(["deny"]),
+  commit_interval_ms: Count,
+  max_pending: PositiveCount,
+}).annotate({ identifier: "ManagerConfig" })
+export type ManagerConfig = typeof ManagerConfig.Type
+
+export const DEFAULT_MANAGER_CONFIG: ManagerConfig = {
+  currency: "USD",
+  budget_check_mode: "strict",
+  unknown_price_policy: "refuse_hold",
+  default_completion_tokens: 4096,
+  on_store_down: "deny",
+  commit_interval_ms: 0,
+  max_pending: 10_000,
+}
+
+export const ConfigureManager = command("configure_manager", {
+  family: "management",
+  roles: [],
+  description: "Changes how this tenant is run; only what is named changes.",
+  payload: {
+    unknown_price_policy: optional(UnknownPricePolicy),
+    default_completion_tokens: optional(Count.check(Schema.isLessThanOrEqualTo(10_000_000))),
+    budget_check_mode: optional(Schema.Literals(["strict"])),
+    on_store_down: optional(Schema.Literals(["deny"])),
+    retention_days: optional(notYet("retention; nothing is ever cleaned up unasked")),
+    commit_interval_ms: optional(Count.check(Schema.isLessThanOrEqualTo(1000))),
+    max_pending: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(1_000_000))),
+    currency: optional(notYet("a currency other than USD")),
+    required_attribution: optional(notYet("required attribution")),
+    alert_channels: optional(notYet("webhooks and e-mail; subscribe to the alerts topic instead")),
+    anonymize_users: optional(notYet("pseudonyms for users")),
+  },
+  success: Schema.Struct({ config: ManagerConfig }),
+})
+
+export const GetStatus = query("get_status", {
+  family: "management",
+  roles: ["analyst", "operator"],
+  description: "Says whether this tenant's TokenManager is healthy, and what it has counted so far.",
+  payload: {},
+  success: Schema.Struct({
+    healthy: Schema.Boolean,
+    tenant: Schema.String,
+    budgets_active: Count,
+    open_holds: Count,
+    mailbox_depth: Count,
+    pending_commits: Count,
+    total_tracked: Count,
+    total_tokens: Count,
+    total_cost: Decimal,
+    currency: Currency,
+    last_commit_at: Schema.NullOr(Timestamp),
+    store: Schema.Struct({
+      kind: Schema.Literals(["embedded", "server"]),
+      reachable: Schema.Boolean,
+      durability: Schema.String,
+    }),
+    uptime_ms: Count,
+    version: Schema.String,
+    config: ManagerConfig,
+  }),
+})

@@ -1,0 +1,100 @@
+/**
+ * Exact amounts.
+ *
+ * Owns: the `Decimal` of the wire, its integer in memory, the only rounding rule, and how an amount is written.
+ * Does not decide: what anything costs (PriceBook), or in which currency.
+ *
+ * An amount is a `bigint` counting 10⁻¹² of the unit: one dollar is 1_000_000_000_000n. Token and request
+ * budgets use the same scale, so that every limit, hold and counter is one kind of number.
+ */
+import { Schema, SchemaTransformation } from "effect"
+
+/** 10⁻¹² of a unit (a currency's unit, a token, a request). */
+export type Amount = bigint
+
+/** One unit, as an `Amount`. */
+export const UNIT: Amount = 1_000_000_000_000n
+
+const FRACTION_DIGITS = 12
+const PATTERN = /^[+-]?[0-9]{1,15}(?:\.[0-9]{1,12})?$/u
+
+/** The largest amount a `Decimal` can carry: 15 integer and 12 fractional digits. */
+export const AMOUNT_MAX: Amount = 10n ** 27n - 1n
+
+export const isDecimal = (text: string): boolean => PATTERN.test(text)
+
+/** Reads a `Decimal`. The text must satisfy `isDecimal`. */
+export const parseAmount = (text: string): Amount => {
+  const isNegative = text.startsWith("-")
+  const digits = isNegative || text.startsWith("+") ? text.slice(1) : text
+  const point = digits.indexOf(".")
+  const scaled =
+    point === -1
+      ? BigInt(digits) * UNIT
+      : BigInt(digits.slice(0, point) + digits.slice(point + 1).padEnd(FRACTION_DIGITS, "0"))
+  return isNegative ? -scaled : scaled
+}
+
+/** Writes an amount as the shortest `Decimal`: no exponent, no trailing zeros, no `-0`. */
+export const formatAmount = (amount: Amount): string => {
+  const sign = amount < 0n ? "-" : ""
+  const digits = (amount < 0n ? -amount : amount).toString().padStart(FRACTION_DIGITS + 1, "0")
+  const whole = digits.slice(0, -FRACTION_DIGITS)
+  const fraction = digits.slice(-FRACTION_DIGITS).replace(/0+$/u, "")
+  return fraction === "" ? sign + whole : `${sign}${whole}.${fraction}`
+}
+
+/** `numerator / denominator`, rounded half to even. The denominator is positive. */
+export const divideHalfEven = (numerator: bigint, denominator: bigint): bigint => {
+  const quotient = numerator / denominator
+  const remainder = numerator % denominator
+  if (remainder === 0n) return quotient
+  const twice = (remainder < 0n ? -remainder : remainder) * 2n
+  const isOdd = (quotient & 1n) === 1n
+  if (twice < denominator || (twice === denominator && !isOdd)) return quotient
+  return numerator < 0n ? quotient - 1n : quotient + 1n
+}
+
+const TOKENS_PER_PRICE = 1_000_000n
+
+/** What `tokens` cost at `perMillion`, rounded half to even at 10⁻¹². */
+export const costOfTokens = (tokens: number, perMillion: Amount): Amount =>
+  divideHalfEven(BigInt(tokens) * perMillion, TOKENS_PER_PRICE)
+
+/** A count of tokens or requests as an amount. */
+export const amountOfCount = (count: number): Amount => BigInt(count) * UNIT
+
+/** The count in an amount that was made by `amountOfCount`. */
+export const countOfAmount = (amount: Amount): number => Number(amount / UNIT)
+
+/** `part / whole` in percent with two decimals, rounded down so that 100 means all of it. */
+export const percentOf = (part: Amount, whole: Amount): number => {
+  if (whole <= 0n) return 100
+  return Number((part * 10_000n) / whole) / 100
+}
+
+const decimalText = Schema.String.check(
+  Schema.isPattern(PATTERN, {
+    expected: 'a decimal string like "12.50" (at most 15 integer and 12 fractional digits), never a number',
+  }),
+).annotate({ examples: ["12.50"] })
+
+/** An exact decimal: a string on the wire, an `Amount` in memory. */
+export const Decimal = decimalText.pipe(
+  Schema.decodeTo(
+    Schema.BigInt,
+    SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount }),
+  ),
+)
+
+/** A decimal that is zero or more. */
+export const NonNegativeDecimal = decimalText
+  .check(
+    Schema.makeFilter((text: string) => !text.startsWith("-") || "Expected a decimal that is zero or more"),
+  )
+  .pipe(
+    Schema.decodeTo(
+      Schema.BigInt,
+      SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount }),
+    ),
+  )

@@ -1,0 +1,98 @@
+/**
+ * What a signal is: an Effect `Rpc` with a family, the roles that may send it, and whether it changes anything.
+ *
+ * Owns: the one way to define a signal. Everything else is derived from the definition: the typed ask, the
+ * JSON-RPC method, the role check, the JSON Schema, the OpenRPC document, the console's form.
+ */
+import { Context, Schema } from "effect"
+import { Rpc } from "effect/rpc"
+import { SignalError } from "./Errors.ts"
+import { Id, optional } from "./Text.ts"
+
+export const Role = Schema.Literals(["app", "analyst", "budget_admin", "operator", "admin"])
+export type Role = typeof Role.Type
+
+export type Family = "tracking" | "budgets" | "cost" | "management" | "providers" | "actors" | "keys" | "bridge"
+
+/** What is known of a signal beside its schemas. */
+export interface SignalTraits {
+  readonly family: Family
+  readonly kind: "command" | "query"
+  /** Roles that may send it; `admin` may send every signal. */
+  readonly roles: ReadonlyArray<Role>
+  readonly description: string
+  /** The payload carries attribution, so a key's forced attribution joins it. */
+  readonly isAttributed: boolean
+}
+
+const Traits = Context.Service<SignalTraits>("bursar/signal/Traits")
+
+interface SignalOptions<Fields extends Schema.Struct.Fields, Success extends Schema.Top> {
+  readonly family: Family
+  readonly roles: ReadonlyArray<Role>
+  readonly description: string
+  readonly payload: Fields
+  /** A rule between fields: says which field is wrong and why. */
+  readonly rule?: (payload: Schema.Struct.Type<Fields>) => RuleIssue | undefined
+  readonly success: Success
+}
+
+interface RuleIssue {
+  readonly path: ReadonlyArray<string>
+  readonly message: string
+}
+
+const define = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
+  tag: Tag,
+  kind: SignalTraits["kind"],
+  options: SignalOptions<Fields, Success>,
+) =>
+  Rpc.make(tag, {
+    payload: Schema.Struct(options.payload).check(
+      Schema.makeFilter((payload) => {
+        const issue = options.rule?.(payload)
+        return issue === undefined ? undefined : { path: issue.path, issue: issue.message }
+      }),
+    ),
+    success: options.success,
+    error: SignalError,
+  }).annotate(Traits, {
+    family: options.family,
+    kind,
+    roles: options.roles,
+    description: options.description,
+    isAttributed: "conversation_id" in options.payload,
+  })
+
+/** A signal that only reads. */
+export const query = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
+  tag: Tag,
+  options: SignalOptions<Fields, Success>,
+) => define(tag, "query", options)
+
+/** The id under which a command can safely be sent again. */
+const requestId = { request_id: optional(Id) }
+
+/** A signal that changes something. It takes a `request_id`, unless its payload requires one of its own. */
+export const command = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
+  tag: Tag,
+  options: SignalOptions<Fields, Success>,
+) =>
+  define(tag, "command", {
+    ...options,
+    payload: { ...requestId, ...options.payload },
+  } as SignalOptions<typeof requestId & Fields, Success>)
+
+/** Any signal's definition. */
+export interface Signal<Tag extends string = string, Payload = unknown, Success = unknown> {
+  readonly _tag: Tag
+  readonly payloadSchema: Schema.Top & { readonly Type: Payload }
+  readonly successSchema: Schema.Top & { readonly Type: Success }
+}
+
+export type PayloadOf<S extends Signal> = S["payloadSchema"]["Type"]
+export type SuccessOf<S extends Signal> = S["successSchema"]["Type"]
+
+/** The family, kind, roles and description of a signal. */
+export const traitsOf = (signal: { readonly annotations: Context.Context<never> }): SignalTraits =>
+  Context.getUnsafe(signal.annotations as Context.Context<SignalTraits>, Traits)

@@ -1,0 +1,49 @@
+/**
+ * The port through which a signal reaches whoever answers it.
+ *
+ * Owns: the interface between the doors (bridge, embedding host) and the actors behind them.
+ * Does not decide: where an actor lives. A door decodes and authorizes before it sends.
+ */
+import { Context, type Effect, type Stream } from "effect"
+import type { SignalName, SignalPayload, SignalSuccess } from "./Catalogue.ts"
+import type { Forbidden, InvalidParams, SignalError } from "./Errors.ts"
+import type { Principal } from "./Principal.ts"
+import type { Event, EventFilter, Topic } from "./Subscriptions.ts"
+
+/** Signals that belong to the connection itself. */
+export type DoorSignal = "subscribe" | "unsubscribe" | "create_key" | "list_keys" | "revoke_key"
+export type RoutedSignal = Exclude<SignalName, DoorSignal>
+
+/** An event with the cursor after it. `cursor` is `null` where a topic cannot be resumed. */
+export interface TopicEvent {
+  readonly cursor: string | null
+  readonly event: Event
+}
+
+/** An open subscription: where it starts, and what happens from there on. */
+export interface OpenTopic {
+  readonly cursor: string | null
+  readonly events: Stream.Stream<TopicEvent, SignalError>
+}
+
+export interface SignalRouter {
+  /** Asks, and waits for the answer. A call that streams is answered with its text as events. */
+  readonly ask: <Name extends RoutedSignal>(
+    name: Name,
+    payload: SignalPayload<Name>,
+    principal: Principal,
+  ) => Effect.Effect<SignalSuccess<Name>, SignalError>
+  /** A call that streams its text: events `text`, at the end `finished` or `failed`. Interrupting it cancels the call. */
+  readonly stream: (
+    payload: SignalPayload<"complete">,
+    principal: Principal,
+  ) => Effect.Effect<OpenTopic, SignalError>
+  readonly subscribe: (
+    topic: Topic,
+    filter: EventFilter,
+    fromCursor: string | undefined,
+    principal: Principal,
+  ) => Effect.Effect<OpenTopic, SignalError | InvalidParams | Forbidden>
+}
+
+export const SignalRouter = Context.Service<SignalRouter>("bursar/signal/SignalRouter")

@@ -1,0 +1,105 @@
+/**
+ * Subscriptions: topics, their filters, and what an event of each looks like (signals.md, section 9).
+ *
+ * Owns: the shapes. Does not decide: who may see which topic (Authorization), or how events are buffered (bridge/).
+ */
+import { Schema } from "effect"
+import { ActorInfo, AddressText } from "./Actors.ts"
+import { attributionFields } from "./Attribution.ts"
+import { Alert, BudgetStanding, Currency } from "./Budget.ts"
+import { Decimal } from "./Money.ts"
+import { FinishReason } from "./Providers.ts"
+import { command } from "./Signal.ts"
+import { Count, Id, optional, PositiveCount, Timestamp } from "./Text.ts"
+import { TokenUsage } from "./Usage.ts"
+
+/** `usage` and `alerts` live in the store and resume from a cursor without loss. */
+export const Topic = Schema.Literals(["usage", "alerts", "budgets", "signals", "actors"])
+export type Topic = typeof Topic.Type
+
+export const EventFilter = Schema.Struct({
+  provider: optional(Id),
+  model: optional(Id),
+  ...attributionFields,
+  budget_id: optional(Id),
+  address: optional(AddressText),
+  signal: optional(Id),
+}).annotate({ identifier: "EventFilter" })
+export type EventFilter = typeof EventFilter.Type
+
+/** A call on its way, with what it has used so far. `state` is the state of its machine. */
+export const CallProgress = Schema.Struct({
+  request_id: Id,
+  attempt: PositiveCount,
+  provider: Id,
+  model: Id,
+  state: Schema.String,
+  prompt_tokens: Count,
+  completion_tokens: Count,
+  cost: Decimal,
+  currency: Currency,
+  ...attributionFields,
+  at: Timestamp,
+}).annotate({ identifier: "CallProgress" })
+export type CallProgress = typeof CallProgress.Type
+
+/** One signal that an actor took and answered. Prompt text and secrets are redacted. */
+export const SignalRecord = Schema.Struct({
+  signal: Schema.String,
+  address: AddressText,
+  principal: Schema.String,
+  request_id: Schema.NullOr(Schema.String),
+  at: Timestamp,
+  duration_ms: Schema.Finite,
+  outcome: Schema.String.annotate({ description: '"ok", "refused", or the _tag of the error' }),
+  reason: Schema.NullOr(Schema.String),
+  payload: Schema.Json,
+  answer: Schema.Json.annotate({ description: "what was answered: the result, or the error's data; null for a tell" }),
+}).annotate({ identifier: "SignalRecord" })
+export type SignalRecord = typeof SignalRecord.Type
+
+/** A fact about an actor: it started, stopped, moved to another state, or its mailbox changed. */
+export const ActorFact = Schema.Struct({
+  fact: Schema.Literals(["started", "stopped", "restarted", "failed", "transition", "mailbox", "dead_letter"]),
+  at: Timestamp,
+  actor: ActorInfo,
+  detail: Schema.NullOr(Schema.String),
+}).annotate({ identifier: "ActorFact" })
+export type ActorFact = typeof ActorFact.Type
+
+/** What happened, by topic. `gap` stands in place of events that were dropped: how many, or `null` for unknown. */
+export const Event = Schema.Union([
+  Schema.Struct({ usage: TokenUsage }),
+  Schema.Struct({ in_flight: CallProgress }),
+  Schema.Struct({ alert: Alert }),
+  Schema.Struct({ budget: BudgetStanding }),
+  Schema.Struct({ signal: SignalRecord }),
+  Schema.Struct({ actor: ActorFact }),
+  Schema.Struct({ text: Schema.String }),
+  Schema.Struct({
+    finished: Schema.Struct({ finish_reason: FinishReason, completion: Schema.Json }),
+  }),
+  Schema.Struct({ failed: Schema.Json }),
+  Schema.Struct({ gap: Schema.NullOr(Count) }),
+]).annotate({ identifier: "Event" })
+export type Event = typeof Event.Type
+
+export const Subscribe = command("subscribe", {
+  family: "bridge",
+  roles: ["app", "analyst", "budget_admin", "operator"],
+  description: "Opens a stream of events on this connection (WebSocket only).",
+  payload: {
+    topic: Topic,
+    filter: optional(EventFilter),
+    from_cursor: optional(Schema.String.check(Schema.isMaxLength(1024))),
+  },
+  success: Schema.Struct({ subscription: Id, cursor: Schema.NullOr(Schema.String) }),
+})
+
+export const Unsubscribe = command("unsubscribe", {
+  family: "bridge",
+  roles: ["app", "analyst", "budget_admin", "operator"],
+  description: "Ends a subscription; of a streaming call, it cancels the call.",
+  payload: { subscription: Id },
+  success: Schema.Struct({ unsubscribed: Schema.Literal(true) }),
+})
