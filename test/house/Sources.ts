@@ -33,8 +33,11 @@ const notOurs = new Set(["node_modules", "dist", "coverage", ".git", ".bursar", 
 /** What belongs to the repository: as git says, or every file where there is no git (an unpacked archive). */
 export function repositoryFiles(): Array<string> {
   try {
-    const options = { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const
-    const listed = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], options)
+    const listed = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
+      cwd: root,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"]
+    })
     return listed.split("\n").filter((path) => path !== "" && isFile(path))
   } catch {
     return walk("")
