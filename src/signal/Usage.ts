@@ -123,13 +123,16 @@ export type TokenType = typeof TokenType.Type
 /** One line of a cost: `tokens` at `price_per_million` (for `request`: a count, at the price of a million of them). */
 export const CostLine = Schema.Struct({
   token_type: TokenType,
-  tokens: Count,
+  tokens: Schema.Int,
   price_per_million: Decimal,
   cost: Decimal,
 }).annotate({ identifier: "CostLine" })
 export type CostLine = typeof CostLine.Type
 
-/** A usage as it is kept. Rows are never changed. */
+/** Signed: an adjustment row says by how much a count has changed. */
+const SignedCount = Schema.Int
+
+/** A usage as it is kept. Rows are never changed: an adjustment is a row of its own, and names what it `adjusts`. */
 export const TokenUsage = Schema.Struct({
   id: Id,
   usage_seq: PositiveCount,
@@ -137,8 +140,11 @@ export const TokenUsage = Schema.Struct({
   attempt: PositiveCount,
   provider: Id,
   model: Id,
-  ...countFields,
-  total_tokens: Count,
+  prompt_tokens: SignedCount,
+  completion_tokens: SignedCount,
+  prompt_tokens_details: optional(Schema.Record(Schema.String, SignedCount)),
+  completion_tokens_details: optional(Schema.Record(Schema.String, SignedCount)),
+  total_tokens: SignedCount,
   ...attributionFields,
   hold_id: optional(Id),
   settle: Schema.Boolean,

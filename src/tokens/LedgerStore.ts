@@ -1,0 +1,275 @@
+/**
+ * The port to where a tenant's money is kept.
+ *
+ * Owns: what one commit writes, what an activation reads, and how a commit can fail.
+ * Does not decide: how rows are laid out (store/), or what is written (Ledger).
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { Attribution } from "../signal/Attribution.ts"
+import type { Alert, BudgetType, Enforcement, Measure, OverridePolicy, Period, Weekday } from "../signal/Budget.ts"
+import type { ManagerConfig } from "../signal/Management.ts"
+import type { Amount } from "../signal/Money.ts"
+import type { Price } from "../signal/Price.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { UsageTotals } from "../signal/Tracking.ts"
+import type { TokenUsage, UsageStatus } from "../signal/Usage.ts"
+
+/** A budget as it was defined; its counters are in its periods. */
+export interface BudgetDefinition {
+  readonly id: string
+  readonly name: string
+  readonly type: BudgetType
+  /** `null` for a global budget. */
+  readonly entityId: string | null
+  readonly period: Period
+  readonly weekStartsOn: Weekday
+  readonly measure: Measure
+  readonly currency: string
+  readonly limit: Amount
+  readonly alertThresholds: ReadonlyArray<number>
+  readonly enforcement: Enforcement
+  readonly overridePolicy: OverridePolicy
+  readonly isActive: boolean
+  readonly createdAt: Millis
+  readonly updatedAt: Millis
+  readonly version: number
+}
+
+/** One budget's counters in one period. Key: (budgetId, start). */
+export interface PeriodRow {
+  readonly budgetId: string
+  /** Milliseconds; 0 for a lifetime. */
+  readonly start: Millis
+  /** `null` for a lifetime. */
+  readonly end: Millis | null
+  readonly spent: Amount
+  readonly held: Amount
+  readonly alertsSent: ReadonlyArray<number>
+}
+
+/** What a hold keeps in one budget's period. */
+export interface Booking {
+  readonly budgetId: string
+  readonly periodStart: Millis
+  readonly amount: Amount
+}
+
+export type HoldState = "held" | "posted" | "released" | "expired"
+
+export interface HoldRow {
+  readonly id: string
+  readonly state: HoldState
+  readonly digest: string
+  readonly createdAt: Millis
+  readonly expiresAt: Millis
+  readonly keyId: string
+  readonly provider: string | null
+  readonly model: string | null
+  readonly estimatedTokens: number
+  readonly estimatedCost: Amount
+  /** What is still kept of the estimate: less after attempts that did not settle. */
+  readonly remainingTokens: number
+  readonly remainingCost: Amount
+  readonly bookings: ReadonlyArray<Booking>
+  readonly attribution: Attribution
+}
+
+/** One recorded attempt of a request. */
+export interface AttemptRow {
+  readonly attempt: number
+  readonly digest: string
+  readonly usageSeq: number
+  readonly isEstimated: boolean
+}
+
+/** Everything that makes a request unique. One row per request; it outlives its usage rows. */
+export interface RequestRow {
+  readonly requestId: string
+  readonly hold: HoldRow | null
+  readonly attempts: ReadonlyArray<AttemptRow>
+}
+
+/** The result of a command, kept under its `request_id` so that it can be sent again. Key: (signal, requestId). */
+export interface CommandRow {
+  readonly signal: string
+  readonly requestId: string
+  readonly digest: string
+  /** The answer as it was written on the wire. */
+  readonly result: Schema.Json
+}
+
+/** The tenant's counters that move with every commit. */
+export interface HeadCounters {
+  readonly usageSeq: number
+  readonly alertSeq: number
+  readonly idSeq: number
+  /** Requests counted so far. */
+  readonly tracked: number
+  readonly tokens: Amount
+  readonly cost: Amount
+}
+
+/** The right to write: it holds as long as the head row still says so. */
+export interface Claim {
+  readonly tenant: string
+  readonly owner: string
+  readonly epoch: number
+}
+
+/** A usage row; `requests` is 1 for the first recorded attempt of a request, otherwise 0. */
+export interface UsageRow {
+  readonly usage: TokenUsage
+  readonly requests: number
+}
+
+export interface AlertRow {
+  readonly seq: number
+  readonly alert: Alert
+}
+
+/** Everything that one transaction writes. */
+export interface Batch {
+  readonly id: string
+  /** The head's `journal_seq` before this batch; after it, one more. */
+  readonly journalSeq: number
+  readonly head: HeadCounters
+  readonly usage: ReadonlyArray<UsageRow>
+  /** Requests that the store has no row of yet. */
+  readonly newRequests: ReadonlyArray<RequestRow>
+  readonly changedRequests: ReadonlyArray<RequestRow>
+  readonly budgets: ReadonlyArray<BudgetDefinition>
+  readonly periods: ReadonlyArray<PeriodRow>
+  readonly prices: ReadonlyArray<Price>
+  readonly alerts: ReadonlyArray<AlertRow>
+  readonly commands: ReadonlyArray<CommandRow>
+  readonly config: ManagerConfig | undefined
+}
+
+/** What an activation reads: everything but the requests that are closed. */
+export interface LedgerSnapshot {
+  readonly journalSeq: number
+  readonly head: HeadCounters
+  readonly config: ManagerConfig
+  readonly budgets: ReadonlyArray<BudgetDefinition>
+  /** The periods that can still change: those that end after `liveAfter`, and those with open holds. */
+  readonly periods: ReadonlyArray<PeriodRow>
+  readonly openRequests: ReadonlyArray<RequestRow>
+  readonly prices: ReadonlyArray<Price>
+}
+
+/** A known request with the usage of its attempts, for answering a repeat. */
+export interface KnownRequest {
+  readonly request: RequestRow
+  readonly usage: ReadonlyArray<TokenUsage>
+}
+
+/** What a budget that begins now has to count from the start of its period. */
+export interface SpentQuery {
+  readonly type: BudgetType
+  readonly entityId: string | null
+  readonly measure: Measure
+  readonly from: Millis
+  /** `null`: no end. */
+  readonly to: Millis | null
+}
+
+/** A filter over usage rows; tags match one by one. `[from, to)` on `booked_at`. */
+export interface UsageFilter extends Attribution {
+  readonly from?: Millis
+  readonly to?: Millis
+  readonly provider?: string
+  readonly model?: string
+  readonly status?: UsageStatus
+}
+
+/** Newest first by `usage_seq`: rows at most `maxSeq` (the snapshot) and less than `beforeSeq` (the page). */
+export interface UsagePage {
+  readonly maxSeq: number
+  readonly beforeSeq: number
+  readonly limit: number
+}
+
+/** Another owner has the tenant: nothing was written, and this owner must forget what it knows. */
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { tenant: Schema.String }) {}
+
+/** The data itself was refused (SQL classes 22 and 23): nothing was written, and the same batch would fail again. */
+export class BatchRefused extends Schema.TaggedError<BatchRefused>()("BatchRefused", {
+  tenant: Schema.String,
+  message: Schema.String,
+}) {}
+
+/** Nothing was written; the same batch can be sent again. */
+export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
+  tenant: Schema.String,
+  message: Schema.String,
+}) {}
+
+/** The connection was lost: whether the batch was written is not known. Ask with `resolve`. */
+export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
+  tenant: Schema.String,
+  message: Schema.String,
+}) {}
+
+/** The store cannot be reached, or did not answer. */
+export class StoreUnreachable extends Schema.TaggedError<StoreUnreachable>()("StoreUnreachable", {
+  message: Schema.String,
+}) {}
+
+export type CommitError = Fenced | BatchRefused | NotWritten | OutcomeUnknown
+
+export interface LedgerStore {
+  readonly kind: "embedded" | "server"
+  /** What an acknowledged write survives, in words. */
+  readonly durability: string
+  readonly isReachable: Effect.Effect<boolean>
+  /** Takes the tenant over: a new owner and a new epoch, before anything is read. Creates the tenant's head. */
+  readonly claim: (tenant: string, owner: string) => Effect.Effect<Claim, StoreUnreachable>
+  readonly load: (claim: Claim, liveAfter: Millis) => Effect.Effect<LedgerSnapshot, StoreUnreachable | Fenced>
+  /** The requests of these ids that the store knows. At most 2,000 ids. */
+  readonly findRequests: (
+    tenant: string,
+    requestIds: ReadonlyArray<string>,
+  ) => Effect.Effect<ReadonlyArray<KnownRequest>, StoreUnreachable>
+  readonly findCommands: (
+    tenant: string,
+    keys: ReadonlyArray<{ readonly signal: string; readonly requestId: string }>,
+  ) => Effect.Effect<ReadonlyArray<CommandRow>, StoreUnreachable>
+  readonly spent: (tenant: string, query: SpentQuery) => Effect.Effect<Amount, StoreUnreachable>
+  /** Writes a batch in one transaction, the head row first. */
+  readonly commit: (claim: Claim, batch: Batch) => Effect.Effect<void, CommitError>
+  /**
+   * After `OutcomeUnknown`: on a new connection, bumps the epoch where the owner is still this one (which waits
+   * for the old connection's transaction to end) and says whether the batch is there.
+   */
+  readonly resolve: (
+    claim: Claim,
+    batchId: string,
+  ) => Effect.Effect<{ readonly claim: Claim; readonly isWritten: boolean }, Fenced | StoreUnreachable>
+  /** The newest usage_seq that is committed; 0 where there is none. */
+  readonly lastUsageSeq: (tenant: string) => Effect.Effect<number, StoreUnreachable>
+  readonly usagePage: (
+    tenant: string,
+    filter: UsageFilter,
+    page: UsagePage,
+  ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
+  readonly usageTotals: (
+    tenant: string,
+    filter: UsageFilter,
+    maxSeq: number,
+  ) => Effect.Effect<Omit<UsageTotals, "currency">, StoreUnreachable>
+  /** Usage rows after a cursor, the oldest first; for subscriptions. */
+  readonly usageAfter: (
+    tenant: string,
+    filter: UsageFilter,
+    afterSeq: number,
+    limit: number,
+  ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
+  readonly lastAlertSeq: (tenant: string) => Effect.Effect<number, StoreUnreachable>
+  readonly alertsAfter: (
+    tenant: string,
+    afterSeq: number,
+    limit: number,
+  ) => Effect.Effect<ReadonlyArray<AlertRow>, StoreUnreachable>
+}
+
+export const LedgerStore = Context.Service<LedgerStore>("bursar/tokens/LedgerStore")
