@@ -19,7 +19,7 @@ import {
 import { Violation } from "./Errors.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
-import { Count, Id, Name, notYet, optional, PositiveCount, Sentence, Timestamp, withDefault } from "./Text.ts"
+import { Count, HoldId, Id, Name, notYet, optional, PositiveCount, Sentence, Timestamp, withDefault } from "./Text.ts"
 
 const noRollover = notYet("rollover")
 
@@ -105,7 +105,7 @@ export const estimateFields = {
 
 const approved = Schema.Struct({
   allowed: Schema.Literal(true),
-  hold_id: optional(Id),
+  hold_id: optional(HoldId),
   expires_at: optional(Timestamp),
   estimated_tokens: Count,
   estimated_cost: Decimal,
@@ -150,7 +150,7 @@ export const ExtendHold = command("extend_hold", {
   roles: ["app"],
   description: "Asks for more room, or more time, for an open hold.",
   payload: {
-    hold_id: Id,
+    hold_id: HoldId,
     by: optional(Schema.Struct({ tokens: optional(Count), cost: optional(NonNegativeDecimal) })),
     ttl_ms: optional(holdTtl),
   },
@@ -161,6 +161,6 @@ export const ReleaseHold = command("release_hold", {
   family: "budgets",
   roles: ["app"],
   description: "Gives back what was held for a call that will not be made.",
-  payload: { hold_id: Id, reason: optional(Sentence) },
+  payload: { hold_id: HoldId, reason: optional(Sentence) },
   success: Schema.Struct({ released: Schema.Literal(true) }),
 })

@@ -17,6 +17,7 @@ export const rateFields = {
   cache_write_1h_per_million: optional(NonNegativeDecimal),
   audio_prompt_per_million: optional(NonNegativeDecimal),
   audio_completion_per_million: optional(NonNegativeDecimal),
+  image_prompt_per_million: optional(NonNegativeDecimal),
 }
 export const Rates = Schema.Struct(rateFields)
 export type Rates = typeof Rates.Type

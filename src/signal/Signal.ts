@@ -72,6 +72,7 @@ export const query = <const Tag extends string, Fields extends Schema.Struct.Fie
 
 /** The id under which a command can safely be sent again. */
 const requestId = { request_id: optional(Id) }
+type CommandFields<Fields> = Omit<typeof requestId, keyof Fields> & Fields
 
 /** A signal that changes something. It takes a `request_id`, unless its payload requires one of its own. */
 export const command = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
@@ -81,7 +82,7 @@ export const command = <const Tag extends string, Fields extends Schema.Struct.F
   define(tag, "command", {
     ...options,
     payload: { ...requestId, ...options.payload },
-  } as SignalOptions<typeof requestId & Fields, Success>)
+  } as SignalOptions<CommandFields<Fields>, Success>)
 
 /** Any signal's definition. */
 export interface Signal<Tag extends string = string, Payload = unknown, Success = unknown> {

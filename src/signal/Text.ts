@@ -40,11 +40,23 @@ export const Id = Schema.String.check(
   ),
 )
 
+/** A hold's id. It carries the id of its request, so it may be longer than other ids. */
+export const HoldId = Schema.String.check(
+  Schema.makeFilter(
+    (text: string) =>
+      (text === "" ? "Expected a text that is not empty" : textProblem(text, VALUE_BYTES_MAX + 64)) ?? true,
+  ),
+)
+
 /** A name that a person reads: 1 to 256 bytes. */
 export const Name = Id
 
 /** A sentence that a person reads: up to 1,024 bytes. */
 export const Sentence = boundedText(MESSAGE_BYTES_MAX)
+
+/** A text cut to what a `Sentence` can carry. */
+export const toSentence = (text: string): string =>
+  fitsBytes(text, MESSAGE_BYTES_MAX) ? text : `${text.slice(0, MESSAGE_BYTES_MAX / 4).toWellFormed()}…`
 
 /** Text of a prompt or an answer: bounded by the frame that carries it. */
 export const Prose = Schema.String.check(

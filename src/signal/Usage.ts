@@ -7,7 +7,7 @@ import { Schema } from "effect"
 import { attributionFields } from "./Attribution.ts"
 import { Currency } from "./Budget.ts"
 import { Decimal } from "./Money.ts"
-import { Count, Id, Metadata, Name, optional, PositiveCount, RawObject, Timestamp, withDefault } from "./Text.ts"
+import { Count, HoldId, Id, Metadata, Name, optional, PositiveCount, RawObject, Timestamp, withDefault } from "./Text.ts"
 
 export const PromptDetails = Schema.Struct({
   cached_tokens: optional(Count),
@@ -100,7 +100,7 @@ export const trackUsageFields = {
   model: Id,
   ...countFields,
   ...attributionFields,
-  hold_id: optional(Id),
+  hold_id: optional(HoldId),
   settle: withDefault(Schema.Boolean, true),
   timestamp: optional(Timestamp),
   status: withDefault(UsageStatus, "success"),
@@ -146,7 +146,7 @@ export const TokenUsage = Schema.Struct({
   completion_tokens_details: optional(Schema.Record(Schema.String, SignedCount)),
   total_tokens: SignedCount,
   ...attributionFields,
-  hold_id: optional(Id),
+  hold_id: optional(HoldId),
   settle: Schema.Boolean,
   timestamp: Timestamp,
   recorded_at: Timestamp,

@@ -1,0 +1,69 @@
+/**
+ * Finds the budgets that apply to a call.
+ *
+ * Owns: the look-up by type and entity. It never scans, so its cost does not grow with the number of budgets.
+ * Does not decide: whether they have room.
+ */
+import type { Attribution } from "../signal/Attribution.ts"
+import type { BudgetType } from "../signal/Budget.ts"
+import type { BudgetRecord } from "./BudgetRecord.ts"
+
+/** What a budget can be about: a call's attribution, its provider and its model. */
+export interface Subject extends Attribution {
+  readonly provider?: string
+  readonly model?: string
+}
+
+/** Which field of a call each type of budget is about. A global budget is about every call. */
+export const SUBJECT_FIELDS: { readonly [Type in Exclude<BudgetType, "global">]: keyof Subject } = {
+  team: "team_id",
+  user: "user_id",
+  project: "project_id",
+  feature: "feature",
+  provider: "provider",
+  model: "model",
+  agent: "agent",
+  operation: "operation",
+  workflow: "workflow_id",
+  conversation: "conversation_id",
+}
+
+const FIELDS_BY_TYPE = Object.entries(SUBJECT_FIELDS) as ReadonlyArray<[BudgetType, keyof Subject]>
+
+/** The entity that a budget type sees in a call, `null` for global, `undefined` where the call has none. */
+export const entityOf = (type: BudgetType, subject: Subject): string | null | undefined =>
+  type === "global" ? null : (subject[SUBJECT_FIELDS[type]] as string | undefined)
+
+export class BudgetIndex {
+  readonly #global: Array<BudgetRecord> = []
+  readonly #byEntity = new Map<BudgetType, Map<string, Array<BudgetRecord>>>()
+
+  add(budget: BudgetRecord): void {
+    const { type, entityId } = budget.definition
+    if (type === "global" || entityId === null) {
+      this.#global.push(budget)
+      return
+    }
+    let entities = this.#byEntity.get(type)
+    if (entities === undefined) {
+      entities = new Map()
+      this.#byEntity.set(type, entities)
+    }
+    const budgets = entities.get(entityId)
+    if (budgets === undefined) entities.set(entityId, [budget])
+    else budgets.push(budget)
+  }
+
+  /** The budgets that apply, inactive ones too: they go on counting. */
+  matching(subject: Subject): ReadonlyArray<BudgetRecord> {
+    const found = this.#global.slice()
+    for (const [type, field] of FIELDS_BY_TYPE) {
+      const entities = this.#byEntity.get(type)
+      if (entities === undefined) continue
+      const entity = subject[field] as string | undefined
+      const budgets = entity === undefined ? undefined : entities.get(entity)
+      if (budgets !== undefined) found.push(...budgets)
+    }
+    return found
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Holds money before a call.
+ *
+ * Owns: approval of a request: the hold is in every budget that applies, or in none.
+ * Does not decide: whether there is room (Room), or how a hold ends (HoldLife).
+ */
+import { Result } from "effect"
+import { attributionOf } from "../signal/Attribution.ts"
+import type { Approval } from "../signal/Budgeting.ts"
+import type { SignalPayload } from "../signal/Catalogue.ts"
+import { Conflict, invalidParam, type SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { Subject } from "./BudgetIndex.ts"
+import type { BudgetRecord } from "./BudgetRecord.ts"
+import { holdDigest } from "./Digest.ts"
+import { type Estimate, estimate } from "./Estimate.ts"
+import { book } from "./HoldLife.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { HoldRecord } from "./RequestRecord.ts"
+import { approval, refusal, refuseForRoom, roomIn } from "./Room.ts"
+
+type Decision<A> = Result.Result<A, SignalError>
+
+const subjectOf = (payload: SignalPayload<"check_budget">): Subject => payload as Subject
+
+const place = (
+  ledger: Ledger,
+  payload: SignalPayload<"check_budget">,
+  principal: Principal,
+  budgets: ReadonlyArray<BudgetRecord>,
+  estimated: Estimate,
+  now: Millis,
+): HoldRecord => {
+  const request = ledger.requestOrNew(payload.request_id)
+  const hold: HoldRecord = {
+    id: `${ledger.nextId("hold")}.${payload.request_id}`,
+    requestId: payload.request_id,
+    state: "held",
+    digest: holdDigest(payload),
+    createdAt: now,
+    expiresAt: now + payload.hold_ttl_ms,
+    keyId: principal.keyId,
+    provider: payload.provider ?? null,
+    model: payload.model ?? null,
+    estimatedTokens: estimated.tokens,
+    estimatedCost: estimated.cost,
+    remainingTokens: estimated.tokens,
+    remainingCost: estimated.cost,
+    bookings: [],
+    attribution: attributionOf(payload),
+  }
+  request.hold = hold
+  book(ledger, hold, budgets, { cost: estimated.cost, tokens: estimated.tokens, requests: 1 }, now)
+  ledger.openHold(hold)
+  ledger.changeRequest(request)
+  return hold
+}
+
+const unpriceable = (
+  ledger: Ledger,
+  payload: SignalPayload<"check_budget">,
+  budgets: ReadonlyArray<BudgetRecord>,
+  estimated: Estimate,
+): Decision<Approval> | undefined => {
+  if (estimated.costBasis !== "unknown") return undefined
+  const costBudget = budgets.find(
+    ({ definition }) => definition.isActive && definition.measure === "cost" && definition.enforcement === "hard",
+  )
+  if (costBudget === undefined) return undefined
+  const { provider, model } = payload
+  if (provider === undefined || model === undefined) {
+    return Result.fail(
+      invalidParam(
+        ["estimated_cost"],
+        `Budget ${costBudget.definition.id} limits cost: give provider and model, or estimated_cost`,
+      ),
+    )
+  }
+  if (ledger.config.unknown_price_policy === "record_unpriced") return undefined
+  return Result.succeed(
+    refusal(
+      ledger,
+      `Refused: ${provider}/${model} has no price and a hard cost budget applies; set one with update_pricing, or give estimated_cost`,
+      estimated,
+      [],
+    ),
+  )
+}
+
+/** The hold that this request already has, the reason why it cannot have one, or `undefined` to decide afresh. */
+const known = (
+  ledger: Ledger,
+  payload: SignalPayload<"check_budget">,
+  now: Millis,
+): Decision<Approval> | undefined => {
+  const request = ledger.request(payload.request_id)
+  const hold = request?.hold
+  if (hold?.state === "posted" || (request !== undefined && hold == null && request.attempts.length > 0)) {
+    return Result.fail(
+      new Conflict({
+        reason: "hold_already_posted",
+        message: `Request ${payload.request_id} has been reported already; a new call needs a new request_id`,
+      }),
+    )
+  }
+  if (hold?.state !== "held") return undefined
+  if (hold.digest !== holdDigest(payload)) {
+    return Result.fail(
+      new Conflict({
+        reason: "request_reused_with_different_content",
+        message: `Request ${payload.request_id} has an open hold for something else; release it, or use a new request_id`,
+      }),
+    )
+  }
+  const budgets = ledger.index.matching(subjectOf(payload))
+  const estimated = { tokens: hold.estimatedTokens, cost: hold.estimatedCost }
+  return Result.succeed(approval(ledger, hold, estimated, budgets, [], now))
+}
+
+/** Approval before a call: the hold is in every budget that applies, or in none. */
+export const checkBudget = (
+  ledger: Ledger,
+  payload: SignalPayload<"check_budget">,
+  principal: Principal,
+  now: Millis,
+): Decision<Approval> => {
+  if (payload.currency !== undefined && payload.currency !== ledger.config.currency) {
+    return Result.fail(invalidParam(["currency"], `Estimates are in ${ledger.config.currency} in this version`))
+  }
+  const before = payload.hold ? known(ledger, payload, now) : undefined
+  if (before !== undefined) return before
+  const budgets = ledger.index.matching(subjectOf(payload))
+  const estimated = estimate(ledger, payload, now)
+  const unknownPrice = unpriceable(ledger, payload, budgets, estimated)
+  if (unknownPrice !== undefined) return unknownPrice
+  const asked = { cost: estimated.cost, tokens: estimated.tokens, requests: 1 }
+  const { violations, warnings } = roomIn(budgets, asked, now)
+  if (violations.length > 0) return Result.succeed(refuseForRoom(ledger, estimated, violations))
+  const hold = payload.hold ? place(ledger, payload, principal, budgets, estimated, now) : undefined
+  return Result.succeed(approval(ledger, hold, estimated, budgets, warnings, now))
+}

@@ -1,0 +1,313 @@
+/**
+ * One tenant's money in memory, and the entries of the batch that is being decided.
+ *
+ * Owns: budgets, periods, requests with their holds, prices, counters; what changed since the last seal.
+ * Does not decide: anything. The rules are in Holding, Posting, BudgetChanges and Costing; they are functions of
+ * a ledger, a signal and a time, without I/O, clock or randomness. A ledger whose batch could not be written is
+ * thrown away whole and read again from the store: there is no partial undo.
+ */
+import type { Alert } from "../signal/Budget.ts"
+import type { ManagerConfig } from "../signal/Management.ts"
+import type { Amount } from "../signal/Money.ts"
+import type { Price } from "../signal/Price.ts"
+import type { Millis } from "../signal/Text.ts"
+import { BudgetIndex } from "./BudgetIndex.ts"
+import { BudgetRecord, PeriodRecord } from "./BudgetRecord.ts"
+import { DeadlineHeap } from "./DeadlineHeap.ts"
+import type {
+  AlertRow,
+  Batch,
+  BudgetDefinition,
+  CommandRow,
+  HeadCounters,
+  HoldRow,
+  KnownRequest,
+  LedgerSnapshot,
+  RequestRow,
+  UsageRow,
+} from "./LedgerStore.ts"
+import { PriceBook } from "./PriceBook.ts"
+import { type HoldRecord, RequestRecord } from "./RequestRecord.ts"
+
+/** Closed requests and command results that are kept at hand for repeats. */
+const RECENT_MAX = 20_000
+
+/** Requests that must stay are moved to the young end; this many at a time, so that no commit pays for all. */
+const MOVES_PER_COMMIT = 256
+
+/** How far back usage can still be booked, in milliseconds. */
+export const LATE_WINDOW_MS = 48 * 3_600_000
+
+/** What changed since the last seal. */
+interface Draft {
+  usage: Array<UsageRow>
+  requests: Set<RequestRecord>
+  budgets: Set<BudgetRecord>
+  periods: Set<PeriodRecord>
+  prices: Array<Price>
+  alerts: Array<AlertRow>
+  commands: Array<CommandRow>
+  isConfigChanged: boolean
+}
+
+const emptyDraft = (): Draft => ({
+  usage: [],
+  requests: new Set(),
+  budgets: new Set(),
+  periods: new Set(),
+  prices: [],
+  alerts: [],
+  commands: [],
+  isConfigChanged: false,
+})
+
+const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
+
+export class Ledger {
+  readonly tenant: string
+  readonly prices: PriceBook
+  readonly budgets = new Map<string, BudgetRecord>()
+  readonly index = new BudgetIndex()
+  readonly holds = new Map<string, HoldRecord>()
+  readonly deadlines = new DeadlineHeap()
+  /** Models whose missing price was told since the ledger was loaded. */
+  readonly unpricedTold = new Set<string>()
+  config: ManagerConfig
+  usageSeq: number
+  tracked: number
+  tokens: Amount
+  cost: Amount
+  #alertSeq: number
+  #idSeq: number
+  #journalSeq: number
+  readonly #requests = new Map<string, RequestRecord>()
+  readonly #commands = new Map<string, CommandRow>()
+  #draft: Draft = emptyDraft()
+  /** Counts seals; commits follow in the same order. */
+  #batchNumber = 1
+  #committedNumber = 0
+
+  constructor(tenant: string, snapshot: LedgerSnapshot, builtInPrices: ReadonlyArray<Price>) {
+    this.tenant = tenant
+    this.config = snapshot.config
+    this.prices = new PriceBook(builtInPrices, snapshot.prices)
+    this.usageSeq = snapshot.head.usageSeq
+    this.tracked = snapshot.head.tracked
+    this.tokens = snapshot.head.tokens
+    this.cost = snapshot.head.cost
+    this.#alertSeq = snapshot.head.alertSeq
+    this.#idSeq = snapshot.head.idSeq
+    this.#journalSeq = snapshot.journalSeq
+    for (const definition of snapshot.budgets) this.#insertBudget(definition)
+    for (const period of snapshot.periods) this.budgets.get(period.budgetId)?.restore(period)
+    for (const request of snapshot.openRequests) this.learnRequest({ request, usage: [] })
+  }
+
+  /** A new id, unique in the tenant. */
+  nextId(kind: string): string {
+    this.#idSeq += 1
+    return `${kind}_${this.#idSeq.toString(36)}`
+  }
+
+  // --- requests
+
+  knowsRequest(requestId: string): boolean {
+    return this.#requests.has(requestId)
+  }
+
+  /** The request of this id. Its row has been learnt before, if the store has one. */
+  request(requestId: string): RequestRecord | undefined {
+    return this.#requests.get(requestId)
+  }
+
+  requestOrNew(requestId: string): RequestRecord {
+    const known = this.#requests.get(requestId)
+    if (known !== undefined) return known
+    const fresh = new RequestRecord(requestId)
+    this.#requests.set(requestId, fresh)
+    return fresh
+  }
+
+  /** Takes over what the store knows of a request. */
+  learnRequest({ request, usage }: KnownRequest): void {
+    const record = new RequestRecord(request.requestId)
+    record.isStored = true
+    record.attempts = [...request.attempts]
+    for (const row of usage) record.usage.set(row.attempt, row)
+    if (request.hold !== null) this.#restoreHold(record, request.hold)
+    this.#requests.set(request.requestId, record)
+  }
+
+  changeRequest(record: RequestRecord): void {
+    record.changedIn = this.#batchNumber
+    this.#draft.requests.add(record)
+  }
+
+  openHold(hold: HoldRecord): void {
+    this.holds.set(hold.id, hold)
+    this.deadlines.add(hold.id, hold.expiresAt)
+  }
+
+  closeHold(hold: HoldRecord): void {
+    this.holds.delete(hold.id)
+  }
+
+  // --- commands
+
+  knowsCommand(signal: string, requestId: string): boolean {
+    return this.#commands.has(commandKey(signal, requestId))
+  }
+
+  command(signal: string, requestId: string): CommandRow | undefined {
+    return this.#commands.get(commandKey(signal, requestId))
+  }
+
+  learnCommand(row: CommandRow): void {
+    this.#commands.set(commandKey(row.signal, row.requestId), row)
+  }
+
+  rememberCommand(row: CommandRow): void {
+    this.learnCommand(row)
+    this.#draft.commands.push(row)
+  }
+
+  // --- budgets, prices, configuration
+
+  addBudget(definition: BudgetDefinition): BudgetRecord {
+    const budget = this.#insertBudget(definition)
+    this.#draft.budgets.add(budget)
+    return budget
+  }
+
+  changeBudget(budget: BudgetRecord, definition: BudgetDefinition): void {
+    budget.definition = definition
+    this.#draft.budgets.add(budget)
+  }
+
+  changePeriod(period: PeriodRecord): void {
+    this.#draft.periods.add(period)
+  }
+
+  addPrice(price: Price): void {
+    this.prices.put(price)
+    this.#draft.prices.push(price)
+  }
+
+  configure(config: ManagerConfig): void {
+    this.config = config
+    this.#draft.isConfigChanged = true
+  }
+
+  // --- usage and alerts
+
+  addUsage(row: UsageRow): void {
+    this.#draft.usage.push(row)
+  }
+
+  raiseAlert(alert: Omit<Alert, "id">): Alert {
+    this.#alertSeq += 1
+    const raised: Alert = { id: `alert_${this.#alertSeq}`, ...alert }
+    this.#draft.alerts.push({ seq: this.#alertSeq, alert: raised })
+    return raised
+  }
+
+  // --- batches
+
+  get head(): HeadCounters {
+    return {
+      usageSeq: this.usageSeq,
+      alertSeq: this.#alertSeq,
+      idSeq: this.#idSeq,
+      tracked: this.tracked,
+      tokens: this.tokens,
+      cost: this.cost,
+    }
+  }
+
+  get hasEntries(): boolean {
+    const draft = this.#draft
+    return (
+      draft.requests.size > 0 ||
+      draft.usage.length > 0 ||
+      draft.periods.size > 0 ||
+      draft.budgets.size > 0 ||
+      draft.alerts.length > 0 ||
+      draft.prices.length > 0 ||
+      draft.commands.length > 0 ||
+      draft.isConfigChanged
+    )
+  }
+
+  /** Everything decided since the last seal, as rows. Later decisions do not change them. */
+  seal(batchId: string): Batch {
+    const draft = this.#draft
+    this.#draft = emptyDraft()
+    const newRequests: Array<RequestRow> = []
+    const changedRequests: Array<RequestRow> = []
+    for (const record of draft.requests) {
+      ;(record.isStored ? changedRequests : newRequests).push(record.toRow())
+      record.isStored = true
+    }
+    const batch: Batch = {
+      id: batchId,
+      journalSeq: this.#journalSeq,
+      head: this.head,
+      usage: draft.usage,
+      newRequests,
+      changedRequests,
+      budgets: Array.from(draft.budgets, (budget) => budget.definition),
+      periods: Array.from(draft.periods, (period) => period.toRow()),
+      prices: draft.prices,
+      alerts: draft.alerts,
+      commands: draft.commands,
+      config: draft.isConfigChanged ? this.config : undefined,
+    }
+    this.#journalSeq += 1
+    this.#batchNumber += 1
+    return batch
+  }
+
+  /** The oldest sealed batch is committed: what is closed and old may be forgotten. */
+  committed(now: Millis): void {
+    this.#committedNumber += 1
+    this.#forgetRequests()
+    for (const key of this.#commands.keys()) {
+      if (this.#commands.size <= RECENT_MAX) break
+      this.#commands.delete(key)
+    }
+    if (this.#committedNumber % 1024 === 0) {
+      for (const budget of this.budgets.values()) budget.forgetBefore(now - LATE_WINDOW_MS)
+    }
+  }
+
+  /** Drops the oldest closed requests past the bound. What is open or not yet committed stays. */
+  #forgetRequests(): void {
+    let excess = this.#requests.size - this.holds.size - RECENT_MAX
+    let moves = MOVES_PER_COMMIT
+    for (const [requestId, record] of this.#requests) {
+      if (excess <= 0 || moves === 0) return
+      this.#requests.delete(requestId)
+      if (record.isOpen || record.changedIn > this.#committedNumber) {
+        this.#requests.set(requestId, record)
+        moves -= 1
+      } else excess -= 1
+    }
+  }
+
+  #insertBudget(definition: BudgetDefinition): BudgetRecord {
+    const budget = new BudgetRecord(definition)
+    this.budgets.set(definition.id, budget)
+    this.index.add(budget)
+    return budget
+  }
+
+  #restoreHold(record: RequestRecord, row: HoldRow): void {
+    const bookings = row.bookings.flatMap(({ budgetId, periodStart, amount }) => {
+      const period = this.budgets.get(budgetId)?.periodFrom(periodStart)
+      return period === undefined ? [] : [{ period, amount }]
+    })
+    const hold: HoldRecord = { ...row, requestId: record.requestId, bookings }
+    record.hold = hold
+    if (hold.state === "held") this.openHold(hold)
+  }
+}

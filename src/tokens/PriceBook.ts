@@ -1,0 +1,114 @@
+/**
+ * A tenant's dated prices: its own over the catalogue's.
+ *
+ * Owns: which price of a model is in force at a moment, and the guard against mistaken units.
+ * Does not decide: what counts cost at a price (Pricing).
+ */
+import type { Amount } from "../signal/Money.ts"
+import { nearestFew } from "../signal/Nearest.ts"
+import type { Price, Rates } from "../signal/Price.ts"
+import type { Millis } from "../signal/Text.ts"
+import { CATALOGUE_PROVIDERS, catalogueModels, catalogueVersions } from "./PriceCatalogue.ts"
+
+/** Models whose catalogue prices are kept at hand. */
+const CACHED_MODELS_MAX = 4096
+
+/** A rate this many times away from the one in force is taken for a mistake of units. */
+const OUTLIER_FACTOR = 100n
+
+const keyOf = (provider: string, model: string): string => `${provider}\n${model}`
+
+/** The last version that is in force at `at`. Versions are sorted, the oldest first. */
+const inForce = (versions: ReadonlyArray<Price>, at: Millis): Price | undefined => {
+  for (let index = versions.length - 1; index >= 0; index--) {
+    const version = versions[index]
+    if (version !== undefined && (version.effective_from ?? 0) <= at) return version
+  }
+  return undefined
+}
+
+export class PriceBook {
+  readonly #overrides = new Map<string, Array<Price>>()
+  readonly #catalogue = new Map<string, ReadonlyArray<Price>>()
+  /** Prices of built-in providers that no catalogue has. */
+  readonly #builtIn: ReadonlyMap<string, ReadonlyArray<Price>>
+
+  constructor(builtIn: ReadonlyArray<Price>, overrides: ReadonlyArray<Price>) {
+    const byModel = new Map<string, Array<Price>>()
+    for (const price of builtIn) {
+      const key = keyOf(price.provider, price.model)
+      byModel.set(key, [...(byModel.get(key) ?? []), price])
+    }
+    this.#builtIn = byModel
+    for (const price of overrides) this.put(price)
+  }
+
+  /** The price in force at `at`, or `undefined` where nobody knows one. */
+  find(provider: string, model: string, at: Millis): Price | undefined {
+    const key = keyOf(provider, model)
+    const override = this.#overrides.get(key)
+    return (override && inForce(override, at)) ?? inForce(this.#versions(key, provider, model), at)
+  }
+
+  /** Adds a price of the tenant's own, from its `effective_from` on. */
+  put(price: Price): void {
+    const key = keyOf(price.provider, price.model)
+    const versions = this.#overrides.get(key) ?? []
+    const others = versions.filter((version) => version.effective_from !== price.effective_from)
+    const sorted = [...others, price].sort((a, b) => (a.effective_from ?? 0) - (b.effective_from ?? 0))
+    this.#overrides.set(
+      key,
+      sorted.map((version, index) => ({ ...version, effective_to: sorted[index + 1]?.effective_from ?? null })),
+    )
+  }
+
+  /** The prices in force at `at`, of everything that fits. */
+  list(provider: string | undefined, model: string | undefined, at: Millis): ReadonlyArray<Price> {
+    const found = new Map<string, Price>()
+    for (const [name, models] of this.#names(provider, model)) {
+      for (const candidate of models) {
+        const price = this.find(name, candidate, at)
+        if (price !== undefined) found.set(keyOf(name, candidate), price)
+      }
+    }
+    return [...found.values()]
+  }
+
+  /** The names nearest to a model that has no price. */
+  nearestNames(provider: string, model: string): ReadonlyArray<string> {
+    const names = this.#names(provider, undefined).flatMap(([, models]) => models)
+    return nearestFew(model, [...new Set(names)], 3)
+  }
+
+  #names(provider: string | undefined, model: string | undefined): ReadonlyArray<[string, ReadonlyArray<string>]> {
+    const own = [...this.#overrides.values(), ...this.#builtIn.values()].flatMap((prices) => prices.slice(0, 1))
+    const providers = new Set(provider === undefined ? [...CATALOGUE_PROVIDERS, ...own.map((p) => p.provider)] : [provider])
+    return [...providers].map((name) => {
+      if (model !== undefined) return [name, [model]]
+      const models = own.filter((price) => price.provider === name).map((price) => price.model)
+      return [name, [...new Set([...models, ...catalogueModels(name)])]]
+    })
+  }
+
+  #versions(key: string, provider: string, model: string): ReadonlyArray<Price> {
+    const known = this.#builtIn.get(key) ?? this.#catalogue.get(key)
+    if (known !== undefined) return known
+    const versions = catalogueVersions(provider, model)
+    if (this.#catalogue.size >= CACHED_MODELS_MAX) this.#catalogue.clear()
+    this.#catalogue.set(key, versions)
+    return versions
+  }
+}
+
+const isFar = (rate: Amount, inForceRate: Amount): boolean =>
+  rate > 0n && inForceRate > 0n && (rate > inForceRate * OUTLIER_FACTOR || rate * OUTLIER_FACTOR < inForceRate)
+
+/** The first rate that is more than 100 times away from the one in force, or `undefined`. */
+export const outlierIn = (pricing: Rates, current: Price): keyof Rates | undefined => {
+  for (const field of ["prompt_per_million", "completion_per_million", "cached_per_million"] as const) {
+    const rate = pricing[field]
+    const known = current[field]
+    if (rate !== undefined && known !== undefined && isFar(rate, known)) return field
+  }
+  return undefined
+}

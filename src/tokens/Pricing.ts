@@ -1,0 +1,71 @@
+/**
+ * What counts cost at a price.
+ *
+ * Owns: the disjoint buckets, which rate each is paid at, the tier rule, and rounding once per line.
+ * Does not decide: which price applies (PriceBook).
+ */
+import { type Amount, costOfTokens } from "../signal/Money.ts"
+import type { Price, Rates } from "../signal/Price.ts"
+import type { CostLine, Counts, TokenType } from "../signal/Usage.ts"
+
+const ONE_MILLION = 1_000_000n
+
+export interface Cost {
+  readonly cost: Amount
+  readonly breakdown: ReadonlyArray<CostLine>
+}
+
+/** The rates for a request of this size: the highest tier that it is above reprices the whole request. */
+const ratesFor = (price: Price, promptTokens: number): Rates => {
+  let rates: Rates = price
+  for (const tier of price.tiers ?? []) {
+    if (promptTokens > tier.above_prompt_tokens) rates = tier
+  }
+  return rates
+}
+
+/**
+ * Prices counts line by line. A rate that the price lacks falls back to the one it is a part of (cache reads
+ * and writes, audio and images to the prompt's), so that nothing is free by silence.
+ */
+export const priceCounts = (price: Price, counts: Counts): Cost => {
+  const rates = ratesFor(price, counts.prompt_tokens)
+  const breakdown: Array<CostLine> = []
+  let cost = 0n
+  const add = (token_type: TokenType, tokens: number, price_per_million: Amount): void => {
+    if (tokens === 0) return
+    const line = costOfTokens(tokens, price_per_million)
+    cost += line
+    breakdown.push({ token_type, tokens, price_per_million, cost: line })
+  }
+  let prompt = counts.prompt_tokens
+  const input = rates.prompt_per_million
+  const details = counts.prompt_tokens_details
+  if (details !== undefined) {
+    const take = (tokens: number | undefined): number => {
+      const taken = Math.min(tokens ?? 0, prompt)
+      prompt -= taken
+      return taken
+    }
+    const write5m = rates.cache_write_5m_per_million ?? input
+    add("cache_read", take(details.cached_tokens), rates.cached_per_million ?? input)
+    add("cache_write_5m", take(details.cache_write_5m_tokens), write5m)
+    add("cache_write_1h", take(details.cache_write_1h_tokens), rates.cache_write_1h_per_million ?? write5m)
+    add("input_audio", take(details.audio_tokens), rates.audio_prompt_per_million ?? input)
+    add("input_image", take(details.image_tokens), rates.image_prompt_per_million ?? input)
+  }
+  add("input", prompt, input)
+  const audio = counts.completion_tokens_details?.audio_tokens ?? 0
+  const output = rates.completion_per_million
+  add("output_audio", audio, rates.audio_completion_per_million ?? output)
+  add("output", counts.completion_tokens - audio, output)
+  if (price.per_request !== undefined) add("request", 1, price.per_request * ONE_MILLION)
+  return { cost, breakdown }
+}
+
+/** Whether every rate of a price is zero. */
+export const isFree = (price: Price): boolean =>
+  price.prompt_per_million === 0n &&
+  price.completion_per_million === 0n &&
+  (price.per_request ?? 0n) === 0n &&
+  (price.tiers ?? []).every((tier) => tier.prompt_per_million === 0n && tier.completion_per_million === 0n)

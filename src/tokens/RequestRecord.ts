@@ -1,0 +1,81 @@
+/**
+ * A request in memory: its hold, its recorded attempts, and their usage for answering a repeat.
+ *
+ * Owns: how a request is turned into its row and back.
+ */
+import type { Attribution } from "../signal/Attribution.ts"
+import type { Amount } from "../signal/Money.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { TokenUsage } from "../signal/Usage.ts"
+import type { PeriodRecord } from "./BudgetRecord.ts"
+import type { AttemptRow, HoldRow, HoldState, RequestRow } from "./LedgerStore.ts"
+
+/** What a hold keeps in one period of one budget. */
+export interface LiveBooking {
+  readonly period: PeriodRecord
+  amount: Amount
+}
+
+/** A hold in memory. `bookings` is empty once it is closed. */
+export interface HoldRecord {
+  readonly id: string
+  readonly requestId: string
+  state: HoldState
+  readonly digest: string
+  readonly createdAt: Millis
+  expiresAt: Millis
+  readonly keyId: string
+  readonly provider: string | null
+  readonly model: string | null
+  estimatedTokens: number
+  estimatedCost: Amount
+  remainingTokens: number
+  remainingCost: Amount
+  bookings: Array<LiveBooking>
+  readonly attribution: Attribution
+}
+
+export class RequestRecord {
+  readonly requestId: string
+  hold: HoldRecord | null = null
+  attempts: Array<AttemptRow> = []
+  /** The usage of each attempt, where it is still at hand. */
+  readonly usage = new Map<number, TokenUsage>()
+  /** Whether the store has a row of this request, or will have with the batch that is on its way. */
+  isStored = false
+  /** The batch that changed it last; it is not forgotten before that one is committed. */
+  changedIn = 0
+
+  constructor(requestId: string) {
+    this.requestId = requestId
+  }
+
+  get isOpen(): boolean {
+    return this.hold?.state === "held"
+  }
+
+  toRow(): RequestRow {
+    return { requestId: this.requestId, hold: this.hold && toHoldRow(this.hold), attempts: this.attempts.slice() }
+  }
+}
+
+const toHoldRow = (hold: HoldRecord): HoldRow => ({
+  id: hold.id,
+  state: hold.state,
+  digest: hold.digest,
+  createdAt: hold.createdAt,
+  expiresAt: hold.expiresAt,
+  keyId: hold.keyId,
+  provider: hold.provider,
+  model: hold.model,
+  estimatedTokens: hold.estimatedTokens,
+  estimatedCost: hold.estimatedCost,
+  remainingTokens: hold.remainingTokens,
+  remainingCost: hold.remainingCost,
+  bookings: hold.bookings.map(({ period, amount }) => ({
+    budgetId: period.budgetId,
+    periodStart: period.start,
+    amount,
+  })),
+  attribution: hold.attribution,
+})
