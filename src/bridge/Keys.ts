@@ -1,0 +1,204 @@
+/**
+ * Keys: who somebody is.
+ *
+ * Owns: verifying a key; making, listing and ending keys (signals.md, section 10); telling connections that a
+ * key has ended. A key reads `bk_ID_SECRET`; only its keyed hash is kept.
+ * Does not decide: what a role may do (signal/Authorization), or how a key reaches us (Access).
+ *
+ * `create_key` with a `request_id` can be sent again and must answer the same key, yet the key is not kept. So
+ * the secret of such a key is derived from the installation's secret, the key's random id and the request: the
+ * hash alone gives nothing away, and a key without `request_id` is random and can never be shown again.
+ */
+import { randomBytes } from "node:crypto"
+import { Clock, Context, Effect, Layer, Redacted } from "effect"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { NotFound, type SignalError, Unauthenticated, type Unavailable } from "../signal/Errors.ts"
+import { installationPrincipal, type Principal } from "../signal/Principal.ts"
+import type { Millis } from "../signal/Text.ts"
+import { type Credential, type Ended, makeRecent } from "./Credential.ts"
+import { InstallationSecret, isSameHash, keyedHash } from "./InstallationSecret.ts"
+import { type CreateKey, draftKey, refuseReuse } from "./KeyDraft.ts"
+import { infoOfKey, type ListKeys, nextKeyCursor, readKeyCursor } from "./KeyList.ts"
+import { type KeyRow, KeyStore } from "./KeyStore.ts"
+
+/** The key id of BURSAR_ADMIN_KEY, which no store holds. */
+export const INSTALLATION_KEY_ID = "installation"
+
+const VERIFIED_MAX = 10_000
+/** How long a verified key is believed before the store is asked again: another node may have ended it. */
+const VERIFIED_FRESH_MS = 30_000
+const TOUCH_EVERY_MS = 60_000
+const KEY_BYTES_MAX = 256
+
+export interface Keys {
+  /** Who holds this key. The store is asked at most every 30 s for the same key. */
+  readonly verify: (key: string) => Effect.Effect<Credential, Unauthenticated | Unavailable>
+  /** Whether a key that was verified before still holds. `keyHash` must be the one it was verified with. */
+  readonly verifyAgain: (
+    keyId: string,
+    keyHash: string
+  ) => Effect.Effect<Credential, Unauthenticated | Unavailable>
+  readonly create: (
+    payload: SignalPayload<"create_key">,
+    principal: Principal
+  ) => Effect.Effect<SignalSuccess<"create_key">, SignalError>
+  readonly list: (
+    payload: ListKeys,
+    principal: Principal
+  ) => Effect.Effect<SignalSuccess<"list_keys">, SignalError>
+  readonly revoke: (
+    payload: SignalPayload<"revoke_key">,
+    principal: Principal
+  ) => Effect.Effect<SignalSuccess<"revoke_key">, SignalError>
+  /** Calls back when a key is revoked here, before `revoke` answers. Answers how to stop listening. */
+  readonly onEnded: (listener: (ended: Ended) => void) => () => void
+}
+
+export const Keys = Context.Service<Keys>("bursar/bridge/Keys")
+
+const refused = (why: string) => new Unauthenticated({ message: why })
+const UNKNOWN = "This key is not known here: check that it was copied whole, or ask an admin for a new one"
+
+/** The id inside `bk_ID_SECRET`, or `undefined` when it does not look like a key. */
+const idInKey = (key: string): string | undefined =>
+  /^bk_([0-9a-f]{18})_[\w-]{43}$/u.exec(key.length <= KEY_BYTES_MAX ? key : "")?.[1]
+
+const problemOf = (row: KeyRow, now: Millis): Unauthenticated | undefined => {
+  if (row.revokedAt !== null) return refused("This key was revoked: ask an admin for a new one")
+  if (row.expiresAt !== null && row.expiresAt <= now) {
+    return refused("This key has expired: ask an admin for a new one")
+  }
+  return undefined
+}
+
+const credentialOf = (row: KeyRow): Credential => ({
+  principal: {
+    keyId: row.id,
+    owner: row.owner,
+    tenant: row.tenant,
+    roles: row.roles,
+    attribution: row.attribution,
+    isInstallation: false
+  },
+  keyHash: row.hash,
+  session: undefined,
+  expiresAt: row.expiresAt
+})
+
+/** Tenants that a principal's key signals reach: its own; for the installation's key, all of them. */
+const reachOf = (principal: Principal): string | null => (principal.isInstallation ? null : principal.tenant)
+
+const makeVerifier = (
+  store: KeyStore,
+  installation: InstallationSecret,
+  adminKey: Redacted.Redacted<string>
+) => {
+  const hashOf = (key: string) => keyedHash(installation, "key", key).toString("hex")
+  const admin: Credential = {
+    principal: installationPrincipal(),
+    keyHash: hashOf(Redacted.value(adminKey)),
+    session: undefined,
+    expiresAt: null
+  }
+  const rows = makeRecent<KeyRow>(VERIFIED_MAX, VERIFIED_FRESH_MS)
+  const touched = makeRecent<true>(VERIFIED_MAX, TOUCH_EVERY_MS)
+  /** Keys that ended here: a look-up that was on its way while its key ended must not bring it back. */
+  const ended = makeRecent<true>(VERIFIED_MAX, VERIFIED_FRESH_MS)
+
+  const touch = (id: string, now: Millis) => {
+    if (touched.get(id, now) === true) return Effect.void
+    touched.set(id, true, now)
+    return Effect.asVoid(Effect.forkDetach(Effect.ignore(store.touch(id, now))))
+  }
+
+  const verifyRow = Effect.fnUntraced(function* (id: string, hash: string) {
+    const before = yield* Clock.currentTimeMillis
+    const row = rows.get(id, before) ?? (yield* store.find(id))
+    const now = yield* Clock.currentTimeMillis
+    if (row === undefined || !isSameHash(row.hash, hash) || ended.get(id, now) === true) {
+      return yield* refused(UNKNOWN)
+    }
+    const problem = problemOf(row, now)
+    if (problem !== undefined) return yield* problem
+    if (rows.get(id, now) === undefined) rows.set(id, row, now)
+    yield* touch(id, now)
+    return credentialOf(row)
+  })
+
+  const verify = (key: string) => {
+    const hash = hashOf(key)
+    if (isSameHash(hash, admin.keyHash)) return Effect.succeed(admin)
+    const id = idInKey(key)
+    return id === undefined ? Effect.fail(refused(UNKNOWN)) : verifyRow(id, hash)
+  }
+
+  const verifyAgain = (keyId: string, keyHash: string) => {
+    if (keyId !== INSTALLATION_KEY_ID) return verifyRow(keyId, keyHash)
+    return isSameHash(keyHash, admin.keyHash) ? Effect.succeed(admin) : Effect.fail(refused(UNKNOWN))
+  }
+
+  const forget = (id: string, now: Millis) => {
+    ended.set(id, true, now)
+    rows.delete(id)
+  }
+  return { hashOf, verify, verifyAgain, forget }
+}
+
+/** Keys over the store of the context. `adminKey` is the installation's own. */
+export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<string>) {
+  const store = yield* KeyStore
+  const installation = yield* InstallationSecret
+  const verifier = makeVerifier(store, installation, adminKey)
+  const listeners = new Set<(ended: Ended) => void>()
+
+  const create = Effect.fnUntraced(function* (payload: CreateKey, principal: Principal) {
+    const now = yield* Clock.currentTimeMillis
+    const draft = yield* Effect.fromResult(draftKey(payload, principal, now))
+    const id = randomBytes(9).toString("hex")
+    const keyOf = (keyId: string) => {
+      const derived = payload.request_id !== undefined
+      const secret = derived
+        ? keyedHash(installation, "create_key", keyId, principal.tenant, payload.request_id)
+        : randomBytes(32)
+      return `bk_${keyId}_${secret.toString("base64url")}`
+    }
+    const key = keyOf(id)
+    const kept = yield* store.insert({ ...draft, id, hash: verifier.hashOf(key) })
+    if (kept.id === id) return { key_id: id, key }
+    const reuse = refuseReuse(kept, draft)
+    if (reuse !== undefined) return yield* reuse
+    return { key_id: kept.id, key: keyOf(kept.id) }
+  })
+
+  const list = Effect.fnUntraced(function* (payload: ListKeys, principal: Principal) {
+    const after = yield* Effect.fromResult(readKeyCursor(payload.cursor))
+    const rows = yield* store.list(reachOf(principal), after, payload.limit + 1)
+    const page = rows.slice(0, payload.limit)
+    return { items: page.map(infoOfKey), next_cursor: rows.length > page.length ? nextKeyCursor(page) : null }
+  })
+
+  const revoke = Effect.fnUntraced(function* (payload: SignalPayload<"revoke_key">, principal: Principal) {
+    const { key_id: id } = payload
+    const now = yield* Clock.currentTimeMillis
+    if (!(yield* store.revoke(id, reachOf(principal), now))) {
+      return yield* new NotFound({ message: `There is no key ${id}: see list_keys`, kind: "key", id })
+    }
+    verifier.forget(id, now)
+    for (const listener of listeners) listener({ keyId: id })
+    return { revoked: true as const }
+  })
+
+  return Keys.of({
+    verify: verifier.verify,
+    verifyAgain: verifier.verifyAgain,
+    create,
+    list,
+    revoke,
+    onEnded: (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    }
+  })
+})
+
+export const layer = (adminKey: Redacted.Redacted<string>) => Layer.effect(Keys, make(adminKey))
