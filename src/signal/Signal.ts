@@ -33,7 +33,7 @@ interface SignalOptions<Fields extends Schema.Struct.Fields, Success extends Sch
   readonly description: string
   readonly payload: Fields
   /** A rule between fields: says which field is wrong and why. */
-  readonly rule?: (payload: Schema.Struct.Type<Fields>) => RuleIssue | undefined
+  readonly rule?: (payload: never) => RuleIssue | undefined
   readonly success: Success
 }
 
@@ -50,7 +50,7 @@ const define = <const Tag extends string, Fields extends Schema.Struct.Fields, S
   Rpc.make(tag, {
     payload: Schema.Struct(options.payload).check(
       Schema.makeFilter((payload) => {
-        const issue = options.rule?.(payload)
+        const issue = options.rule?.(payload as never)
         return issue === undefined ? undefined : { path: issue.path, issue: issue.message }
       }),
     ),

@@ -1,0 +1,220 @@
+/**
+ * Makes and changes budgets, and says how they are doing.
+ *
+ * Owns: create_budget, update_budget, get_budget_status.
+ * Does not decide: whether a call has room (Room).
+ */
+import { Result } from "effect"
+import type { Attribution } from "../signal/Attribution.ts"
+import type { BudgetStatus } from "../signal/Budget.ts"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
+import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { Millis } from "../signal/Text.ts"
+import { entityOf, SUBJECT_FIELDS } from "./BudgetIndex.ts"
+import { type BudgetRecord, budgetOf, hasReached, remainingOf, totalOf } from "./BudgetRecord.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { BudgetDefinition } from "./LedgerStore.ts"
+import { askedOf } from "./Room.ts"
+
+type Decision<A> = Result.Result<A, SignalError>
+
+/** Budgets of one tenant; more are refused. */
+const BUDGETS_MAX = 1_000_000
+const HOUR_MS = 3_600_000n
+
+const sortedOnce = (thresholds: ReadonlyArray<number>): ReadonlyArray<number> =>
+  [...new Set(thresholds)].sort((a, b) => a - b)
+
+const problemWith = (
+  payload: SignalPayload<"create_budget">,
+  ledger: Ledger,
+): { readonly path: string; readonly message: string } | undefined => {
+  if (payload.type === "global" && payload.entity_id !== undefined) {
+    return { path: "entity_id", message: "A global budget is about everything: leave entity_id out" }
+  }
+  if (payload.type !== "global" && payload.entity_id === undefined) {
+    return { path: "entity_id", message: `Say which ${payload.type} this budget is about` }
+  }
+  if (payload.currency !== undefined && payload.currency !== ledger.config.currency) {
+    return { path: "currency", message: `Not available in this version: currencies other than ${ledger.config.currency}` }
+  }
+  if (payload.measure !== "cost" && payload.limit % UNIT !== 0n) {
+    return { path: "limit", message: `A limit in ${payload.measure} is a whole number` }
+  }
+  if (ledger.budgets.size >= BUDGETS_MAX) {
+    return { path: "name", message: `This tenant has ${BUDGETS_MAX} budgets, which is the bound` }
+  }
+  return undefined
+}
+
+const definitionOf = (ledger: Ledger, payload: SignalPayload<"create_budget">, now: Millis): BudgetDefinition => ({
+  id: ledger.nextId("budget"),
+  name: payload.name,
+  type: payload.type,
+  entityId: payload.entity_id ?? null,
+  period: payload.period,
+  weekStartsOn: payload.week_starts_on,
+  measure: payload.measure,
+  currency: ledger.config.currency,
+  limit: payload.limit,
+  alertThresholds: sortedOnce(payload.alert_thresholds),
+  enforcement: payload.enforcement,
+  overridePolicy: payload.override_policy,
+  isActive: payload.active,
+  createdAt: now,
+  updatedAt: now,
+  version: 1,
+})
+
+/** Thresholds that were reached before the budget was made, or its limit changed, are not told any more. */
+const markReached = (budget: BudgetRecord, now: Millis): void => {
+  const period = budget.periodAt(now)
+  const reached = [...budget.definition.alertThresholds, 100].filter(
+    (percent) => period.spent > 0n && hasReached(period.spent, totalOf(budget), percent),
+  )
+  period.alertsSent = sortedOnce([...period.alertsSent, ...reached])
+}
+
+/** What is held now in the current period counts in a new budget from the start. */
+const countOpenHolds = (ledger: Ledger, budget: BudgetRecord, now: Millis): void => {
+  const period = budget.periodAt(now)
+  const { type, entityId } = budget.definition
+  for (const hold of ledger.holds.values()) {
+    if (!period.contains(hold.createdAt)) continue
+    const subject = {
+      ...hold.attribution,
+      ...(hold.provider === null ? {} : { provider: hold.provider }),
+      ...(hold.model === null ? {} : { model: hold.model }),
+    }
+    if (entityOf(type, subject) !== entityId) continue
+    const request = ledger.request(hold.requestId)
+    const amount = askedOf(budget, {
+      cost: hold.remainingCost,
+      tokens: hold.remainingTokens,
+      requests: request !== undefined && request.attempts.length > 0 ? 0 : 1,
+    })
+    hold.bookings.push({ period, amount })
+    period.held += amount
+    if (request !== undefined) ledger.changeRequest(request)
+  }
+}
+
+/** Makes a budget. `spent` is what was spent in its current period before. */
+export const createBudget = (
+  ledger: Ledger,
+  payload: SignalPayload<"create_budget">,
+  spent: Amount,
+  now: Millis,
+): Decision<SignalSuccess<"create_budget">> => {
+  const problem = problemWith(payload, ledger)
+  if (problem !== undefined) return Result.fail(invalidParam([problem.path], problem.message))
+  const budget = ledger.addBudget(definitionOf(ledger, payload, now))
+  const period = budget.periodAt(now)
+  period.spent = spent
+  countOpenHolds(ledger, budget, now)
+  markReached(budget, now)
+  ledger.changePeriod(period)
+  return Result.succeed({ budget_id: budget.definition.id, budget: budgetOf(budget, now) })
+}
+
+const noBudget = (id: string): NotFound =>
+  new NotFound({ kind: "budget", id, message: `There is no budget ${id}; get_budget_status lists the budgets there are` })
+
+const updated = (budget: BudgetRecord, updates: SignalPayload<"update_budget">["updates"], now: Millis): BudgetDefinition => {
+  const { definition } = budget
+  return {
+    ...definition,
+    name: updates.name ?? definition.name,
+    limit: updates.limit ?? definition.limit,
+    isActive: updates.active ?? definition.isActive,
+    alertThresholds: updates.alert_thresholds ? sortedOnce(updates.alert_thresholds) : definition.alertThresholds,
+    enforcement: updates.enforcement ?? definition.enforcement,
+    overridePolicy: updates.override_policy ?? definition.overridePolicy,
+    updatedAt: now,
+    version: definition.version + 1,
+  }
+}
+
+export const updateBudget = (
+  ledger: Ledger,
+  payload: SignalPayload<"update_budget">,
+  now: Millis,
+): Decision<SignalSuccess<"update_budget">> => {
+  const budget = ledger.budgets.get(payload.budget_id)
+  if (budget === undefined) return Result.fail(noBudget(payload.budget_id))
+  const { version, measure } = budget.definition
+  if (payload.expected_version !== undefined && payload.expected_version !== version) {
+    return Result.fail(
+      new Conflict({
+        reason: "version_changed",
+        message: `Budget ${payload.budget_id} is at version ${version}, not ${payload.expected_version}; read it again, then decide`,
+      }),
+    )
+  }
+  if (measure !== "cost" && (payload.updates.limit ?? 0n) % UNIT !== 0n) {
+    return Result.fail(invalidParam(["updates", "limit"], `A limit in ${measure} is a whole number`))
+  }
+  ledger.changeBudget(budget, updated(budget, payload.updates, now))
+  return Result.succeed({ budget: budgetOf(budget, now) })
+}
+
+// --- status
+
+/** A key with forced attribution sees the budgets of what it is forced to. */
+const isCovered = (budget: BudgetRecord, forced: Attribution): boolean => {
+  if (Object.keys(forced).length === 0) return true
+  const { type, entityId } = budget.definition
+  if (type === "global") return false
+  const field = SUBJECT_FIELDS[type]
+  return field in forced && entityOf(type, forced) === entityId
+}
+
+/** Spending per hour so far in this period, and when it uses up what remains. */
+const pace = (budget: BudgetRecord, now: Millis): Pick<BudgetStatus, "burn_rate_per_hour" | "projected_exhaustion"> => {
+  const period = budget.periodAt(now)
+  const since = Math.max(period.start, budget.definition.period === "lifetime" ? budget.definition.createdAt : 0)
+  const elapsedMs = BigInt(Math.max(1, now - since))
+  const perHour = divideHalfEven(period.spent * HOUR_MS, elapsedMs)
+  const remaining = remainingOf(budget, period)
+  if (remaining <= 0n) return { burn_rate_per_hour: perHour, projected_exhaustion: now }
+  if (perHour <= 0n) return { burn_rate_per_hour: perHour, projected_exhaustion: null }
+  const leftMs = Number((remaining * HOUR_MS) / perHour)
+  const at = now + leftMs
+  const isWithin = period.end === null ? at < 8.64e15 : at < period.end
+  return { burn_rate_per_hour: perHour, projected_exhaustion: isWithin ? at : null }
+}
+
+export const getBudgetStatus = (
+  ledger: Ledger,
+  payload: SignalPayload<"get_budget_status">,
+  principal: Principal,
+  now: Millis,
+): Decision<SignalSuccess<"get_budget_status">> => {
+  const { budget_id, type, entity_id, include_inactive } = payload
+  const named = budget_id === undefined ? undefined : ledger.budgets.get(budget_id)
+  if (budget_id !== undefined && (named === undefined || !isCovered(named, principal.attribution))) {
+    return Result.fail(noBudget(budget_id))
+  }
+  const openHolds = new Map<string, number>()
+  for (const hold of ledger.holds.values()) {
+    for (const { period } of hold.bookings) openHolds.set(period.budgetId, (openHolds.get(period.budgetId) ?? 0) + 1)
+  }
+  const candidates = named === undefined ? ledger.budgets.values() : [named]
+  const budgets: Array<BudgetStatus> = []
+  for (const budget of candidates) {
+    const { definition } = budget
+    if (type !== undefined && definition.type !== type) continue
+    if (entity_id !== undefined && definition.entityId !== entity_id) continue
+    if (!definition.isActive && !include_inactive && named === undefined) continue
+    if (!isCovered(budget, principal.attribution)) continue
+    budgets.push({
+      ...budgetOf(budget, now),
+      ...pace(budget, now),
+      open_holds: openHolds.get(definition.id) ?? 0,
+      pending_overrides: 0,
+    })
+  }
+  return Result.succeed({ budgets })
+}

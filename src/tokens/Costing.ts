@@ -1,0 +1,88 @@
+/**
+ * Answers what things cost, and takes new prices.
+ *
+ * Owns: calculate_cost, get_pricing, update_pricing.
+ * Does not decide: what was charged before: past usage keeps its price.
+ */
+import { Result } from "effect"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { invalidParam, PriceUnknown, type SignalError } from "../signal/Errors.ts"
+import { formatAmount } from "../signal/Money.ts"
+import type { Price } from "../signal/Price.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { Ledger } from "./Ledger.ts"
+import { outlierIn } from "./PriceBook.ts"
+import { priceCounts } from "./Pricing.ts"
+
+type Decision<A> = Result.Result<A, SignalError>
+
+const otherCurrency = (ledger: Ledger, currency: string | undefined, path: ReadonlyArray<string>) =>
+  currency === undefined || currency === ledger.config.currency
+    ? undefined
+    : invalidParam(path, `Not available in this version: currencies other than ${ledger.config.currency}`)
+
+export const priceUnknown = (ledger: Ledger, provider: string, model: string): PriceUnknown => {
+  const near = ledger.prices.nearestNames(provider, model)
+  const hint = near.length > 0 ? `; nearest known: ${near.join(", ")}` : ""
+  return new PriceUnknown({
+    provider,
+    model,
+    nearest: near,
+    message: `${provider}/${model} has no price: set one with update_pricing${hint}`,
+  })
+}
+
+export const calculateCost = (
+  ledger: Ledger,
+  payload: SignalPayload<"calculate_cost">,
+  now: Millis,
+): Decision<SignalSuccess<"calculate_cost">> => {
+  const problem = otherCurrency(ledger, payload.currency, ["currency"])
+  if (problem !== undefined) return Result.fail(problem)
+  const price = ledger.prices.find(payload.provider, payload.model, payload.at ?? now)
+  if (price === undefined) return Result.fail(priceUnknown(ledger, payload.provider, payload.model))
+  const { cost, breakdown } = priceCounts(price, payload)
+  return Result.succeed({ cost, currency: ledger.config.currency, price_id: price.id, breakdown })
+}
+
+export const getPricing = (
+  ledger: Ledger,
+  payload: SignalPayload<"get_pricing">,
+  now: Millis,
+): Decision<SignalSuccess<"get_pricing">> =>
+  Result.succeed({ items: ledger.prices.list(payload.provider, payload.model, payload.at ?? now) })
+
+/** Sets the tenant's own price of a model, from `effective_from` on. */
+export const updatePricing = (
+  ledger: Ledger,
+  payload: SignalPayload<"update_pricing">,
+  now: Millis,
+): Decision<SignalSuccess<"update_pricing">> => {
+  const { provider, model } = payload
+  const { currency, ...rates } = payload.pricing
+  const problem = otherCurrency(ledger, currency, ["pricing", "currency"])
+  if (problem !== undefined) return Result.fail(problem)
+  const effectiveFrom = payload.effective_from ?? now
+  const current = ledger.prices.find(provider, model, effectiveFrom)
+  const outlier = current && !payload.confirm_outlier ? outlierIn(rates, current) : undefined
+  if (current !== undefined && outlier !== undefined) {
+    return Result.fail(
+      invalidParam(
+        ["pricing", outlier],
+        `More than 100 times away from the rate in force (${formatAmount(current[outlier] ?? 0n)} per million tokens). Rates are per million; send confirm_outlier: true if this one is meant`,
+      ),
+    )
+  }
+  const price: Price = {
+    id: ledger.nextId("price"),
+    provider,
+    model,
+    currency: ledger.config.currency,
+    ...rates,
+    effective_from: effectiveFrom,
+    effective_to: null,
+    source: "override",
+  }
+  ledger.addPrice(price)
+  return Result.succeed({ updated: true, price, repriced: 0 })
+}

@@ -1,0 +1,296 @@
+/**
+ * Charges what a call used.
+ *
+ * Owns: recording an attempt once, settling its hold, booking and charging it, the alerts this causes.
+ * Does not decide: what counts cost (Pricing), or which price applies (PriceBook).
+ */
+import { Result } from "effect"
+import { mergeAttribution } from "../signal/Attribution.ts"
+import type { Alert } from "../signal/Budget.ts"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { Conflict, NotFound, type SignalError } from "../signal/Errors.ts"
+import { type Amount, amountOfCount, UNIT } from "../signal/Money.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { CostStatus, TokenUsage } from "../signal/Usage.ts"
+import { raiseBudgetAlerts, raiseUnpricedAlert } from "./Alerting.ts"
+import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
+import { usageDigest } from "./Digest.ts"
+import { close } from "./HoldLife.ts"
+import { LATE_WINDOW_MS, type Ledger } from "./Ledger.ts"
+import type { AttemptRow } from "./LedgerStore.ts"
+import { type Cost, isFree, priceCounts } from "./Pricing.ts"
+import type { HoldRecord, RequestRecord } from "./RequestRecord.ts"
+
+type Decision<A> = Result.Result<A, SignalError>
+type Report = SignalPayload<"track_usage">
+type Tracked = SignalSuccess<"track_usage">
+
+const ONE_TO_ONE = UNIT
+
+/** What a usage adds to a budget, by the budget's measure. */
+const chargeOf = (budget: BudgetRecord, usage: TokenUsage, requests: number): Amount => {
+  switch (budget.definition.measure) {
+    case "cost":
+      return usage.cost
+    case "tokens":
+      return amountOfCount(usage.total_tokens)
+    case "requests":
+      return amountOfCount(requests)
+  }
+}
+
+const standings = (budgets: ReadonlyArray<BudgetRecord>, now: Millis): Tracked["budgets"] =>
+  budgets.filter((budget) => budget.definition.isActive).map((budget) => standingOf(budget, now))
+
+// --- repeats
+
+const reused = (report: Report): Conflict =>
+  new Conflict({
+    reason: "request_reused_with_different_content",
+    message: `Attempt ${report.attempt} of request ${report.request_id} was recorded with other content; number a new attempt, or use correct_usage`,
+  })
+
+/** The first answer again, with today's budgets and no alerts. */
+const repeated = (ledger: Ledger, usage: TokenUsage, now: Millis): Tracked => ({
+  tracked: true,
+  duplicate: true,
+  usage,
+  budgets: standings(ledger.index.matching(usage), now),
+  alerts: [],
+})
+
+const isFinalAfterEstimate = (known: AttemptRow, report: Report): boolean =>
+  known.isEstimated && report.status !== "estimated"
+
+// --- booking
+
+interface Booked {
+  readonly at: Millis
+  readonly late: boolean
+}
+
+/** The hold's creation if there is one, else the report's own time; never more than 48 h back, never ahead. */
+const bookedAt = (report: Report, hold: HoldRecord | null, now: Millis): Booked => {
+  const wished = hold?.createdAt ?? Math.min(report.timestamp ?? now, now)
+  const earliest = now - LATE_WINDOW_MS
+  const at = Math.max(wished, earliest)
+  return { at, late: wished < earliest || hold?.state === "expired" }
+}
+
+interface Priced extends Cost {
+  readonly status: CostStatus
+  readonly priceId: string | null
+}
+
+const priced = (ledger: Ledger, report: Report, at: Millis): Priced => {
+  const price = ledger.prices.find(report.provider, report.model, at)
+  if (price === undefined) return { cost: 0n, breakdown: [], status: "unpriced", priceId: null }
+  return { ...priceCounts(price, report), status: isFree(price) ? "free" : "priced", priceId: price.id }
+}
+
+const recordOf = (
+  ledger: Ledger,
+  report: Report,
+  hold: HoldRecord | null,
+  booked: Booked,
+  cost: Priced,
+  now: Millis,
+): TokenUsage => {
+  ledger.usageSeq += 1
+  const { currency: _, ...content } = report as Report & { readonly currency?: never }
+  const attributed = hold === null ? content : mergeAttribution(content, hold.attribution)
+  const total = report.prompt_tokens + report.completion_tokens
+  const kept = hold?.state === "held" ? hold.remainingCost : 0n
+  return {
+    ...attributed,
+    ...(hold === null ? {} : { hold_id: hold.id }),
+    id: `use_${ledger.usageSeq}`,
+    usage_seq: ledger.usageSeq,
+    timestamp: report.timestamp ?? now,
+    recorded_at: now,
+    booked_at: booked.at,
+    total_tokens: total,
+    cost: cost.cost,
+    currency: ledger.config.currency,
+    price_currency: ledger.config.currency,
+    exchange_rate: ONE_TO_ONE,
+    cost_breakdown: cost.breakdown,
+    price_id: cost.priceId,
+    cost_status: cost.status,
+    overage: hold !== null && cost.cost > kept ? cost.cost - kept : 0n,
+    late: booked.late,
+    estimated_tokens: hold?.estimatedTokens ?? null,
+    estimated_cost: hold?.estimatedCost ?? null,
+  }
+}
+
+/** Adds a usage to every budget that matches it, in the period of its booking. */
+const charge = (
+  ledger: Ledger,
+  budgets: ReadonlyArray<BudgetRecord>,
+  usage: TokenUsage,
+  requests: number,
+  now: Millis,
+): ReadonlyArray<Alert> => {
+  const alerts: Array<Alert> = []
+  for (const budget of budgets) {
+    const amount = chargeOf(budget, usage, requests)
+    if (amount === 0n) continue
+    const period = budget.periodAt(usage.booked_at)
+    period.spent += amount
+    ledger.changePeriod(period)
+    if (amount > 0n) raiseBudgetAlerts(ledger, budget, period, now, alerts)
+  }
+  return alerts
+}
+
+// --- settling
+
+const amountInMeasure = (budget: BudgetRecord | undefined, usage: TokenUsage, requests: number): Amount =>
+  budget === undefined ? 0n : chargeOf(budget, usage, requests)
+
+/** An attempt that will be retried takes its charge out of the hold, and leaves the rest open. */
+const reduce = (ledger: Ledger, hold: HoldRecord, usage: TokenUsage, requests: number): void => {
+  for (const booking of hold.bookings) {
+    const charged = amountInMeasure(ledger.budgets.get(booking.period.budgetId), usage, requests)
+    const less = charged < booking.amount ? charged : booking.amount
+    if (less <= 0n) continue
+    booking.amount -= less
+    booking.period.held -= less
+    ledger.changePeriod(booking.period)
+  }
+  hold.remainingCost = usage.cost < hold.remainingCost ? hold.remainingCost - usage.cost : 0n
+  hold.remainingTokens = Math.max(0, hold.remainingTokens - usage.total_tokens)
+}
+
+const settle = (ledger: Ledger, hold: HoldRecord | null, report: Report, usage: TokenUsage, requests: number): void => {
+  if (hold === null) return
+  if (hold.state === "held" && !report.settle) reduce(ledger, hold, usage, requests)
+  else if (hold.state === "held") close(ledger, hold, "posted")
+  else if (report.settle) hold.state = "posted"
+}
+
+/** The hold that a report belongs to, or why it cannot belong to the one it names. */
+const holdFor = (request: RequestRecord | undefined, report: Report): Decision<HoldRecord | null> => {
+  const hold = request?.hold ?? null
+  if (report.hold_id === undefined || hold?.id === report.hold_id) return Result.succeed(hold)
+  if (!report.hold_id.endsWith(`.${report.request_id}`)) {
+    return Result.fail(
+      new Conflict({
+        reason: "hold_of_another_request",
+        message: `Hold ${report.hold_id} was made for another request than ${report.request_id}; report under that request_id`,
+      }),
+    )
+  }
+  return Result.fail(
+    new NotFound({
+      kind: "hold",
+      id: report.hold_id,
+      message: `There is no hold ${report.hold_id}; leave hold_id out, and the usage is recorded all the same`,
+    }),
+  )
+}
+
+const post = (
+  ledger: Ledger,
+  report: Report,
+  request: RequestRecord,
+  hold: HoldRecord | null,
+  digest: string,
+  now: Millis,
+): Tracked => {
+  const booked = bookedAt(report, hold, now)
+  const cost = priced(ledger, report, booked.at)
+  const usage = recordOf(ledger, report, hold, booked, cost, now)
+  const requests = request.attempts.length === 0 ? 1 : 0
+  const budgets = ledger.index.matching(usage)
+  settle(ledger, hold, report, usage, requests)
+  const alerts = [...charge(ledger, budgets, usage, requests, now), ...raiseUnpricedAlert(ledger, usage, now)]
+  remember(ledger, request, usage, requests, digest)
+  return { tracked: true, duplicate: false, usage, budgets: standings(budgets, now), alerts }
+}
+
+const remember = (
+  ledger: Ledger,
+  request: RequestRecord,
+  usage: TokenUsage,
+  requests: number,
+  digest: string,
+): void => {
+  const row: AttemptRow = {
+    attempt: usage.attempt,
+    digest,
+    usageSeq: usage.usage_seq,
+    isEstimated: usage.status === "estimated",
+  }
+  request.attempts = [...request.attempts.filter((known) => known.attempt !== usage.attempt), row]
+  request.usage.set(usage.attempt, usage)
+  ledger.changeRequest(request)
+  ledger.addUsage({ usage, requests })
+  ledger.tracked += requests
+  ledger.tokens += amountOfCount(usage.total_tokens)
+  ledger.cost += usage.cost
+}
+
+// --- a final report after an estimate
+
+const difference = (
+  after: { readonly [name: string]: number | undefined } = {},
+  before: { readonly [name: string]: number | undefined } = {},
+): { readonly [name: string]: number } => {
+  const names = new Set([...Object.keys(after), ...Object.keys(before)])
+  return Object.fromEntries([...names].map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]))
+}
+
+/** A final report replaces an estimate once: a row of its own carries the difference, booked where the estimate was. */
+const replaceEstimate = (
+  ledger: Ledger,
+  report: Report,
+  request: RequestRecord,
+  estimated: TokenUsage,
+  digest: string,
+  now: Millis,
+): Tracked => {
+  const booked = { at: estimated.booked_at, late: estimated.late }
+  const final = recordOf(ledger, report, request.hold, booked, priced(ledger, report, booked.at), now)
+  const lines = [
+    ...final.cost_breakdown,
+    ...estimated.cost_breakdown.map((line) => ({ ...line, tokens: -line.tokens, cost: -line.cost })),
+  ]
+  const adjustment: TokenUsage = {
+    ...final,
+    adjusts: estimated.id,
+    prompt_tokens: final.prompt_tokens - estimated.prompt_tokens,
+    completion_tokens: final.completion_tokens - estimated.completion_tokens,
+    total_tokens: final.total_tokens - estimated.total_tokens,
+    prompt_tokens_details: difference(final.prompt_tokens_details, estimated.prompt_tokens_details),
+    completion_tokens_details: difference(final.completion_tokens_details, estimated.completion_tokens_details),
+    cost: final.cost - estimated.cost,
+    cost_breakdown: lines,
+    overage: 0n,
+  }
+  const budgets = ledger.index.matching(adjustment)
+  const alerts = charge(ledger, budgets, adjustment, 0, now)
+  if (request.hold?.state === "held" && report.settle) close(ledger, request.hold, "posted")
+  remember(ledger, request, adjustment, 0, digest)
+  return { tracked: true, duplicate: false, usage: adjustment, budgets: standings(budgets, now), alerts }
+}
+
+/** Records one attempt, once. Usage is never refused for lack of budget. */
+export const trackUsage = (ledger: Ledger, report: Report, now: Millis): Decision<Tracked> => {
+  const known = ledger.request(report.request_id)
+  const hold = holdFor(known, report)
+  if (Result.isFailure(hold)) return Result.fail(hold.failure)
+  const digest = usageDigest(report)
+  const attempt = known?.attempts.find((row) => row.attempt === report.attempt)
+  if (known === undefined || attempt === undefined) {
+    return Result.succeed(post(ledger, report, ledger.requestOrNew(report.request_id), hold.success, digest, now))
+  }
+  const first = known.usage.get(report.attempt)
+  if (attempt.digest === digest && first !== undefined) return Result.succeed(repeated(ledger, first, now))
+  if (isFinalAfterEstimate(attempt, report) && first !== undefined) {
+    return Result.succeed(replaceEstimate(ledger, report, known, first, digest, now))
+  }
+  return Result.fail(reused(report))
+}
+
