@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { violations } from "./ImportRule.ts"
+import { undeclaredPackages, violations } from "./ImportRule.ts"
 import { isScript, readSource, repositoryFiles } from "./Sources.ts"
 
 const isCode = (path: string) => /^(src|examples|test|scripts)\//.test(path) && isScript(path)
@@ -68,5 +68,17 @@ describe("the import rule", () => {
     expect(violations(files)).toEqual([
       "src/tokens/A.ts → src/tokens/B.ts → src/tokens/C.ts → src/tokens/A.ts: these files import each other in a circle"
     ])
+  })
+
+  it("lets production need only what production installs", () => {
+    const declared = new Set(Object.keys(JSON.parse(readSource("package.json").text).dependencies))
+    const files = repositoryFiles().filter(isCode).map(readSource)
+    expect(undeclaredPackages(files, declared)).toEqual([])
+
+    const broken = [
+      { path: "src/actor/A.ts", text: 'import { B } from "@scope/b/c"\nimport { D } from "@scope/d/e"' },
+      { path: "src/console/A.ts", text: 'import { B } from "react"' }
+    ]
+    expect(undeclaredPackages(broken, new Set(["@scope/d"]))).toHaveLength(1)
   })
 })

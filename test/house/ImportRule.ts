@@ -96,6 +96,31 @@ function brokenBy(source: Source): Array<string> {
   return found
 }
 
+/**
+ * What runs in production but is not installed there. The console is bundled when it is built, so its
+ * packages are development dependencies.
+ */
+export function undeclaredPackages(
+  files: ReadonlyArray<SourceFile>,
+  dependencies: ReadonlySet<string>
+): Array<string> {
+  return files
+    .filter(({ path }) => path.startsWith("src/") && unitOf(path) !== "console")
+    .map(parseSource)
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter((specifier) => !/^(\.|node:)/.test(specifier))
+        .filter((specifier) => !dependencies.has(packageOf(specifier)))
+        .map((specifier) => `${path} imports ${specifier}, which is no dependency of package.json`)
+    )
+}
+
+const packageOf = (specifier: string) =>
+  specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/")
+
 /** `src/tokens/Ledger.ts` is of `tokens`; `src/main.ts` is a unit by itself. */
 const unitOf = (path: string) => path.split("/")[1] ?? ""
 
