@@ -8,7 +8,7 @@ import { dirname, join, posix } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseSync } from "vite"
 
-export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 /** A file by its path from the root of the repository, with slashes. */
 export interface SourceFile {
