@@ -32,7 +32,7 @@ class Sent<Name extends SignalName> implements EnvelopeOf<Name> {
   readonly principal: Principal
   readonly #ref: ActorRef
   readonly #resume: Resume<Name> | undefined
-  readonly #at: number
+  readonly sentAt: number
   readonly #startedMs = performance.now()
   #isAnswered = false
 
@@ -48,7 +48,7 @@ class Sent<Name extends SignalName> implements EnvelopeOf<Name> {
     this.payload = payload
     this.principal = principal
     this.#resume = resume
-    this.#at = ref.surroundings.now()
+    this.sentAt = ref.surroundings.now()
   }
 
   succeed(success: SignalSuccess<Name>): void {
@@ -72,7 +72,7 @@ class Sent<Name extends SignalName> implements EnvelopeOf<Name> {
       payload: this.payload,
       principal: this.principal,
       address: this.#ref.address,
-      at: this.#at,
+      at: this.sentAt,
       durationMs: performance.now() - this.#startedMs,
       answer,
     })

@@ -11,6 +11,8 @@ export interface EnvelopeOf<Name extends SignalName> {
   readonly name: Name
   readonly payload: SignalPayload<Name>
   readonly principal: Principal
+  /** When it was sent, in milliseconds since 1970. */
+  readonly sentAt: number
   /** Answers whoever asked. The first answer counts; for a tell it is only recorded. */
   succeed(success: SignalSuccess<Name>): void
   fail(error: SignalError): void

@@ -78,6 +78,7 @@ const payloadDecoder = lazily<Decoder>((name) =>
   Schema.decodeUnknownResult(schemaOf(SIGNALS[name].payloadSchema), STRICT),
 )
 const successEncoder = lazily<Encoder>((name) => Schema.encodeSync(schemaOf(SIGNALS[name].successSchema)))
+const successDecoder = lazily<Encoder>((name) => Schema.decodeUnknownSync(schemaOf(SIGNALS[name].successSchema)))
 const encodeError = Schema.encodeSync(SignalError)
 
 /** The signal of this name, or `UnknownSignal` with the nearest known name. */
@@ -98,6 +99,10 @@ export const decodePayload = <Name extends SignalName>(
 /** An answer as it is written on the wire. */
 export const encodeSuccess = <Name extends SignalName>(name: Name, success: SignalSuccess<Name>): SignalResult<Name> =>
   successEncoder(name)(success) as SignalResult<Name>
+
+/** An answer as it was written on the wire, read back. */
+export const decodeSuccess = <Name extends SignalName>(name: Name, result: unknown): SignalSuccess<Name> =>
+  successDecoder(name)(result) as SignalSuccess<Name>
 
 /** An error's fields as they are written into `data`: everything but the message, and with its `_tag`. */
 export const encodeErrorData = (error: SignalError): { readonly _tag: string; readonly [field: string]: unknown } => {

@@ -97,8 +97,7 @@ const recordOf = (
   now: Millis,
 ): TokenUsage => {
   ledger.usageSeq += 1
-  const { currency: _, ...content } = report as Report & { readonly currency?: never }
-  const attributed = hold === null ? content : mergeAttribution(content, hold.attribution)
+  const attributed = hold === null ? report : mergeAttribution(report, hold.attribution)
   const total = report.prompt_tokens + report.completion_tokens
   const kept = hold?.state === "held" ? hold.remainingCost : 0n
   return {

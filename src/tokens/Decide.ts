@@ -1,0 +1,117 @@
+/**
+ * The TokenManager's behaviour: one signal, one answer.
+ *
+ * Owns: which rule answers which signal, and answering a command that is sent again.
+ * Does not decide: the rules themselves. Pure: a ledger, a signal and a time in; an answer out, entries in the ledger.
+ */
+import { Result } from "effect"
+import type { Envelope } from "../actor/Envelope.ts"
+import { SIGNALS, type SignalName, type SignalPayload, type SignalSuccess } from "../signal/Catalogue.ts"
+import { decodeSuccess, encodeSuccess } from "../signal/Decode.ts"
+import { Conflict, type SignalError } from "../signal/Errors.ts"
+import type { ManagerConfig } from "../signal/Management.ts"
+import type { Amount } from "../signal/Money.ts"
+import { traitsOf } from "../signal/Signal.ts"
+import type { Millis } from "../signal/Text.ts"
+import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
+import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
+import { contentDigest } from "./Digest.ts"
+import { extendHold, releaseHold } from "./HoldLife.ts"
+import { checkBudget } from "./Holding.ts"
+import type { Ledger } from "./Ledger.ts"
+import { trackUsage } from "./Posting.ts"
+
+/** The signals that a ledger decides. */
+export const LEDGER_SIGNALS = [
+  "track_usage",
+  "check_budget",
+  "extend_hold",
+  "release_hold",
+  "create_budget",
+  "update_budget",
+  "get_budget_status",
+  "calculate_cost",
+  "get_pricing",
+  "update_pricing",
+  "configure_manager",
+] as const satisfies ReadonlyArray<SignalName>
+export type LedgerSignal = (typeof LEDGER_SIGNALS)[number]
+
+type Decided = Result.Result<SignalSuccess<LedgerSignal>, SignalError>
+
+/** Only what is named changes. What this version refuses has been refused by the schema. */
+const configure = (ledger: Ledger, changes: SignalPayload<"configure_manager">): Decided => {
+  const { request_id: _, ...named } = changes
+  ledger.configure({ ...ledger.config, ...(named as Partial<ManagerConfig>) })
+  return Result.succeed({ config: ledger.config })
+}
+
+/** `spent`: what a budget that is made now has to count from before. */
+const apply = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: Amount, now: Millis): Decided => {
+  const { principal } = envelope
+  switch (envelope.name) {
+    case "track_usage":
+      return trackUsage(ledger, envelope.payload, now)
+    case "check_budget":
+      return checkBudget(ledger, envelope.payload, principal, now)
+    case "extend_hold":
+      return extendHold(ledger, envelope.payload, principal, now)
+    case "release_hold":
+      return releaseHold(ledger, envelope.payload, principal)
+    case "create_budget":
+      return createBudget(ledger, envelope.payload, spent, now)
+    case "update_budget":
+      return updateBudget(ledger, envelope.payload, now)
+    case "get_budget_status":
+      return getBudgetStatus(ledger, envelope.payload, principal, now)
+    case "calculate_cost":
+      return calculateCost(ledger, envelope.payload, now)
+    case "get_pricing":
+      return getPricing(ledger, envelope.payload, now)
+    case "update_pricing":
+      return updatePricing(ledger, envelope.payload, now)
+    case "configure_manager":
+      return configure(ledger, envelope.payload)
+  }
+}
+
+/** These two are made unique by the request itself, not by the command log. */
+const REQUEST_SIGNALS: ReadonlySet<SignalName> = new Set(["track_usage", "check_budget"])
+
+/** The id under which a command's result is remembered, or `undefined`. */
+export const commandIdOf = (envelope: Envelope): string | undefined => {
+  if (REQUEST_SIGNALS.has(envelope.name) || traitsOf(SIGNALS[envelope.name]).kind === "query") return undefined
+  return (envelope.payload as { readonly request_id?: string }).request_id
+}
+
+const repeatedCommand = (ledger: Ledger, envelope: Envelope<LedgerSignal>, requestId: string): Decided | undefined => {
+  const row = ledger.command(envelope.name, requestId)
+  if (row === undefined) return undefined
+  if (row.digest === contentDigest(envelope.payload)) return Result.succeed(decodeSuccess(envelope.name, row.result))
+  return Result.fail(
+    new Conflict({
+      reason: "request_reused_with_different_content",
+      message: `The request_id ${requestId} was used for another ${envelope.name}; take a new one`,
+    }),
+  )
+}
+
+const isRefusal = (success: SignalSuccess<LedgerSignal>): boolean => "allowed" in success && !success.allowed
+
+/** Decides one signal. The answer must not leave before the ledger's entries are committed. */
+export const decide = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: Amount, now: Millis): Decided => {
+  const requestId = commandIdOf(envelope)
+  if (requestId === undefined) return apply(ledger, envelope, spent, now)
+  const before = repeatedCommand(ledger, envelope, requestId)
+  if (before !== undefined) return before
+  const decided = apply(ledger, envelope, spent, now)
+  if (Result.isSuccess(decided) && !isRefusal(decided.success)) {
+    ledger.rememberCommand({
+      signal: envelope.name,
+      requestId,
+      digest: contentDigest(envelope.payload),
+      result: encodeSuccess(envelope.name, decided.success as never) as never,
+    })
+  }
+  return decided
+}

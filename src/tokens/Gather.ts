@@ -1,0 +1,67 @@
+/**
+ * Reads what a batch needs before it is decided, so that the decision itself needs no I/O.
+ *
+ * Owns: which requests and command results have to be looked up, in one query each.
+ * Does not decide: anything about them.
+ */
+import { Effect } from "effect"
+import type { Envelope } from "../actor/Envelope.ts"
+import type { Amount } from "../signal/Money.ts"
+import type { Millis } from "../signal/Text.ts"
+import { commandIdOf, type LedgerSignal } from "./Decide.ts"
+import { requestIdOfHold } from "./HoldLife.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { LedgerStore, StoreUnreachable } from "./LedgerStore.ts"
+import { windowAt } from "./Period.ts"
+
+const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
+  switch (envelope.name) {
+    case "track_usage":
+    case "check_budget":
+      return envelope.payload.request_id
+    case "extend_hold":
+    case "release_hold":
+      return requestIdOfHold(envelope.payload.hold_id)
+    default:
+      return undefined
+  }
+}
+
+/** Lets the ledger know every request and command result that these signals name and the store has. */
+export const gather = (
+  store: LedgerStore,
+  ledger: Ledger,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+): Effect.Effect<void, StoreUnreachable> =>
+  Effect.suspend(() => {
+    const requestIds = new Set<string>()
+    const commands: Array<{ readonly signal: string; readonly requestId: string }> = []
+    for (const envelope of envelopes) {
+      const requestId = requestIdOf(envelope)
+      if (requestId !== undefined && !ledger.knowsRequest(requestId)) requestIds.add(requestId)
+      const commandId = commandIdOf(envelope)
+      if (commandId !== undefined && !ledger.knowsCommand(envelope.name, commandId)) {
+        commands.push({ signal: envelope.name, requestId: commandId })
+      }
+    }
+    return Effect.gen(function* () {
+      if (requestIds.size > 0) {
+        for (const known of yield* store.findRequests(ledger.tenant, [...requestIds])) ledger.learnRequest(known)
+      }
+      if (commands.length > 0) {
+        for (const row of yield* store.findCommands(ledger.tenant, commands)) ledger.learnCommand(row)
+      }
+    })
+  })
+
+/** What was spent before a budget is made. Nothing may be on its way to the store meanwhile. */
+export const spentBefore = (
+  store: LedgerStore,
+  tenant: string,
+  envelope: Envelope<"create_budget">,
+  now: Millis,
+): Effect.Effect<Amount, StoreUnreachable> => {
+  const { type, entity_id, measure, period, week_starts_on } = envelope.payload
+  const window = windowAt(period, week_starts_on, now)
+  return store.spent(tenant, { type, entityId: entity_id ?? null, measure, from: window.start, to: window.end })
+}

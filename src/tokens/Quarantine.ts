@@ -1,0 +1,93 @@
+/**
+ * Finds the signal whose data the store refuses.
+ *
+ * Owns: trying the signals of a refused batch in halves, each on a fresh ledger, until the offending one stands
+ * alone; it is refused and reported, and stops nobody else.
+ */
+import { Effect, Result } from "effect"
+import type { Envelope } from "../actor/Envelope.ts"
+import { invalidParam } from "../signal/Errors.ts"
+import { commit } from "./Commit.ts"
+import { decide, type LedgerSignal } from "./Decide.ts"
+import { gather, spentBefore } from "./Gather.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { BatchRefused, Claim, StoreUnreachable } from "./LedgerStore.ts"
+import { type Decided, deliver, type ShiftEnvironment, unavailable } from "./Shift.ts"
+
+export type Activate = Effect.Effect<{ readonly ledger: Ledger; readonly claim: Claim }>
+
+const decideAll = (
+  env: ShiftEnvironment,
+  ledger: Ledger,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+): Effect.Effect<ReadonlyArray<Decided>, StoreUnreachable> =>
+  Effect.gen(function* () {
+    yield* gather(env.store, ledger, envelopes)
+    const now = env.clock.currentTimeMillisUnsafe()
+    const decided: Array<Decided> = []
+    for (const envelope of envelopes) {
+      const spent =
+        envelope.name === "create_budget" ? yield* spentBefore(env.store, env.tenant, envelope, now) : 0n
+      decided.push({ envelope, answer: decide(ledger, envelope, spent, now) })
+    }
+    return decided
+  })
+
+const refuse = (
+  env: ShiftEnvironment,
+  activate: Activate,
+  envelope: Envelope<LedgerSignal>,
+  error: BatchRefused,
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const incident = crypto.randomUUID()
+    yield* Effect.logError(`a ${envelope.name} is quarantined: the store refuses its data`, error).pipe(
+      Effect.annotateLogs({ incident }),
+    )
+    envelope.fail(
+      invalidParam([], `The store cannot keep this signal's data; change it and send it again (incident ${incident})`),
+    )
+    const { ledger, claim } = yield* activate
+    ledger.raiseAlert({
+      kind: "quarantined",
+      severity: "critical",
+      message: `A ${envelope.name} was refused because the store cannot keep its data`,
+      at: env.clock.currentTimeMillisUnsafe(),
+      data: { signal: envelope.name, incident, principal: envelope.principal.keyId },
+    })
+    const batch = ledger.seal(crypto.randomUUID())
+    const outcome = yield* commit(env.store, claim, batch)
+    if (outcome._tag === "committed") env.observer.committed(env.tenant, batch, [])
+  })
+
+/** Decides and commits these signals anew, apart where they fail together. */
+export const quarantine = (
+  env: ShiftEnvironment,
+  activate: Activate,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (envelopes.length === 0) return
+    const { ledger, claim } = yield* activate
+    const decided = yield* Effect.result(decideAll(env, ledger, envelopes))
+    if (Result.isFailure(decided)) {
+      for (const envelope of envelopes) envelope.fail(unavailable("The store did not answer"))
+      return
+    }
+    const batch = ledger.seal(crypto.randomUUID())
+    const outcome = yield* commit(env.store, claim, batch)
+    if (outcome._tag === "committed") {
+      deliver(decided.success)
+      env.observer.committed(env.tenant, batch, [])
+      return
+    }
+    if (outcome._tag !== "refused") {
+      for (const envelope of envelopes) envelope.fail(unavailable("Whether this was recorded is not known"))
+      return
+    }
+    const [only] = envelopes
+    if (envelopes.length === 1 && only !== undefined) return yield* refuse(env, activate, only, outcome.error)
+    const half = Math.ceil(envelopes.length / 2)
+    yield* quarantine(env, activate, envelopes.slice(0, half))
+    yield* quarantine(env, activate, envelopes.slice(half))
+  })

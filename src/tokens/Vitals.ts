@@ -1,0 +1,49 @@
+/**
+ * How one TokenManager is doing, as of its last commit.
+ *
+ * Owns: the figures that get_status answers, also while the store is away.
+ */
+import { DEFAULT_MANAGER_CONFIG, type ManagerConfig } from "../signal/Management.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { Batch, HeadCounters } from "./LedgerStore.ts"
+
+export class Vitals {
+  readonly startedAt: Millis
+  isLoaded = false
+  isReachable = true
+  pendingCommits = 0
+  lastCommitAt: Millis | null = null
+  openHolds = 0
+  budgetsActive = 0
+  head: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
+  config: ManagerConfig = DEFAULT_MANAGER_CONFIG
+
+  constructor(startedAt: Millis) {
+    this.startedAt = startedAt
+  }
+
+  loaded(ledger: Ledger): void {
+    this.isLoaded = true
+    this.isReachable = true
+    this.head = ledger.head
+    this.openHolds = ledger.holds.size
+    this.countBudgets(ledger)
+    this.config = ledger.config
+  }
+
+  committed(batch: Batch, now: Millis, openHolds: number, ledger: Ledger): void {
+    this.isReachable = true
+    this.lastCommitAt = now
+    this.head = batch.head
+    this.openHolds = openHolds
+    if (batch.budgets.length > 0) this.countBudgets(ledger)
+    if (batch.config !== undefined) this.config = batch.config
+  }
+
+  private countBudgets(ledger: Ledger): void {
+    let active = 0
+    for (const budget of ledger.budgets.values()) if (budget.definition.isActive) active += 1
+    this.budgetsActive = active
+  }
+}
