@@ -5,14 +5,13 @@
  * Does not decide: whether a call has room (Room).
  */
 import { Result } from "effect"
-import type { Attribution } from "../signal/Attribution.ts"
 import type { BudgetStatus } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
 import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
-import { entityOf, SUBJECT_FIELDS } from "./BudgetIndex.ts"
+import { entityOf, isCovered } from "./BudgetIndex.ts"
 import { type BudgetRecord, budgetOf, hasReached, remainingOf, totalOf } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
@@ -162,14 +161,8 @@ export const updateBudget = (
 
 // --- status
 
-/** A key with forced attribution sees the budgets of what it is forced to. */
-const isCovered = (budget: BudgetRecord, forced: Attribution): boolean => {
-  if (Object.keys(forced).length === 0) return true
-  const { type, entityId } = budget.definition
-  if (type === "global") return false
-  const field = SUBJECT_FIELDS[type]
-  return field in forced && entityOf(type, forced) === entityId
-}
+const covers = ({ definition }: BudgetRecord, principal: Principal): boolean =>
+  isCovered(definition.type, definition.entityId, principal.attribution)
 
 /** Spending per hour so far in this period, and when it uses up what remains. */
 const pace = (budget: BudgetRecord, now: Millis): Pick<BudgetStatus, "burn_rate_per_hour" | "projected_exhaustion"> => {
@@ -194,7 +187,7 @@ export const getBudgetStatus = (
 ): Decision<SignalSuccess<"get_budget_status">> => {
   const { budget_id, type, entity_id, include_inactive } = payload
   const named = budget_id === undefined ? undefined : ledger.budgets.get(budget_id)
-  if (budget_id !== undefined && (named === undefined || !isCovered(named, principal.attribution))) {
+  if (budget_id !== undefined && (named === undefined || !covers(named, principal))) {
     return Result.fail(noBudget(budget_id))
   }
   const openHolds = new Map<string, number>()
@@ -208,7 +201,7 @@ export const getBudgetStatus = (
     if (type !== undefined && definition.type !== type) continue
     if (entity_id !== undefined && definition.entityId !== entity_id) continue
     if (!definition.isActive && !include_inactive && named === undefined) continue
-    if (!isCovered(budget, principal.attribution)) continue
+    if (!covers(budget, principal)) continue
     budgets.push({
       ...budgetOf(budget, now),
       ...pace(budget, now),

@@ -34,6 +34,12 @@ const FIELDS_BY_TYPE = Object.entries(SUBJECT_FIELDS) as ReadonlyArray<[BudgetTy
 export const entityOf = (type: BudgetType, subject: Subject): string | null | undefined =>
   type === "global" ? null : (subject[SUBJECT_FIELDS[type]] as string | undefined)
 
+/** A key with forced attribution sees the budgets of what it is forced to; one without sees all of its tenant. */
+export const isCovered = (type: BudgetType, entityId: string | null, forced: Attribution): boolean => {
+  if (Object.keys(forced).length === 0) return true
+  return type !== "global" && SUBJECT_FIELDS[type] in forced && entityOf(type, forced) === entityId
+}
+
 export class BudgetIndex {
   readonly #global: Array<BudgetRecord> = []
   readonly #byEntity = new Map<BudgetType, Map<string, Array<BudgetRecord>>>()

@@ -1,0 +1,66 @@
+/**
+ * Shows the actors of this node.
+ *
+ * Owns: list_actors and inspect_actor, and what of a shared actor a tenant may see.
+ */
+import { Effect } from "effect"
+import type { ActorEntry, ActorSystem } from "../actor/ActorSystem.ts"
+import type { ActorInfo } from "../signal/Actors.ts"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import { isVisible } from "./Topics.ts"
+
+/** Of a shared actor, a tenant sees its health; the installation's key sees all of it. */
+const shownInfo = ({ address, info }: ActorEntry, principal: Principal): ActorInfo =>
+  address.tenant !== undefined || principal.isInstallation
+    ? info
+    : { ...info, mailbox_depth: 0, signals_handled: 0, restarts: 0 }
+
+const byAddress = (a: ActorEntry, b: ActorEntry): number => (a.address.text < b.address.text ? -1 : 1)
+
+/** Pages go by address, so that an actor that comes or goes shifts nothing. */
+export const listActors = (
+  system: ActorSystem,
+  payload: SignalPayload<"list_actors">,
+  principal: Principal,
+): Effect.Effect<SignalSuccess<"list_actors">, SignalError> => {
+  const after = payload.cursor === undefined ? "" : Buffer.from(payload.cursor, "base64url").toString()
+  if (payload.cursor !== undefined && !after.includes("/")) {
+    return Effect.fail(invalidParam(["cursor"], "This is not a cursor of list_actors"))
+  }
+  const visible = system
+    .entries()
+    .filter(({ address }) => isVisible(address, principal))
+    .filter(({ address }) => payload.kind === undefined || address.kind === payload.kind)
+    .filter(({ address }) => address.text > after)
+    .sort(byAddress)
+  const page = visible.slice(0, payload.limit)
+  const last = page.at(-1)
+  const hasMore = visible.length > page.length && last !== undefined
+  return Effect.succeed({
+    items: page.map((entry) => shownInfo(entry, principal)),
+    next_cursor: hasMore ? Buffer.from(last.address.text).toString("base64url") : null,
+  })
+}
+
+export const inspectActor = (
+  system: ActorSystem,
+  payload: SignalPayload<"inspect_actor">,
+  principal: Principal,
+): Effect.Effect<SignalSuccess<"inspect_actor">, SignalError> => {
+  const entry = system.entry(payload.address)
+  if (entry === undefined || !isVisible(entry.address, principal)) {
+    return Effect.fail(
+      new NotFound({
+        kind: "actor",
+        id: payload.address,
+        message: `No actor lives at ${payload.address}; list_actors shows those that do`,
+      }),
+    )
+  }
+  const isShared = entry.address.tenant === undefined && !principal.isInstallation
+  const insight = isShared ? { machine: null, context: {} } : entry.insight()
+  return Effect.succeed({ ...shownInfo(entry, principal), ...insight })
+}
+

@@ -1,0 +1,192 @@
+/**
+ * The topics that can be subscribed to.
+ *
+ * Owns: where each topic's events come from, and resuming from a cursor where the topic lives in the store.
+ * Does not decide: who may watch a topic (signal/Authorization), or how a slow reader is treated (bridge/).
+ */
+import { Effect, Result, Stream } from "effect"
+import type { ActorSystem } from "../actor/ActorSystem.ts"
+import type { Address } from "../actor/Address.ts"
+import { recordOf } from "../actor/Inspection.ts"
+import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
+import { type InvalidParams, invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
+import type { EventFilter, Topic } from "../signal/Subscriptions.ts"
+import { isCovered } from "../tokens/BudgetIndex.ts"
+import type { LedgerStore, StoreUnreachable, UsageFilter } from "../tokens/LedgerStore.ts"
+import type { Hub } from "./Hub.ts"
+import { Outbox } from "./Outbox.ts"
+
+interface Surroundings {
+  readonly store: LedgerStore
+  readonly hub: Hub
+  readonly system: ActorSystem
+}
+
+const PAGE = 200
+
+const storeAway = (_: StoreUnreachable): Unavailable =>
+  new Unavailable({ message: "The store cannot be reached; subscribe again from the last cursor", retry_after_ms: 1_000 })
+
+const readCursor = (cursor: string | undefined): Result.Result<number | undefined, InvalidParams> => {
+  if (cursor === undefined) return Result.succeed(undefined)
+  const seq = Number(cursor)
+  return /^[0-9]{1,15}$/u.test(cursor)
+    ? Result.succeed(seq)
+    : Result.fail(invalidParam(["from_cursor"], "This is not a cursor of this topic; leave it out to start now"))
+}
+
+const withoutCursor = (topic: Topic, cursor: string | undefined): Effect.Effect<void, InvalidParams> =>
+  cursor === undefined
+    ? Effect.void
+    : Effect.fail(
+        invalidParam(["from_cursor"], `The topic ${topic} cannot be resumed: leave from_cursor out, and read a snapshot`),
+      )
+
+const usageFilterOf = (filter: EventFilter): UsageFilter => {
+  const { budget_id: _budget, address: _address, signal: _signal, ...usage } = filter
+  return usage
+}
+
+const matches = (filter: EventFilter, subject: Attribution & { readonly provider?: string; readonly model?: string }) => {
+  if (filter.provider !== undefined && filter.provider !== subject.provider) return false
+  if (filter.model !== undefined && filter.model !== subject.model) return false
+  if (ATTRIBUTION_FIELDS.some((field) => filter[field] !== undefined && filter[field] !== subject[field])) return false
+  return Object.entries(filter.tags ?? {}).every(([name, value]) => subject.tags?.[name] === value)
+}
+
+/** A topic that lives in the store: reads what comes after the cursor, then waits for the next commit. */
+const stored = <Row>(options: {
+  readonly from: number
+  readonly outbox: Outbox
+  readonly read: (after: number) => Effect.Effect<ReadonlyArray<Row>, StoreUnreachable>
+  readonly seqOf: (row: Row) => number
+  readonly eventOf: (row: Row) => TopicEvent["event"]
+  /** The newest number there is; where nothing matches, the next look starts there. */
+  readonly newest: Effect.Effect<number, StoreUnreachable>
+}): Stream.Stream<TopicEvent, SignalError> => {
+  let at = options.from
+  let isBehind = true
+  const next: Effect.Effect<ReadonlyArray<TopicEvent>, StoreUnreachable> = Effect.gen(function* () {
+    if (!isBehind) yield* options.outbox.untilSomething
+    const passing = options.outbox.takeNow()
+    const newest = yield* options.newest
+    const rows = newest > at ? yield* options.read(at) : []
+    isBehind = rows.length === PAGE
+    const events = rows.map((row): TopicEvent => ({ cursor: String(options.seqOf(row)), event: options.eventOf(row) }))
+    const last = rows.at(-1)
+    at = isBehind && last !== undefined ? options.seqOf(last) : Math.max(at, newest)
+    return [...events, ...passing.map((event) => ({ ...event, cursor: String(at) }))]
+  })
+  return Stream.flattenIterable(Stream.fromEffectRepeat(next)).pipe(Stream.mapError(storeAway))
+}
+
+const usageTopic = (env: Surroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
+  Effect.gen(function* () {
+    const outbox = new Outbox()
+    const stop = env.hub.listen(tenant, {
+      onCommit: (batch) => batch.usage.length > 0 && outbox.wake(),
+      onProgress: (progress) =>
+        matches(filter, progress) && outbox.put({ cursor: null, event: { in_flight: progress } }),
+    })
+    const start = from ?? (yield* Effect.mapError(env.store.lastUsageSeq(tenant), storeAway))
+    const events = stored({
+      from: start,
+      outbox,
+      read: (after) => env.store.usageAfter(tenant, usageFilterOf(filter), after, PAGE),
+      seqOf: (usage) => usage.usage_seq,
+      eventOf: (usage) => ({ usage }),
+      newest: env.store.lastUsageSeq(tenant),
+    })
+    return { cursor: String(start), events: Stream.ensuring(events, Effect.sync(stop)) }
+  })
+
+const alertsTopic = (env: Surroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
+  Effect.gen(function* () {
+    const outbox = new Outbox()
+    const stop = env.hub.listen(tenant, { onCommit: (batch) => batch.alerts.length > 0 && outbox.wake() })
+    const start = from ?? (yield* Effect.mapError(env.store.lastAlertSeq(tenant), storeAway))
+    const events = stored({
+      from: start,
+      outbox,
+      read: (after) => env.store.alertsAfter(tenant, after, PAGE),
+      seqOf: (row) => row.seq,
+      eventOf: (row) => ({ alert: row.alert }),
+      newest: env.store.lastAlertSeq(tenant),
+    }).pipe(
+      Stream.filter(
+        ({ event }) => filter.budget_id === undefined || !("alert" in event) || event.alert.budget_id === filter.budget_id,
+      ),
+    )
+    return { cursor: String(start), events: Stream.ensuring(events, Effect.sync(stop)) }
+  })
+
+const budgetsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
+  const outbox = new Outbox()
+  const stop = env.hub.listen(principal.tenant, {
+    onCommit: (_, standings) => {
+      for (const budget of standings) {
+        if (filter.budget_id !== undefined && filter.budget_id !== budget.budget_id) continue
+        if (!isCovered(budget.type, budget.entity_id, principal.attribution)) continue
+        outbox.put({ cursor: null, event: { budget } })
+      }
+    },
+  })
+  return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
+}
+
+const signalsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
+  const outbox = new Outbox()
+  const { inspection } = env.system
+  const show = (signal: Parameters<typeof recordOf>[0]): void => {
+    if (signal.principal.tenant !== principal.tenant) return
+    if (filter.signal !== undefined && filter.signal !== signal.name) return
+    if (filter.address !== undefined && filter.address !== signal.address.text) return
+    outbox.put({ cursor: null, event: { signal: recordOf(signal) } })
+  }
+  for (const signal of inspection.recentSignals()) show(signal)
+  const stop = inspection.listen({ onSignal: show })
+  return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
+}
+
+/** A tenant sees its own actors, and that the shared ones are there. */
+export const isVisible = (address: Address, principal: Principal): boolean =>
+  address.tenant === undefined || address.tenant === principal.tenant
+
+const actorsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
+  const outbox = new Outbox()
+  const stop = env.system.inspection.listen({
+    onFact: (fact, address) => {
+      if (!isVisible(address, principal)) return
+      if (filter.address !== undefined && filter.address !== address.text) return
+      outbox.put({ cursor: null, event: { actor: fact } })
+    },
+  })
+  return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
+}
+
+export const openTopic = (
+  env: Surroundings,
+  topic: Topic,
+  filter: EventFilter,
+  fromCursor: string | undefined,
+  principal: Principal,
+): Effect.Effect<OpenTopic, SignalError> =>
+  Effect.gen(function* () {
+    switch (topic) {
+      case "usage":
+        return yield* usageTopic(env, filter, yield* Effect.fromResult(readCursor(fromCursor)), principal.tenant)
+      case "alerts":
+        return yield* alertsTopic(env, filter, yield* Effect.fromResult(readCursor(fromCursor)), principal.tenant)
+      case "budgets":
+        yield* withoutCursor(topic, fromCursor)
+        return budgetsTopic(env, filter, principal)
+      case "signals":
+        yield* withoutCursor(topic, fromCursor)
+        return signalsTopic(env, filter, principal)
+      case "actors":
+        yield* withoutCursor(topic, fromCursor)
+        return actorsTopic(env, filter, principal)
+    }
+  })
