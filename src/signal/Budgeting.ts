@@ -26,6 +26,7 @@ const noRollover = notYet("rollover")
 const utcOnly = Schema.String.check(
   Schema.makeFilter(
     (zone: string) => zone === "UTC" || "Not available in this version: time zones other than UTC",
+    { toJsonSchema: () => ({ const: "UTC" }) },
   ),
 )
 

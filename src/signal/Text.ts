@@ -29,24 +29,20 @@ const textProblem = (text: string, bytesMax: number): string | undefined => {
   return undefined
 }
 
-const boundedText = (bytesMax: number) =>
-  Schema.String.check(Schema.makeFilter((text: string) => textProblem(text, bytesMax) ?? true))
+const boundedText = (bytesMax: number, lengthMin = 0) =>
+  Schema.String.check(
+    Schema.makeFilter(
+      (text: string) =>
+        (text.length < lengthMin ? "Expected a text that is not empty" : textProblem(text, bytesMax)) ?? true,
+      { toJsonSchema: () => ({ minLength: lengthMin, maxLength: bytesMax }) },
+    ),
+  )
 
 /** An id or a value of attribution: 1 to 256 bytes. */
-export const Id = Schema.String.check(
-  Schema.makeFilter(
-    (text: string) =>
-      (text === "" ? "Expected a text that is not empty" : textProblem(text, VALUE_BYTES_MAX)) ?? true,
-  ),
-)
+export const Id = boundedText(VALUE_BYTES_MAX, 1)
 
 /** A hold's id. It carries the id of its request, so it may be longer than other ids. */
-export const HoldId = Schema.String.check(
-  Schema.makeFilter(
-    (text: string) =>
-      (text === "" ? "Expected a text that is not empty" : textProblem(text, VALUE_BYTES_MAX + 64)) ?? true,
-  ),
-)
+export const HoldId = boundedText(VALUE_BYTES_MAX + 64, 1)
 
 /** A name that a person reads: 1 to 256 bytes. */
 export const Name = Id
@@ -154,10 +150,14 @@ export const Tags = Schema.Record(
 export const withDefault = <S extends Schema.Top & { readonly Encoded: unknown }>(
   schema: S,
   value: S["Encoded"],
-) => schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value))).annotate({ default: value as never })
+) => (schema.annotate({ default: value as never }) as S).pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
 export const optional = Schema.optionalKey
 
 /** A field of the contract that this version refuses, so that nobody relies on it by accident. */
 export const notYet = (what: string) =>
-  Schema.Unknown.check(Schema.makeFilter(() => `Not available in this version: ${what}. Leave it out`))
+  Schema.Unknown.check(
+    Schema.makeFilter(() => `Not available in this version: ${what}. Leave it out`, {
+      toJsonSchema: () => ({ not: {} }),
+    }),
+  ).annotate({ description: `Not available in this version: ${what}` })
