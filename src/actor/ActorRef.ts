@@ -41,7 +41,7 @@ class Sent<Name extends SignalName> implements EnvelopeOf<Name> {
     name: Name,
     payload: SignalPayload<Name>,
     principal: Principal,
-    resume: Resume<Name> | undefined,
+    resume: Resume<Name> | undefined
   ) {
     this.#ref = ref
     this.name = name
@@ -74,7 +74,7 @@ class Sent<Name extends SignalName> implements EnvelopeOf<Name> {
       address: this.#ref.address,
       at: this.sentAt,
       durationMs: performance.now() - this.#startedMs,
-      answer,
+      answer
     })
   }
 }
@@ -100,7 +100,7 @@ export class ActorRef {
   ask<Name extends SignalName>(
     name: Name,
     payload: SignalPayload<Name>,
-    principal: Principal,
+    principal: Principal
   ): Effect.Effect<SignalSuccess<Name>, SignalError> {
     return Effect.callback<SignalSuccess<Name>, SignalError>((resume) => {
       this.#send(new Sent(this, name, payload, principal, resume))
@@ -129,8 +129,8 @@ export class ActorRef {
       envelope.fail(
         new Overloaded({
           message: `${this.address.text} has ${this.mailbox.capacity} signals waiting, which is its bound; send it again later`,
-          retry_after_ms: RETRY_AFTER_MS,
-        }),
+          retry_after_ms: RETRY_AFTER_MS
+        })
       )
     }
   }
@@ -139,8 +139,8 @@ export class ActorRef {
     envelope.fail(
       new Unavailable({
         message: `${this.address.text} has stopped; send it again`,
-        retry_after_ms: RETRY_AFTER_MS,
-      }),
+        retry_after_ms: RETRY_AFTER_MS
+      })
     )
   }
 }

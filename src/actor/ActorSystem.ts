@@ -51,7 +51,11 @@ class Actor {
 
   constructor(options: ActorOptions, surroundings: ActorSurroundings) {
     this.options = options
-    this.ref = new ActorRef(options.address, options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY, surroundings)
+    this.ref = new ActorRef(
+      options.address,
+      options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY,
+      surroundings
+    )
     this.startedAt = surroundings.now()
   }
 
@@ -66,7 +70,7 @@ class Actor {
       mailbox_depth: this.ref.mailbox.depth,
       mailbox_capacity: this.ref.mailbox.capacity,
       signals_handled: this.ref.signalsHandled,
-      state: this.state,
+      state: this.state
     }
   }
 }
@@ -83,7 +87,7 @@ const NO_INSIGHT: ActorInsight = { machine: null, context: {} }
 const entryOf = (actor: Actor): ActorEntry => ({
   address: actor.ref.address,
   info: actor.info,
-  insight: actor.options.insight ?? (() => NO_INSIGHT),
+  insight: actor.options.insight ?? (() => NO_INSIGHT)
 })
 
 const make = Effect.gen(function* () {
@@ -93,12 +97,15 @@ const make = Effect.gen(function* () {
   const surroundings: ActorSurroundings = {
     inspection: new Inspection(),
     deadLetters: new DeadLetters(),
-    now: () => clock.currentTimeMillisUnsafe(),
+    now: () => clock.currentTimeMillisUnsafe()
   }
 
   const tell = (actor: Actor, fact: ActorFact["fact"], detail: string | null = null): void => {
     if (!surroundings.inspection.isObserved) return
-    surroundings.inspection.fact({ fact, at: surroundings.now(), actor: actor.info, detail }, actor.ref.address)
+    surroundings.inspection.fact(
+      { fact, at: surroundings.now(), actor: actor.info, detail },
+      actor.ref.address
+    )
   }
 
   const contextOf = (actor: Actor): ActorContext => ({
@@ -106,7 +113,7 @@ const make = Effect.gen(function* () {
     transition: (state, detail) => {
       actor.state = state
       tell(actor, "transition", detail ?? null)
-    },
+    }
   })
 
   /** Runs the loop once, and says whether it has to run again. */
@@ -145,8 +152,8 @@ const make = Effect.gen(function* () {
           if (actors.get(actor.ref.address.text) === actor) actors.delete(actor.ref.address.text)
           actor.ref.close()
           tell(actor, failed ? "failed" : "stopped")
-        }),
-      ),
+        })
+      )
     )
 
   const spawn = (options: ActorOptions): Effect.Effect<ActorRef> =>
@@ -160,7 +167,7 @@ const make = Effect.gen(function* () {
         Effect.map((fiber) => {
           actor.fiber = fiber
           return actor.ref
-        }),
+        })
       )
     })
 
@@ -182,7 +189,7 @@ const make = Effect.gen(function* () {
     },
     entries: () => Array.from(actors.values(), entryOf),
     inspection: surroundings.inspection,
-    deadLetters: surroundings.deadLetters,
+    deadLetters: surroundings.deadLetters
   }
 })
 

@@ -17,19 +17,19 @@ export interface Address {
 export const tenantAddress = (kind: string, tenant: string): Address => ({
   kind,
   tenant,
-  text: `${kind}/${tenant}`,
+  text: `${kind}/${tenant}`
 })
 
 /** An address inside a tenant. */
 export const scopedAddress = (kind: string, tenant: string, id: string): Address => ({
   kind,
   tenant,
-  text: `${kind}/${tenant}/${id}`,
+  text: `${kind}/${tenant}/${id}`
 })
 
 /** An address that all tenants share. */
 export const sharedAddress = (kind: string, name: string): Address => ({
   kind,
   tenant: undefined,
-  text: `${kind}/${name}`,
+  text: `${kind}/${name}`
 })

@@ -3,7 +3,7 @@
  *
  * Owns: the link between the two. No stack and no SQL reaches the client.
  */
-import { Cause, Effect } from "effect"
+import { type Cause, Effect } from "effect"
 import { InternalError } from "../signal/Errors.ts"
 
 /** Logs the cause under a new incident number, and makes the error that carries the number. */
@@ -14,8 +14,8 @@ export const reportIncident = (what: string, cause: Cause.Cause<unknown>): Effec
     Effect.as(
       new InternalError({
         message: `${what} failed inside the runtime; the log has the cause under incident ${incident}`,
-        incident,
-      }),
-    ),
+        incident
+      })
+    )
   )
 }

@@ -65,7 +65,15 @@ export class Inspection {
 }
 
 /** Fields that hold prompt text, answers or secrets. */
-const REDACTED_FIELDS = new Set(["messages", "system", "tools", "raw_usage", "metadata", "content", "tool_calls"])
+const REDACTED_FIELDS = new Set([
+  "messages",
+  "system",
+  "tools",
+  "raw_usage",
+  "metadata",
+  "content",
+  "tool_calls"
+])
 
 const redact = (value: unknown): Schema.Json => {
   if (typeof value !== "object" || value === null) return value as Schema.Json
@@ -88,7 +96,9 @@ const encode = (schema: Schema.Top, value: unknown): unknown => {
   return encoder(value)
 }
 
-const outcomeOf = ({ answer }: AnsweredSignal): { readonly outcome: string; readonly reason: string | null } => {
+const outcomeOf = ({
+  answer
+}: AnsweredSignal): { readonly outcome: string; readonly reason: string | null } => {
   if ("error" in answer) return { outcome: answer.error._tag, reason: answer.error.message }
   const success = answer.success as { readonly allowed?: boolean; readonly reason?: string } | undefined
   return success?.allowed === false
@@ -110,7 +120,7 @@ export const recordOf = (answered: AnsweredSignal): SignalRecord => {
     ...outcomeOf(answered),
     payload: redact(encode(SIGNALS[name].payloadSchema, payload)),
     answer: redact(
-      "error" in answer ? encodeErrorData(answer.error) : encode(SIGNALS[name].successSchema, answer.success),
-    ),
+      "error" in answer ? encodeErrorData(answer.error) : encode(SIGNALS[name].successSchema, answer.success)
+    )
   }
 }

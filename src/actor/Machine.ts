@@ -14,7 +14,7 @@ import {
   type OutputFrom,
   type PromiseActorLogic,
   type SnapshotFrom,
-  type StateValue,
+  type StateValue
 } from "xstate"
 import { toDirectedGraph } from "xstate/graph"
 import type { MachineGraph } from "../signal/Actors.ts"
@@ -37,7 +37,7 @@ export const stateText = (value: StateValue): string => {
  */
 export const invoked = <Input, Output, E, R>(
   context: Context.Context<R>,
-  run: (input: Input) => Effect.Effect<Output, E, R>,
+  run: (input: Input) => Effect.Effect<Output, E, R>
 ): PromiseActorLogic<Output, Input> =>
   fromPromise(async ({ input, signal }) => {
     const exit = await Effect.runPromiseExitWith(context)(run(input), { signal })
@@ -54,11 +54,11 @@ interface MachineClock {
 const effectClock = (context: Context.Context<never>): MachineClock => ({
   setTimeout: (callback, delayMs) =>
     Effect.runForkWith(context)(
-      Effect.sleep(Duration.millis(delayMs)).pipe(Effect.andThen(Effect.sync(() => callback()))),
+      Effect.sleep(Duration.millis(delayMs)).pipe(Effect.andThen(Effect.sync(() => callback())))
     ),
   clearTimeout: (fiber) => {
     Effect.runForkWith(context)(Fiber.interrupt(fiber))
-  },
+  }
 })
 
 /** Runs a machine to its final state and answers its output. Interruption stops the machine and what it invoked. */
@@ -66,7 +66,7 @@ export const runMachine = <Machine extends AnyStateMachine>(
   actor: Pick<ActorContext, "transition">,
   machine: Machine,
   input: InputFrom<Machine>,
-  onSnapshot?: (snapshot: SnapshotFrom<Machine>) => void,
+  onSnapshot?: (snapshot: SnapshotFrom<Machine>) => void
 ): Effect.Effect<OutputFrom<Machine>, unknown> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<never>()
@@ -83,11 +83,11 @@ export const runMachine = <Machine extends AnyStateMachine>(
           if (state === lastState) return
           lastState = state
           actor.transition(state, event.event.type)
-        },
+        }
       })
       hosted.subscribe({
         error: (error) => resume(Effect.fail(error)),
-        complete: () => resume(Effect.succeed(hosted.getSnapshot().output as OutputFrom<Machine>)),
+        complete: () => resume(Effect.succeed(hosted.getSnapshot().output as OutputFrom<Machine>))
       })
       hosted.start()
       return Effect.sync(() => hosted.stop())
@@ -106,7 +106,7 @@ export const graphOf = (machine: AnyStateMachine): MachineGraph => {
         id: localId(stateNode.id),
         parent: parent === machine.id ? null : localId(parent),
         type: stateNode.type,
-        is_initial: stateNode.parent?.config.initial === stateNode.key,
+        is_initial: stateNode.parent?.config.initial === stateNode.key
       })
     }
     for (const edge of node.edges) {
@@ -115,7 +115,7 @@ export const graphOf = (machine: AnyStateMachine): MachineGraph => {
         source: localId(edge.source.id),
         target: localId(edge.target.id),
         event: edge.label.text,
-        guard: guard === undefined ? null : typeof guard === "string" ? guard : "guard",
+        guard: guard === undefined ? null : typeof guard === "string" ? guard : "guard"
       })
     }
     for (const child of node.children) visit(child, stateNode.id)

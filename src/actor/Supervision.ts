@@ -17,7 +17,7 @@ export const DEFAULT_SUPERVISION: SupervisionPolicy = {
   restartsMax: 10,
   withinMs: 60_000,
   backoffMs: 50,
-  backoffMaxMs: 5_000,
+  backoffMaxMs: 5_000
 }
 
 /** An actor that ends with its first failure. */
@@ -27,7 +27,7 @@ export const NEVER_RESTART: SupervisionPolicy = { restartsMax: 0, withinMs: 1, b
 export const pauseBeforeRestart = (
   policy: SupervisionPolicy,
   crashes: ReadonlyArray<number>,
-  now: number,
+  now: number
 ): number | undefined => {
   const recent = crashes.filter((at) => at > now - policy.withinMs).length
   if (recent > policy.restartsMax) return undefined

@@ -23,7 +23,7 @@ const byAddress = (a: ActorEntry, b: ActorEntry): number => (a.address.text < b.
 export const listActors = (
   system: ActorSystem,
   payload: SignalPayload<"list_actors">,
-  principal: Principal,
+  principal: Principal
 ): Effect.Effect<SignalSuccess<"list_actors">, SignalError> => {
   const after = payload.cursor === undefined ? "" : Buffer.from(payload.cursor, "base64url").toString()
   if (payload.cursor !== undefined && !after.includes("/")) {
@@ -40,14 +40,14 @@ export const listActors = (
   const hasMore = visible.length > page.length && last !== undefined
   return Effect.succeed({
     items: page.map((entry) => shownInfo(entry, principal)),
-    next_cursor: hasMore ? Buffer.from(last.address.text).toString("base64url") : null,
+    next_cursor: hasMore ? Buffer.from(last.address.text).toString("base64url") : null
   })
 }
 
 export const inspectActor = (
   system: ActorSystem,
   payload: SignalPayload<"inspect_actor">,
-  principal: Principal,
+  principal: Principal
 ): Effect.Effect<SignalSuccess<"inspect_actor">, SignalError> => {
   const entry = system.entry(payload.address)
   if (entry === undefined || !isVisible(entry.address, principal)) {
@@ -55,12 +55,11 @@ export const inspectActor = (
       new NotFound({
         kind: "actor",
         id: payload.address,
-        message: `No actor lives at ${payload.address}; list_actors shows those that do`,
-      }),
+        message: `No actor lives at ${payload.address}; list_actors shows those that do`
+      })
     )
   }
   const isShared = entry.address.tenant === undefined && !principal.isInstallation
   const insight = isShared ? { machine: null, context: {} } : entry.insight()
   return Effect.succeed({ ...shownInfo(entry, principal), ...insight })
 }
-

@@ -42,6 +42,6 @@ export class Outbox {
 
   /** Everything that is put in, for ever. */
   readonly events: Stream.Stream<TopicEvent> = Stream.flattenIterable(
-    Stream.fromEffectRepeat(Effect.map(this.untilSomething, () => this.takeNow())),
+    Stream.fromEffectRepeat(Effect.map(this.untilSomething, () => this.takeNow()))
   )
 }

@@ -3,7 +3,7 @@
  *
  * Owns: which signal goes where. Does not decide: who may send it, or what is answered.
  */
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { Providers } from "../provider/Providers.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
@@ -29,7 +29,7 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
   const ask = (
     name: RoutedSignal,
     payload: SignalPayload<RoutedSignal>,
-    principal: Principal,
+    principal: Principal
   ): Effect.Effect<unknown, SignalError> => {
     switch (name) {
       case "complete":
@@ -45,6 +45,7 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
   return {
     ask: ask as SignalRouter["ask"],
     stream: (payload, principal) => providers.stream(payload, principal),
-    subscribe: (topic, filter, fromCursor, principal) => openTopic(options, topic, filter, fromCursor, principal),
+    subscribe: (topic, filter, fromCursor, principal) =>
+      openTopic(options, topic, filter, fromCursor, principal)
   }
 }

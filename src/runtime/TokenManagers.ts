@@ -18,13 +18,13 @@ export interface TokenManagers {
   readonly ask: <Name extends SignalName>(
     name: Name,
     payload: SignalPayload<Name>,
-    principal: Principal,
+    principal: Principal
   ) => Effect.Effect<SignalSuccess<Name>, SignalError>
 }
 
 export const makeTokenManagers = (
   system: ActorSystem,
-  options: Omit<TokenManagerOptions, "tenant">,
+  options: Omit<TokenManagerOptions, "tenant">
 ): TokenManagers => {
   const refOf = (tenant: string): Effect.Effect<ActorRef> => {
     const known = system.find(tenantAddress("token_manager", tenant))
@@ -37,6 +37,6 @@ export const makeTokenManagers = (
       const known = system.find(tenantAddress("token_manager", principal.tenant))
       if (known !== undefined && !known.isClosed) return known.ask(name, payload, principal)
       return Effect.flatMap(refOf(principal.tenant), (ref) => ref.ask(name, payload, principal))
-    },
+    }
   }
 }

@@ -27,21 +27,29 @@ interface Surroundings {
 const PAGE = 200
 
 const storeAway = (_: StoreUnreachable): Unavailable =>
-  new Unavailable({ message: "The store cannot be reached; subscribe again from the last cursor", retry_after_ms: 1_000 })
+  new Unavailable({
+    message: "The store cannot be reached; subscribe again from the last cursor",
+    retry_after_ms: 1_000
+  })
 
 const readCursor = (cursor: string | undefined): Result.Result<number | undefined, InvalidParams> => {
   if (cursor === undefined) return Result.succeed(undefined)
   const seq = Number(cursor)
   return /^[0-9]{1,15}$/u.test(cursor)
     ? Result.succeed(seq)
-    : Result.fail(invalidParam(["from_cursor"], "This is not a cursor of this topic; leave it out to start now"))
+    : Result.fail(
+        invalidParam(["from_cursor"], "This is not a cursor of this topic; leave it out to start now")
+      )
 }
 
 const withoutCursor = (topic: Topic, cursor: string | undefined): Effect.Effect<void, InvalidParams> =>
   cursor === undefined
     ? Effect.void
     : Effect.fail(
-        invalidParam(["from_cursor"], `The topic ${topic} cannot be resumed: leave from_cursor out, and read a snapshot`),
+        invalidParam(
+          ["from_cursor"],
+          `The topic ${topic} cannot be resumed: leave from_cursor out, and read a snapshot`
+        )
       )
 
 const usageFilterOf = (filter: EventFilter): UsageFilter => {
@@ -49,10 +57,14 @@ const usageFilterOf = (filter: EventFilter): UsageFilter => {
   return usage
 }
 
-const matches = (filter: EventFilter, subject: Attribution & { readonly provider?: string; readonly model?: string }) => {
+const matches = (
+  filter: EventFilter,
+  subject: Attribution & { readonly provider?: string; readonly model?: string }
+) => {
   if (filter.provider !== undefined && filter.provider !== subject.provider) return false
   if (filter.model !== undefined && filter.model !== subject.model) return false
-  if (ATTRIBUTION_FIELDS.some((field) => filter[field] !== undefined && filter[field] !== subject[field])) return false
+  if (ATTRIBUTION_FIELDS.some((field) => filter[field] !== undefined && filter[field] !== subject[field]))
+    return false
   return Object.entries(filter.tags ?? {}).every(([name, value]) => subject.tags?.[name] === value)
 }
 
@@ -74,7 +86,9 @@ const stored = <Row>(options: {
     const newest = yield* options.newest
     const rows = newest > at ? yield* options.read(at) : []
     isBehind = rows.length === PAGE
-    const events = rows.map((row): TopicEvent => ({ cursor: String(options.seqOf(row)), event: options.eventOf(row) }))
+    const events = rows.map(
+      (row): TopicEvent => ({ cursor: String(options.seqOf(row)), event: options.eventOf(row) })
+    )
     const last = rows.at(-1)
     at = isBehind && last !== undefined ? options.seqOf(last) : Math.max(at, newest)
     return [...events, ...passing.map((event) => ({ ...event, cursor: String(at) }))]
@@ -88,7 +102,7 @@ const usageTopic = (env: Surroundings, filter: EventFilter, from: number | undef
     const stop = env.hub.listen(tenant, {
       onCommit: (batch) => batch.usage.length > 0 && outbox.wake(),
       onProgress: (progress) =>
-        matches(filter, progress) && outbox.put({ cursor: null, event: { in_flight: progress } }),
+        matches(filter, progress) && outbox.put({ cursor: null, event: { in_flight: progress } })
     })
     const start = from ?? (yield* Effect.mapError(env.store.lastUsageSeq(tenant), storeAway))
     const events = stored({
@@ -97,7 +111,7 @@ const usageTopic = (env: Surroundings, filter: EventFilter, from: number | undef
       read: (after) => env.store.usageAfter(tenant, usageFilterOf(filter), after, PAGE),
       seqOf: (usage) => usage.usage_seq,
       eventOf: (usage) => ({ usage }),
-      newest: env.store.lastUsageSeq(tenant),
+      newest: env.store.lastUsageSeq(tenant)
     })
     return { cursor: String(start), events: Stream.ensuring(events, Effect.sync(stop)) }
   })
@@ -113,11 +127,12 @@ const alertsTopic = (env: Surroundings, filter: EventFilter, from: number | unde
       read: (after) => env.store.alertsAfter(tenant, after, PAGE),
       seqOf: (row) => row.seq,
       eventOf: (row) => ({ alert: row.alert }),
-      newest: env.store.lastAlertSeq(tenant),
+      newest: env.store.lastAlertSeq(tenant)
     }).pipe(
       Stream.filter(
-        ({ event }) => filter.budget_id === undefined || !("alert" in event) || event.alert.budget_id === filter.budget_id,
-      ),
+        ({ event }) =>
+          filter.budget_id === undefined || !("alert" in event) || event.alert.budget_id === filter.budget_id
+      )
     )
     return { cursor: String(start), events: Stream.ensuring(events, Effect.sync(stop)) }
   })
@@ -131,7 +146,7 @@ const budgetsTopic = (env: Surroundings, filter: EventFilter, principal: Princip
         if (!isCovered(budget.type, budget.entity_id, principal.attribution)) continue
         outbox.put({ cursor: null, event: { budget } })
       }
-    },
+    }
   })
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
 }
@@ -161,7 +176,7 @@ const actorsTopic = (env: Surroundings, filter: EventFilter, principal: Principa
       if (!isVisible(address, principal)) return
       if (filter.address !== undefined && filter.address !== address.text) return
       outbox.put({ cursor: null, event: { actor: fact } })
-    },
+    }
   })
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
 }
@@ -171,14 +186,24 @@ export const openTopic = (
   topic: Topic,
   filter: EventFilter,
   fromCursor: string | undefined,
-  principal: Principal,
+  principal: Principal
 ): Effect.Effect<OpenTopic, SignalError> =>
   Effect.gen(function* () {
     switch (topic) {
       case "usage":
-        return yield* usageTopic(env, filter, yield* Effect.fromResult(readCursor(fromCursor)), principal.tenant)
+        return yield* usageTopic(
+          env,
+          filter,
+          yield* Effect.fromResult(readCursor(fromCursor)),
+          principal.tenant
+        )
       case "alerts":
-        return yield* alertsTopic(env, filter, yield* Effect.fromResult(readCursor(fromCursor)), principal.tenant)
+        return yield* alertsTopic(
+          env,
+          filter,
+          yield* Effect.fromResult(readCursor(fromCursor)),
+          principal.tenant
+        )
       case "budgets":
         yield* withoutCursor(topic, fromCursor)
         return budgetsTopic(env, filter, principal)

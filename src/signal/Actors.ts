@@ -18,7 +18,7 @@ export const ActorInfo = Schema.Struct({
   mailbox_capacity: Count,
   signals_handled: Count,
   /** The state of a machine, as a path of state names joined by dots. */
-  state: Schema.NullOr(Schema.String),
+  state: Schema.NullOr(Schema.String)
 }).annotate({ identifier: "ActorInfo" })
 export type ActorInfo = typeof ActorInfo.Type
 
@@ -30,17 +30,17 @@ export const MachineGraph = Schema.Struct({
       id: Schema.String,
       parent: Schema.NullOr(Schema.String),
       type: Schema.Literals(["atomic", "compound", "parallel", "final", "history"]),
-      is_initial: Schema.Boolean,
-    }),
+      is_initial: Schema.Boolean
+    })
   ),
   transitions: Schema.Array(
     Schema.Struct({
       source: Schema.String,
       target: Schema.String,
       event: Schema.String,
-      guard: Schema.NullOr(Schema.String),
-    }),
-  ),
+      guard: Schema.NullOr(Schema.String)
+    })
+  )
 }).annotate({ identifier: "MachineGraph" })
 export type MachineGraph = typeof MachineGraph.Type
 
@@ -49,7 +49,7 @@ export const ListActors = query("list_actors", {
   roles: ["operator"],
   description: "Lists the actors that live here: kind, state, mailbox.",
   payload: { kind: optional(Schema.String.check(Schema.isMaxLength(64))), ...pageFields },
-  success: Schema.Struct({ items: Schema.Array(ActorInfo), next_cursor: Schema.NullOr(Schema.String) }),
+  success: Schema.Struct({ items: Schema.Array(ActorInfo), next_cursor: Schema.NullOr(Schema.String) })
 })
 
 export const InspectActor = query("inspect_actor", {
@@ -60,6 +60,6 @@ export const InspectActor = query("inspect_actor", {
   success: Schema.Struct({
     ...ActorInfo.fields,
     machine: Schema.NullOr(MachineGraph),
-    context: Schema.Record(Schema.String, Schema.Json),
-  }),
+    context: Schema.Record(Schema.String, Schema.Json)
+  })
 })

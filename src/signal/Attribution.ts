@@ -19,7 +19,7 @@ export const ATTRIBUTION_FIELDS = [
   "task_id",
   "workflow_id",
   "conversation_id",
-  "parent_request_id",
+  "parent_request_id"
 ] as const
 export type AttributionField = (typeof ATTRIBUTION_FIELDS)[number]
 
@@ -36,7 +36,7 @@ export const attributionFields = {
   workflow_id: optional(Id),
   conversation_id: optional(Id),
   parent_request_id: optional(Id),
-  tags: optional(Tags),
+  tags: optional(Tags)
 }
 
 export const Attribution = Schema.Struct(attributionFields).annotate({ identifier: "Attribution" })

@@ -17,14 +17,14 @@ const TOPIC_ROLES: { readonly [T in Topic]: ReadonlyArray<Role> } = {
   alerts: ["analyst", "budget_admin", "operator"],
   budgets: ["app", "analyst", "budget_admin"],
   signals: ["operator"],
-  actors: ["operator"],
+  actors: ["operator"]
 }
 
 const refuse = (what: string, roles: ReadonlyArray<Role>): Forbidden => {
   const required = roles[0] ?? "admin"
   return new Forbidden({
     message: `${what} needs the role ${[...roles, "admin"].join(" or ")}; ask an admin for a key that has it`,
-    required_role: required,
+    required_role: required
   })
 }
 
@@ -32,14 +32,18 @@ const joinForced = (payload: Attribution, principal: Principal): Result.Result<u
   const field = contradictionWith(payload, principal.attribution)
   if (field !== undefined) {
     return Result.fail(
-      new Forbidden({ message: `This key always has its own ${field}: leave it out, or use another key` }),
+      new Forbidden({ message: `This key always has its own ${field}: leave it out, or use another key` })
     )
   }
   return Result.succeed(mergeAttribution(payload, principal.attribution))
 }
 
 /** The payload with the key's forced attribution, if this principal may send this signal. */
-export const authorize = <P>(name: SignalName, payload: P, principal: Principal): Result.Result<P, Forbidden> => {
+export const authorize = <P>(
+  name: SignalName,
+  payload: P,
+  principal: Principal
+): Result.Result<P, Forbidden> => {
   const traits = traitsOf(SIGNALS[name])
   if (!traits.roles.some((role) => hasRole(principal, role)) && !hasRole(principal, "admin")) {
     return Result.fail(refuse(`The signal ${name}`, traits.roles))

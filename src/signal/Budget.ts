@@ -18,7 +18,7 @@ export const BudgetType = Schema.Literals([
   "agent",
   "operation",
   "workflow",
-  "conversation",
+  "conversation"
 ])
 export type BudgetType = typeof BudgetType.Type
 
@@ -32,7 +32,7 @@ export const Period = Schema.Literals([
   "monthly",
   "quarterly",
   "yearly",
-  "lifetime",
+  "lifetime"
 ])
 export type Period = typeof Period.Type
 
@@ -43,7 +43,7 @@ export const Weekday = Schema.Literals([
   "thursday",
   "friday",
   "saturday",
-  "sunday",
+  "sunday"
 ])
 export type Weekday = typeof Weekday.Type
 
@@ -56,19 +56,19 @@ export type BudgetState = typeof BudgetState.Type
 
 /** ISO 4217. */
 export const Currency = Schema.String.check(
-  Schema.isPattern(/^[A-Z]{3}$/u, { expected: 'a currency of ISO 4217 like "USD"' }),
+  Schema.isPattern(/^[A-Z]{3}$/u, { expected: 'a currency of ISO 4217 like "USD"' })
 )
 
 /** Percentages of the limit at which an alert is sent, each once per period. */
 export const AlertThresholds = Schema.Array(
-  Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 })),
+  Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))
 ).check(Schema.isMaxLength(16))
 
 export const OverridePolicy = Schema.Struct({
   requires_approval: Schema.Boolean,
   approvers: Schema.Array(Name).check(Schema.isMaxLength(16)),
   max_override_percentage: Count,
-  notification_required: Schema.Boolean,
+  notification_required: Schema.Boolean
 }).annotate({ identifier: "OverridePolicy" })
 export type OverridePolicy = typeof OverridePolicy.Type
 
@@ -76,12 +76,12 @@ export const DEFAULT_OVERRIDE_POLICY: OverridePolicy = {
   requires_approval: true,
   approvers: ["budget_admin"],
   max_override_percentage: 50,
-  notification_required: true,
+  notification_required: true
 }
 
 export const Rollover = Schema.Struct({
   max: NonNegativeDecimal,
-  min: Schema.optionalKey(NonNegativeDecimal),
+  min: Schema.optionalKey(NonNegativeDecimal)
 }).annotate({ identifier: "Rollover" })
 
 /** Where a budget stands: `remaining = limit + carried_over + override_total − spent − held`, and may be negative. */
@@ -96,9 +96,11 @@ export const BudgetStanding = Schema.Struct({
   spent: Decimal,
   held: Decimal,
   remaining: Decimal,
-  percent_used: Schema.Finite.annotate({ description: "spent / (limit + carried_over + override_total), in percent" }),
+  percent_used: Schema.Finite.annotate({
+    description: "spent / (limit + carried_over + override_total), in percent"
+  }),
   state: BudgetState,
-  resets_at: Schema.NullOr(Timestamp),
+  resets_at: Schema.NullOr(Timestamp)
 }).annotate({ identifier: "BudgetStanding" })
 export type BudgetStanding = typeof BudgetStanding.Type
 
@@ -130,7 +132,7 @@ export const Budget = Schema.Struct({
   active: Schema.Boolean,
   created_at: Timestamp,
   updated_at: Timestamp,
-  version: PositiveCount,
+  version: PositiveCount
 }).annotate({ identifier: "Budget" })
 export type Budget = typeof Budget.Type
 
@@ -140,7 +142,7 @@ export const BudgetStatus = Schema.Struct({
   projected_exhaustion: Schema.NullOr(Timestamp),
   burn_rate_per_hour: Decimal,
   open_holds: Count,
-  pending_overrides: Count,
+  pending_overrides: Count
 }).annotate({ identifier: "BudgetStatus" })
 export type BudgetStatus = typeof BudgetStatus.Type
 
@@ -152,7 +154,7 @@ export const AlertKind = Schema.Literals([
   "anomaly",
   "hold_unsettled",
   "token_warning",
-  "quarantined",
+  "quarantined"
 ])
 export type AlertKind = typeof AlertKind.Type
 
@@ -163,6 +165,6 @@ export const Alert = Schema.Struct({
   message: Sentence,
   budget_id: Schema.optionalKey(Id),
   at: Timestamp,
-  data: Schema.Record(Schema.String, Schema.Json),
+  data: Schema.Record(Schema.String, Schema.Json)
 }).annotate({ identifier: "Alert" })
 export type Alert = typeof Alert.Type

@@ -14,26 +14,37 @@ import {
   Measure,
   OverridePolicy,
   Period,
-  Weekday,
+  Weekday
 } from "./Budget.ts"
 import { Violation } from "./Errors.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
-import { Count, HoldId, Id, Name, notYet, optional, PositiveCount, Sentence, Timestamp, withDefault } from "./Text.ts"
+import {
+  Count,
+  HoldId,
+  Id,
+  Name,
+  notYet,
+  optional,
+  PositiveCount,
+  Sentence,
+  Timestamp,
+  withDefault
+} from "./Text.ts"
 
 const noRollover = notYet("rollover")
 
 const utcOnly = Schema.String.check(
   Schema.makeFilter(
     (zone: string) => zone === "UTC" || "Not available in this version: time zones other than UTC",
-    { toJsonSchema: () => ({ const: "UTC" }) },
-  ),
+    { toJsonSchema: () => ({ const: "UTC" }) }
+  )
 )
 
 const namedEntity = Id.check(
   Schema.makeFilter(
-    (id: string) => id !== "*" || 'Not available in this version: default budgets by "*". Name one entity',
-  ),
+    (id: string) => id !== "*" || 'Not available in this version: default budgets by "*". Name one entity'
+  )
 )
 
 export const CreateBudget = command("create_budget", {
@@ -54,9 +65,9 @@ export const CreateBudget = command("create_budget", {
     enforcement: withDefault(Enforcement, "hard"),
     rollover: optional(noRollover),
     override_policy: withDefault(OverridePolicy, DEFAULT_OVERRIDE_POLICY),
-    active: withDefault(Schema.Boolean, true),
+    active: withDefault(Schema.Boolean, true)
   },
-  success: Schema.Struct({ budget_id: Id, budget: Budget }),
+  success: Schema.Struct({ budget_id: Id, budget: Budget })
 })
 
 export const UpdateBudget = command("update_budget", {
@@ -72,11 +83,11 @@ export const UpdateBudget = command("update_budget", {
       alert_thresholds: optional(AlertThresholds),
       enforcement: optional(Enforcement),
       rollover: optional(noRollover),
-      override_policy: optional(OverridePolicy),
+      override_policy: optional(OverridePolicy)
     }),
-    expected_version: optional(PositiveCount),
+    expected_version: optional(PositiveCount)
   },
-  success: Schema.Struct({ budget: Budget }),
+  success: Schema.Struct({ budget: Budget })
 })
 
 export const GetBudgetStatus = query("get_budget_status", {
@@ -87,9 +98,9 @@ export const GetBudgetStatus = query("get_budget_status", {
     budget_id: optional(Id),
     type: optional(BudgetType),
     entity_id: optional(Id),
-    include_inactive: withDefault(Schema.Boolean, false),
+    include_inactive: withDefault(Schema.Boolean, false)
   },
-  success: Schema.Struct({ budgets: Schema.Array(BudgetStatus) }),
+  success: Schema.Struct({ budgets: Schema.Array(BudgetStatus) })
 })
 
 export const HOLD_TTL_MS_MAX = 86_400_000
@@ -101,7 +112,7 @@ export const estimateFields = {
   max_completion_tokens: optional(Count),
   estimated_tokens: optional(Count),
   estimated_cost: optional(NonNegativeDecimal),
-  currency: optional(Currency),
+  currency: optional(Currency)
 }
 
 const approved = Schema.Struct({
@@ -112,7 +123,7 @@ const approved = Schema.Struct({
   estimated_cost: Decimal,
   currency: Currency,
   budgets: Schema.Array(BudgetStanding),
-  warnings: Schema.Array(Alert),
+  warnings: Schema.Array(Alert)
 })
 
 const refused = Schema.Struct({
@@ -123,7 +134,7 @@ const refused = Schema.Struct({
   currency: Currency,
   violations: Schema.Array(Violation),
   retry_at: Schema.NullOr(Timestamp),
-  alternatives: Schema.Array(Schema.Struct({ provider: Id, model: Id, estimated_cost: Decimal })),
+  alternatives: Schema.Array(Schema.Struct({ provider: Id, model: Id, estimated_cost: Decimal }))
 })
 
 /** Approval of a call, with its hold; or the refusal, with every budget that has no room. */
@@ -133,7 +144,8 @@ export type Approval = typeof Approval.Type
 export const CheckBudget = command("check_budget", {
   family: "budgets",
   roles: ["app"],
-  description: "Asks for approval before a call, and holds the money it may cost in every budget that applies.",
+  description:
+    "Asks for approval before a call, and holds the money it may cost in every budget that applies.",
   payload: {
     request_id: Id,
     provider: optional(Id),
@@ -141,9 +153,9 @@ export const CheckBudget = command("check_budget", {
     ...estimateFields,
     ...attributionFields,
     hold: withDefault(Schema.Boolean, true),
-    hold_ttl_ms: withDefault(holdTtl, 600_000),
+    hold_ttl_ms: withDefault(holdTtl, 600_000)
   },
-  success: Approval,
+  success: Approval
 })
 
 export const ExtendHold = command("extend_hold", {
@@ -153,9 +165,9 @@ export const ExtendHold = command("extend_hold", {
   payload: {
     hold_id: HoldId,
     by: optional(Schema.Struct({ tokens: optional(Count), cost: optional(NonNegativeDecimal) })),
-    ttl_ms: optional(holdTtl),
+    ttl_ms: optional(holdTtl)
   },
-  success: Approval,
+  success: Approval
 })
 
 export const ReleaseHold = command("release_hold", {
@@ -163,5 +175,5 @@ export const ReleaseHold = command("release_hold", {
   roles: ["app"],
   description: "Gives back what was held for a call that will not be made.",
   payload: { hold_id: HoldId, reason: optional(Sentence) },
-  success: Schema.Struct({ released: Schema.Literal(true) }),
+  success: Schema.Struct({ released: Schema.Literal(true) })
 })

@@ -4,7 +4,14 @@
  * Owns: the list. A name that is not in it is an `UnknownSignal`.
  */
 import { InspectActor, ListActors } from "./Actors.ts"
-import { CheckBudget, CreateBudget, ExtendHold, GetBudgetStatus, ReleaseHold, UpdateBudget } from "./Budgeting.ts"
+import {
+  CheckBudget,
+  CreateBudget,
+  ExtendHold,
+  GetBudgetStatus,
+  ReleaseHold,
+  UpdateBudget
+} from "./Budgeting.ts"
 import { CalculateCost, GetPricing, UpdatePricing } from "./Cost.ts"
 import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
@@ -33,7 +40,7 @@ export const SIGNALS = {
   unsubscribe: Unsubscribe,
   create_key: CreateKey,
   list_keys: ListKeys,
-  revoke_key: RevokeKey,
+  revoke_key: RevokeKey
 } as const
 
 export type Signals = typeof SIGNALS

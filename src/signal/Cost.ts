@@ -17,15 +17,15 @@ export const CalculateCost = query("calculate_cost", {
     ...countFields,
     service_tier: optional(Id),
     at: optional(Timestamp),
-    currency: optional(Currency),
+    currency: optional(Currency)
   },
   rule: countsProblem,
   success: Schema.Struct({
     cost: Decimal,
     currency: Currency,
     price_id: Id,
-    breakdown: Schema.Array(CostLine),
-  }),
+    breakdown: Schema.Array(CostLine)
+  })
 })
 
 export const GetPricing = query("get_pricing", {
@@ -33,7 +33,7 @@ export const GetPricing = query("get_pricing", {
   roles: ["app", "analyst", "budget_admin"],
   description: "Lists the prices in force, of the catalogue and of this tenant.",
   payload: { provider: optional(Id), model: optional(Id), at: optional(Timestamp) },
-  success: Schema.Struct({ items: Schema.Array(Price) }),
+  success: Schema.Struct({ items: Schema.Array(Price) })
 })
 
 export const UpdatePricing = command("update_pricing", {
@@ -47,17 +47,19 @@ export const UpdatePricing = command("update_pricing", {
       ...rateFields,
       per_request: optional(NonNegativeDecimal),
       tiers: optional(Schema.Array(PriceTier).check(Schema.isMaxLength(8))),
-      currency: optional(Currency),
+      currency: optional(Currency)
     }),
     effective_from: optional(Timestamp),
     reason: optional(Sentence),
     reprice_unpriced: withDefault(
       Schema.Boolean.check(
-        Schema.makeFilter((on: boolean) => !on || "Not available in this version: repricing of unpriced usage"),
+        Schema.makeFilter(
+          (on: boolean) => !on || "Not available in this version: repricing of unpriced usage"
+        )
       ),
-      false,
+      false
     ),
-    confirm_outlier: withDefault(Schema.Boolean, false),
+    confirm_outlier: withDefault(Schema.Boolean, false)
   },
-  success: Schema.Struct({ updated: Schema.Literal(true), price: Price, repriced: Count }),
+  success: Schema.Struct({ updated: Schema.Literal(true), price: Price, repriced: Count })
 })

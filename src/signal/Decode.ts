@@ -5,7 +5,14 @@
  * Does not decide: who may send the signal (Authorization).
  */
 import { Result, Schema, SchemaAST, SchemaIssue } from "effect"
-import { isSignalName, type SignalName, type SignalPayload, type SignalResult, SIGNALS, type SignalSuccess } from "./Catalogue.ts"
+import {
+  isSignalName,
+  SIGNALS,
+  type SignalName,
+  type SignalPayload,
+  type SignalResult,
+  type SignalSuccess
+} from "./Catalogue.ts"
 import { InvalidParams, SignalError, UnknownSignal } from "./Errors.ts"
 import { nearest } from "./Nearest.ts"
 
@@ -17,9 +24,11 @@ const UNKNOWN_FIELD = "\u0001"
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
     if (issue._tag !== "UnexpectedKey") return SchemaIssue.defaultLeafHook(issue)
-    const names = SchemaAST.isObjects(issue.ast) ? issue.ast.propertySignatures.map((field) => String(field.name)) : []
+    const names = SchemaAST.isObjects(issue.ast)
+      ? issue.ast.propertySignatures.map((field) => String(field.name))
+      : []
     return UNKNOWN_FIELD + names.join(UNKNOWN_FIELD)
-  },
+  }
 })
 
 const pathSegment = (segment: unknown): string | number =>
@@ -75,10 +84,12 @@ const lazily = <A>(make: (name: SignalName) => A) => {
 const schemaOf = (schema: Schema.Top) => schema as Schema.Codec<unknown, unknown>
 
 const payloadDecoder = lazily<Decoder>((name) =>
-  Schema.decodeUnknownResult(schemaOf(SIGNALS[name].payloadSchema), STRICT),
+  Schema.decodeUnknownResult(schemaOf(SIGNALS[name].payloadSchema), STRICT)
 )
 const successEncoder = lazily<Encoder>((name) => Schema.encodeSync(schemaOf(SIGNALS[name].successSchema)))
-const successDecoder = lazily<Encoder>((name) => Schema.decodeUnknownSync(schemaOf(SIGNALS[name].successSchema)))
+const successDecoder = lazily<Encoder>((name) =>
+  Schema.decodeUnknownSync(schemaOf(SIGNALS[name].successSchema))
+)
 const encodeError = Schema.encodeSync(SignalError)
 
 /** The signal of this name, or `UnknownSignal` with the nearest known name. */
@@ -86,26 +97,37 @@ export const findSignal = (name: string): Result.Result<SignalName, UnknownSigna
   if (isSignalName(name)) return Result.succeed(name)
   const guess = nearest(name, Object.keys(SIGNALS))
   const hint = guess === undefined ? "see schemas/openrpc.json for all signals" : `did you mean ${guess}?`
-  return Result.fail(new UnknownSignal({ message: `There is no signal ${JSON.stringify(name.slice(0, 100))}: ${hint}`, signal: name.slice(0, 100) }))
+  return Result.fail(
+    new UnknownSignal({
+      message: `There is no signal ${JSON.stringify(name.slice(0, 100))}: ${hint}`,
+      signal: name.slice(0, 100)
+    })
+  )
 }
 
 /** The payload of a signal, strictly decoded. Absent params are an empty object. */
 export const decodePayload = <Name extends SignalName>(
   name: Name,
-  params: unknown,
+  params: unknown
 ): Result.Result<SignalPayload<Name>, InvalidParams> =>
-  Result.mapError(payloadDecoder(name)(params ?? {}), (error) => toInvalidParams(error.issue)) as Result.Result<SignalPayload<Name>, InvalidParams>
+  Result.mapError(payloadDecoder(name)(params ?? {}), (error) =>
+    toInvalidParams(error.issue)
+  ) as Result.Result<SignalPayload<Name>, InvalidParams>
 
 /** An answer as it is written on the wire. */
-export const encodeSuccess = <Name extends SignalName>(name: Name, success: SignalSuccess<Name>): SignalResult<Name> =>
-  successEncoder(name)(success) as SignalResult<Name>
+export const encodeSuccess = <Name extends SignalName>(
+  name: Name,
+  success: SignalSuccess<Name>
+): SignalResult<Name> => successEncoder(name)(success) as SignalResult<Name>
 
 /** An answer as it was written on the wire, read back. */
 export const decodeSuccess = <Name extends SignalName>(name: Name, result: unknown): SignalSuccess<Name> =>
   successDecoder(name)(result) as SignalSuccess<Name>
 
 /** An error's fields as they are written into `data`: everything but the message, and with its `_tag`. */
-export const encodeErrorData = (error: SignalError): { readonly _tag: string; readonly [field: string]: unknown } => {
+export const encodeErrorData = (
+  error: SignalError
+): { readonly _tag: string; readonly [field: string]: unknown } => {
   const { message: _, ...data } = encodeError(error)
   return data
 }

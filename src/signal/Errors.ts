@@ -9,43 +9,43 @@ import { BudgetStanding } from "./Budget.ts"
 
 const issue = Schema.Struct({
   path: Schema.Array(Schema.Union([Schema.String, Schema.Finite])),
-  message: Schema.String,
+  message: Schema.String
 })
 
 export class ParseError extends Schema.TaggedError<ParseError>()("ParseError", { message: Schema.String }) {}
 
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
-  message: Schema.String,
+  message: Schema.String
 }) {}
 
 export class UnknownSignal extends Schema.TaggedError<UnknownSignal>()("UnknownSignal", {
   message: Schema.String,
-  signal: Schema.String,
+  signal: Schema.String
 }) {}
 
 export class InvalidParams extends Schema.TaggedError<InvalidParams>()("InvalidParams", {
   message: Schema.String,
-  issues: Schema.Array(issue),
+  issues: Schema.Array(issue)
 }) {}
 
 export class InternalError extends Schema.TaggedError<InternalError>()("InternalError", {
   message: Schema.String,
-  incident: Schema.String,
+  incident: Schema.String
 }) {}
 
 export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unauthenticated", {
-  message: Schema.String,
+  message: Schema.String
 }) {}
 
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
   message: Schema.String,
-  required_role: Schema.optionalKey(Schema.String),
+  required_role: Schema.optionalKey(Schema.String)
 }) {}
 
 export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {
   message: Schema.String,
   kind: Schema.String,
-  id: Schema.String,
+  id: Schema.String
 }) {}
 
 /** Every exact case of a `Conflict`. */
@@ -57,13 +57,13 @@ export const ConflictReason = Schema.Literals([
   "hold_of_another_request",
   "version_changed",
   "budget_exists",
-  "currency_in_use",
+  "currency_in_use"
 ])
 export type ConflictReason = typeof ConflictReason.Type
 
 export class Conflict extends Schema.TaggedError<Conflict>()("Conflict", {
   message: Schema.String,
-  reason: ConflictReason,
+  reason: ConflictReason
 }) {}
 
 /** A budget that said no: its standing, what was asked of it, and by how much that is too much. */
@@ -71,14 +71,14 @@ export const Violation = Schema.Struct({
   ...BudgetStanding.fields,
   requested: BudgetStanding.fields.limit,
   shortfall: BudgetStanding.fields.limit,
-  override: Schema.Literals(["available", "pending", "none"]),
+  override: Schema.Literals(["available", "pending", "none"])
 }).annotate({ identifier: "Violation" })
 export type Violation = typeof Violation.Type
 
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
   message: Schema.String,
   reason: Schema.String,
-  violations: Schema.Array(Violation),
+  violations: Schema.Array(Violation)
 }) {}
 
 export class ProviderFailed extends Schema.TaggedError<ProviderFailed>()("ProviderFailed", {
@@ -86,30 +86,30 @@ export class ProviderFailed extends Schema.TaggedError<ProviderFailed>()("Provid
   provider: Schema.String,
   status: Schema.NullOr(Schema.Int),
   retryable: Schema.Boolean,
-  attempts: Schema.Int,
+  attempts: Schema.Int
 }) {}
 
 export class PriceUnknown extends Schema.TaggedError<PriceUnknown>()("PriceUnknown", {
   message: Schema.String,
   provider: Schema.String,
   model: Schema.String,
-  nearest: Schema.Array(Schema.String),
+  nearest: Schema.Array(Schema.String)
 }) {}
 
 export class RateUnknown extends Schema.TaggedError<RateUnknown>()("RateUnknown", {
   message: Schema.String,
   base: Schema.String,
-  currency: Schema.String,
+  currency: Schema.String
 }) {}
 
 export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
   message: Schema.String,
-  retry_after_ms: Schema.Int,
+  retry_after_ms: Schema.Int
 }) {}
 
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
   message: Schema.String,
-  retry_after_ms: Schema.Int,
+  retry_after_ms: Schema.Int
 }) {}
 
 /** What any signal can fail with. */
@@ -128,7 +128,7 @@ export const SignalError = Schema.Union([
   PriceUnknown,
   RateUnknown,
   Overloaded,
-  Unavailable,
+  Unavailable
 ])
 export type SignalError = typeof SignalError.Type
 
@@ -148,12 +148,12 @@ export const ERROR_CODES: { readonly [Tag in SignalError["_tag"]]: number } = {
   PriceUnknown: -32012,
   RateUnknown: -32013,
   Overloaded: -32029,
-  Unavailable: -32050,
+  Unavailable: -32050
 }
 
 /** `InvalidParams` for one field. */
 export const invalidParam = (path: ReadonlyArray<string | number>, message: string): InvalidParams =>
   new InvalidParams({
     message: `${path.join(".") || "params"}: ${message}`,
-    issues: [{ path, message }],
+    issues: [{ path, message }]
   })

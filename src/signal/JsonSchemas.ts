@@ -24,7 +24,7 @@ const document = (schema: Schema.Top, title: string, onExcessProperty: "error" |
 /** The JSON Schema of a signal's params. */
 export const paramsSchema = (name: SignalName): Json => ({
   ...document(SIGNALS[name].payloadSchema, name, "error"),
-  description: traitsOf(SIGNALS[name]).description,
+  description: traitsOf(SIGNALS[name]).description
 })
 
 /** The JSON Schema of a signal's answer. */
@@ -44,10 +44,10 @@ const methodOf = (name: SignalName): Json => {
     params: Object.keys(properties).map((field) => ({
       name: field,
       required: required.has(field),
-      schema: { $ref: `${name}.json#/properties/${field}` },
+      schema: { $ref: `${name}.json#/properties/${field}` }
     })),
     result: { name: "result", schema: { $ref: `${name}.result.json` } },
-    "x-roles": [...traits.roles, "admin"],
+    "x-roles": [...traits.roles, "admin"]
   }
 }
 
@@ -58,14 +58,14 @@ export const openRpc = (): Json => ({
     title: "Bursar signals",
     version: CONTRACT_VERSION,
     description: "The signals of a Bursar runtime, over WebSocket and HTTP at /signals.",
-    license: { name: "MIT" },
+    license: { name: "MIT" }
   },
   methods: (Object.keys(SIGNALS) as Array<SignalName>).map(methodOf),
   components: {
     errors: Object.fromEntries(
-      Object.entries(ERROR_CODES).map(([tag, code]) => [tag, { code, message: tag, data: { _tag: tag } }]),
-    ),
-  },
+      Object.entries(ERROR_CODES).map(([tag, code]) => [tag, { code, message: tag, data: { _tag: tag } }])
+    )
+  }
 })
 
 /** Every file of schemas/, by name. */

@@ -15,7 +15,7 @@ export const ManagerConfig = Schema.Struct({
   default_completion_tokens: Count,
   on_store_down: Schema.Literals(["deny"]),
   commit_interval_ms: Count,
-  max_pending: PositiveCount,
+  max_pending: PositiveCount
 }).annotate({ identifier: "ManagerConfig" })
 export type ManagerConfig = typeof ManagerConfig.Type
 
@@ -26,7 +26,7 @@ export const DEFAULT_MANAGER_CONFIG: ManagerConfig = {
   default_completion_tokens: 4096,
   on_store_down: "deny",
   commit_interval_ms: 0,
-  max_pending: 10_000,
+  max_pending: 10_000
 }
 
 export const ConfigureManager = command("configure_manager", {
@@ -44,9 +44,9 @@ export const ConfigureManager = command("configure_manager", {
     currency: optional(notYet("a currency other than USD")),
     required_attribution: optional(notYet("required attribution")),
     alert_channels: optional(notYet("webhooks and e-mail; subscribe to the alerts topic instead")),
-    anonymize_users: optional(notYet("pseudonyms for users")),
+    anonymize_users: optional(notYet("pseudonyms for users"))
   },
-  success: Schema.Struct({ config: ManagerConfig }),
+  success: Schema.Struct({ config: ManagerConfig })
 })
 
 export const GetStatus = query("get_status", {
@@ -69,10 +69,10 @@ export const GetStatus = query("get_status", {
     store: Schema.Struct({
       kind: Schema.Literals(["embedded", "server"]),
       reachable: Schema.Boolean,
-      durability: Schema.String,
+      durability: Schema.String
     }),
     uptime_ms: Count,
     version: Schema.String,
-    config: ManagerConfig,
-  }),
+    config: ManagerConfig
+  })
 })

@@ -75,26 +75,26 @@ export const percentOf = (part: Amount, whole: Amount): number => {
 
 const decimalText = Schema.String.check(
   Schema.isPattern(PATTERN, {
-    expected: 'a decimal string like "12.50" (at most 15 integer and 12 fractional digits), never a number',
-  }),
+    expected: 'a decimal string like "12.50" (at most 15 integer and 12 fractional digits), never a number'
+  })
 ).annotate({ examples: ["12.50"] })
 
 /** An exact decimal: a string on the wire, an `Amount` in memory. */
 export const Decimal = decimalText.pipe(
   Schema.decodeTo(
     Schema.BigInt,
-    SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount }),
-  ),
+    SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount })
+  )
 )
 
 /** A decimal that is zero or more. */
 export const NonNegativeDecimal = decimalText
   .check(
-    Schema.makeFilter((text: string) => !text.startsWith("-") || "Expected a decimal that is zero or more"),
+    Schema.makeFilter((text: string) => !text.startsWith("-") || "Expected a decimal that is zero or more")
   )
   .pipe(
     Schema.decodeTo(
       Schema.BigInt,
-      SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount }),
-    ),
+      SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount })
+    )
   )

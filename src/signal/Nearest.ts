@@ -19,11 +19,17 @@ const NAME_LENGTH_MAX = 64
 export const nearest = (name: string, names: ReadonlyArray<string>): string | undefined => {
   if (name.length > NAME_LENGTH_MAX) return undefined
   const [best] = nearestFew(name, names, 1)
-  return best !== undefined && distance(name, best) <= Math.max(2, Math.floor(best.length / 3)) ? best : undefined
+  return best !== undefined && distance(name, best) <= Math.max(2, Math.floor(best.length / 3))
+    ? best
+    : undefined
 }
 
 /** The `count` closest of `names`, the closest first. */
-export const nearestFew = (name: string, names: ReadonlyArray<string>, count: number): ReadonlyArray<string> =>
+export const nearestFew = (
+  name: string,
+  names: ReadonlyArray<string>,
+  count: number
+): ReadonlyArray<string> =>
   names
     .map((known) => ({ known, far: distance(name.slice(0, NAME_LENGTH_MAX), known) }))
     .sort((a, b) => a.far - b.far)

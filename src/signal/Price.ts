@@ -17,14 +17,14 @@ export const rateFields = {
   cache_write_1h_per_million: optional(NonNegativeDecimal),
   audio_prompt_per_million: optional(NonNegativeDecimal),
   audio_completion_per_million: optional(NonNegativeDecimal),
-  image_prompt_per_million: optional(NonNegativeDecimal),
+  image_prompt_per_million: optional(NonNegativeDecimal)
 }
 export const Rates = Schema.Struct(rateFields)
 export type Rates = typeof Rates.Type
 
 /** Rates for requests with more than `above_prompt_tokens` of input; they reprice the whole request. */
 export const PriceTier = Schema.Struct({ above_prompt_tokens: PositiveCount, ...rateFields }).annotate({
-  identifier: "PriceTier",
+  identifier: "PriceTier"
 })
 export type PriceTier = typeof PriceTier.Type
 
@@ -39,6 +39,6 @@ export const Price = Schema.Struct({
   effective_from: Schema.NullOr(Timestamp),
   effective_to: Schema.NullOr(Timestamp),
   source: Schema.Literals(["catalogue", "override"]),
-  catalogue_date: optional(Schema.String),
+  catalogue_date: optional(Schema.String)
 }).annotate({ identifier: "Price" })
 export type Price = typeof Price.Type

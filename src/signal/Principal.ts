@@ -21,13 +21,16 @@ export interface Principal {
 export const DEFAULT_TENANT = "default"
 
 /** The installation's own principal in one tenant. */
-export const installationPrincipal = (tenant: string = DEFAULT_TENANT, keyId = "installation"): Principal => ({
+export const installationPrincipal = (
+  tenant: string = DEFAULT_TENANT,
+  keyId = "installation"
+): Principal => ({
   keyId,
   owner: keyId,
   tenant,
   roles: ["admin"],
   attribution: {},
-  isInstallation: true,
+  isInstallation: true
 })
 
 export const hasRole = (principal: Principal, role: Role): boolean =>

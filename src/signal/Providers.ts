@@ -7,27 +7,31 @@ import { TokenUsage } from "./Usage.ts"
 
 export const Message = Schema.Struct({
   role: Schema.Literals(["system", "user", "assistant"]),
-  content: Prose,
+  content: Prose
 }).annotate({ identifier: "Message" })
 export type Message = typeof Message.Type
 
 export const ToolDefinition = Schema.Struct({
   name: Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9_-]{1,64}$/u)),
   description: optional(Prose),
-  parameters: Schema.Record(Schema.String, Schema.Json).annotate({ description: "a JSON Schema of type object" }),
+  parameters: Schema.Record(Schema.String, Schema.Json).annotate({
+    description: "a JSON Schema of type object"
+  })
 }).annotate({ identifier: "ToolDefinition" })
 export type ToolDefinition = typeof ToolDefinition.Type
 
 export const ToolCall = Schema.Struct({
   id: Schema.String,
   name: Schema.String,
-  arguments: Schema.String.annotate({ description: "the arguments as the model wrote them: JSON, not checked" }),
+  arguments: Schema.String.annotate({
+    description: "the arguments as the model wrote them: JSON, not checked"
+  })
 }).annotate({ identifier: "ToolCall" })
 export type ToolCall = typeof ToolCall.Type
 
 const ToolChoice = Schema.Union([
   Schema.Literals(["auto", "none", "required"]),
-  Schema.Struct({ name: Schema.String }),
+  Schema.Struct({ name: Schema.String })
 ])
 export type ToolChoice = typeof ToolChoice.Type
 
@@ -44,7 +48,7 @@ export const AttemptRecord = Schema.Struct({
   model: Id,
   status: Schema.Literals(["success", "error", "cancelled"]),
   latency_ms: Count,
-  why: Schema.NullOr(Sentence),
+  why: Schema.NullOr(Sentence)
 }).annotate({ identifier: "AttemptRecord" })
 export type AttemptRecord = typeof AttemptRecord.Type
 
@@ -56,14 +60,15 @@ export const Completion = Schema.Struct({
   tool_calls: optional(Schema.Array(ToolCall)),
   finish_reason: FinishReason,
   usage: TokenUsage,
-  attempts: Schema.Array(AttemptRecord),
+  attempts: Schema.Array(AttemptRecord)
 }).annotate({ identifier: "Completion" })
 export type Completion = typeof Completion.Type
 
 export const Complete = command("complete", {
   family: "providers",
   roles: ["app"],
-  description: "Makes a call to a model: asks for budget, calls, reports. A refused call never reaches the provider.",
+  description:
+    "Makes a call to a model: asks for budget, calls, reports. A refused call never reaches the provider.",
   payload: {
     provider: Id,
     model: Id,
@@ -82,7 +87,7 @@ export const Complete = command("complete", {
     stream: withDefault(Schema.Boolean, false),
     on_overrun: withDefault(Schema.Literals(["extend", "stop", "finish"]), "extend"),
     deadline_ms: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(86_400_000))),
-    ...attributionFields,
+    ...attributionFields
   },
-  success: Schema.Union([Completion, Schema.Struct({ subscription: Id })]),
+  success: Schema.Union([Completion, Schema.Struct({ subscription: Id })])
 })

@@ -12,7 +12,15 @@ import { Id, optional } from "./Text.ts"
 export const Role = Schema.Literals(["app", "analyst", "budget_admin", "operator", "admin"])
 export type Role = typeof Role.Type
 
-export type Family = "tracking" | "budgets" | "cost" | "management" | "providers" | "actors" | "keys" | "bridge"
+export type Family =
+  | "tracking"
+  | "budgets"
+  | "cost"
+  | "management"
+  | "providers"
+  | "actors"
+  | "keys"
+  | "bridge"
 
 /** What is known of a signal beside its schemas. */
 export interface SignalTraits {
@@ -45,29 +53,33 @@ interface RuleIssue {
 const define = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
   tag: Tag,
   kind: SignalTraits["kind"],
-  options: SignalOptions<Fields, Success>,
+  options: SignalOptions<Fields, Success>
 ) =>
   Rpc.make(tag, {
     payload: Schema.Struct(options.payload).check(
       Schema.makeFilter((payload) => {
         const issue = options.rule?.(payload as never)
         return issue === undefined ? undefined : { path: issue.path, issue: issue.message }
-      }),
+      })
     ),
     success: options.success,
-    error: SignalError,
+    error: SignalError
   }).annotate(Traits, {
     family: options.family,
     kind,
     roles: options.roles,
     description: options.description,
-    isAttributed: "conversation_id" in options.payload,
+    isAttributed: "conversation_id" in options.payload
   })
 
 /** A signal that only reads. */
-export const query = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
+export const query = <
+  const Tag extends string,
+  Fields extends Schema.Struct.Fields,
+  Success extends Schema.Top
+>(
   tag: Tag,
-  options: SignalOptions<Fields, Success>,
+  options: SignalOptions<Fields, Success>
 ) => define(tag, "query", options)
 
 /** The id under which a command can safely be sent again. */
@@ -75,13 +87,17 @@ const requestId = { request_id: optional(Id) }
 type CommandFields<Fields> = Omit<typeof requestId, keyof Fields> & Fields
 
 /** A signal that changes something. It takes a `request_id`, unless its payload requires one of its own. */
-export const command = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
+export const command = <
+  const Tag extends string,
+  Fields extends Schema.Struct.Fields,
+  Success extends Schema.Top
+>(
   tag: Tag,
-  options: SignalOptions<Fields, Success>,
+  options: SignalOptions<Fields, Success>
 ) =>
   define(tag, "command", {
     ...options,
-    payload: { ...requestId, ...options.payload },
+    payload: { ...requestId, ...options.payload }
   } as SignalOptions<CommandFields<Fields>, Success>)
 
 /** Any signal's definition. */

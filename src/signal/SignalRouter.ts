@@ -31,18 +31,18 @@ export interface SignalRouter {
   readonly ask: <Name extends RoutedSignal>(
     name: Name,
     payload: SignalPayload<Name>,
-    principal: Principal,
+    principal: Principal
   ) => Effect.Effect<SignalSuccess<Name>, SignalError>
   /** A call that streams its text: events `text`, at the end `finished` or `failed`. Interrupting it cancels the call. */
   readonly stream: (
     payload: SignalPayload<"complete">,
-    principal: Principal,
+    principal: Principal
   ) => Effect.Effect<OpenTopic, SignalError>
   readonly subscribe: (
     topic: Topic,
     filter: EventFilter,
     fromCursor: string | undefined,
-    principal: Principal,
+    principal: Principal
   ) => Effect.Effect<OpenTopic, SignalError | InvalidParams | Forbidden>
 }
 

@@ -23,7 +23,7 @@ export const EventFilter = Schema.Struct({
   ...attributionFields,
   budget_id: optional(Id),
   address: optional(AddressText),
-  signal: optional(Id),
+  signal: optional(Id)
 }).annotate({ identifier: "EventFilter" })
 export type EventFilter = typeof EventFilter.Type
 
@@ -39,7 +39,7 @@ export const CallProgress = Schema.Struct({
   cost: Decimal,
   currency: Currency,
   ...attributionFields,
-  at: Timestamp,
+  at: Timestamp
 }).annotate({ identifier: "CallProgress" })
 export type CallProgress = typeof CallProgress.Type
 
@@ -54,16 +54,26 @@ export const SignalRecord = Schema.Struct({
   outcome: Schema.String.annotate({ description: '"ok", "refused", or the _tag of the error' }),
   reason: Schema.NullOr(Schema.String),
   payload: Schema.Json,
-  answer: Schema.Json.annotate({ description: "what was answered: the result, or the error's data; null for a tell" }),
+  answer: Schema.Json.annotate({
+    description: "what was answered: the result, or the error's data; null for a tell"
+  })
 }).annotate({ identifier: "SignalRecord" })
 export type SignalRecord = typeof SignalRecord.Type
 
 /** A fact about an actor: it started, stopped, moved to another state, or its mailbox changed. */
 export const ActorFact = Schema.Struct({
-  fact: Schema.Literals(["started", "stopped", "restarted", "failed", "transition", "mailbox", "dead_letter"]),
+  fact: Schema.Literals([
+    "started",
+    "stopped",
+    "restarted",
+    "failed",
+    "transition",
+    "mailbox",
+    "dead_letter"
+  ]),
   at: Timestamp,
   actor: ActorInfo,
-  detail: Schema.NullOr(Schema.String),
+  detail: Schema.NullOr(Schema.String)
 }).annotate({ identifier: "ActorFact" })
 export type ActorFact = typeof ActorFact.Type
 
@@ -77,10 +87,10 @@ export const Event = Schema.Union([
   Schema.Struct({ actor: ActorFact }),
   Schema.Struct({ text: Schema.String }),
   Schema.Struct({
-    finished: Schema.Struct({ finish_reason: FinishReason, completion: Schema.Json }),
+    finished: Schema.Struct({ finish_reason: FinishReason, completion: Schema.Json })
   }),
   Schema.Struct({ failed: Schema.Json }),
-  Schema.Struct({ gap: Schema.NullOr(Count) }),
+  Schema.Struct({ gap: Schema.NullOr(Count) })
 ]).annotate({ identifier: "Event" })
 export type Event = typeof Event.Type
 
@@ -91,9 +101,9 @@ export const Subscribe = command("subscribe", {
   payload: {
     topic: Topic,
     filter: optional(EventFilter),
-    from_cursor: optional(Schema.String.check(Schema.isMaxLength(1024))),
+    from_cursor: optional(Schema.String.check(Schema.isMaxLength(1024)))
   },
-  success: Schema.Struct({ subscription: Id, cursor: Schema.NullOr(Schema.String) }),
+  success: Schema.Struct({ subscription: Id, cursor: Schema.NullOr(Schema.String) })
 })
 
 export const Unsubscribe = command("unsubscribe", {
@@ -101,5 +111,5 @@ export const Unsubscribe = command("unsubscribe", {
   roles: ["app", "analyst", "budget_admin", "operator"],
   description: "Ends a subscription; of a streaming call, it cancels the call.",
   payload: { subscription: Id },
-  success: Schema.Struct({ unsubscribed: Schema.Literal(true) }),
+  success: Schema.Struct({ unsubscribed: Schema.Literal(true) })
 })

@@ -34,8 +34,8 @@ const boundedText = (bytesMax: number, lengthMin = 0) =>
     Schema.makeFilter(
       (text: string) =>
         (text.length < lengthMin ? "Expected a text that is not empty" : textProblem(text, bytesMax)) ?? true,
-      { toJsonSchema: () => ({ minLength: lengthMin, maxLength: bytesMax }) },
-    ),
+      { toJsonSchema: () => ({ minLength: lengthMin, maxLength: bytesMax }) }
+    )
   )
 
 /** An id or a value of attribution: 1 to 256 bytes. */
@@ -60,8 +60,8 @@ export const Prose = Schema.String.check(
     (text: string) =>
       (text.includes("\u0000") && "Expected text without U+0000") ||
       (!text.isWellFormed() && "Expected well-formed Unicode (a lone surrogate was found)") ||
-      true,
-  ),
+      true
+  )
 )
 
 /** A non-negative safe integer. */
@@ -85,16 +85,16 @@ export const formatTimestamp = (at: Millis): string => new Date(at).toISOString(
 
 export const Timestamp = Schema.String.check(
   Schema.isPattern(TIMESTAMP_PATTERN, {
-    expected: 'a time of RFC 3339 in UTC like "2026-11-23T09:30:00Z"',
+    expected: 'a time of RFC 3339 in UTC like "2026-11-23T09:30:00Z"'
   }),
-  Schema.makeFilter((text: string) => isRealInstant(text) || "Expected a day that exists"),
+  Schema.makeFilter((text: string) => isRealInstant(text) || "Expected a day that exists")
 )
   .annotate({ format: "date-time" })
   .pipe(
     Schema.decodeTo(
       Schema.Int,
-      SchemaTransformation.transform({ decode: (text: string) => Date.parse(text), encode: formatTimestamp }),
-    ),
+      SchemaTransformation.transform({ decode: (text: string) => Date.parse(text), encode: formatTimestamp })
+    )
   )
 
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"])
@@ -109,7 +109,8 @@ const structureProblem = (value: unknown, depthMax: number): string | undefined 
   for (const key of Object.keys(value)) {
     if (isForbiddenKey(key)) return `Expected no key named ${key}`
     const problem =
-      textProblem(key, VALUE_BYTES_MAX) ?? structureProblem((value as Record<string, unknown>)[key], depthMax - 1)
+      textProblem(key, VALUE_BYTES_MAX) ??
+      structureProblem((value as Record<string, unknown>)[key], depthMax - 1)
     if (problem !== undefined) return problem
   }
   return undefined
@@ -121,7 +122,7 @@ const jsonObject = (bytesMax: number, depthMax: number) =>
       const problem = structureProblem(value, depthMax)
       if (problem !== undefined) return problem
       return fitsBytes(JSON.stringify(value), bytesMax) || `Expected at most ${bytesMax} bytes of JSON`
-    }),
+    })
   )
 
 /** Free-form facts of the caller: at most 4 KiB of JSON, 4 levels deep. */
@@ -136,21 +137,24 @@ const TAG_NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/u
 export const Tags = Schema.Record(
   Schema.String.check(
     Schema.isPattern(TAG_NAME),
-    Schema.makeFilter((name: string) => !isForbiddenKey(name) || `Expected no key named ${name}`),
+    Schema.makeFilter((name: string) => !isForbiddenKey(name) || `Expected no key named ${name}`)
   ),
-  boundedText(VALUE_BYTES_MAX),
+  boundedText(VALUE_BYTES_MAX)
 ).check(
   Schema.makeFilter(
     (tags: { readonly [name: string]: string }) =>
-      Object.keys(tags).length <= TAGS_MAX || `Expected at most ${TAGS_MAX} tags`,
-  ),
+      Object.keys(tags).length <= TAGS_MAX || `Expected at most ${TAGS_MAX} tags`
+  )
 )
 
 /** A field that may be absent and then has this value. The default also stands in the JSON Schema. */
 export const withDefault = <S extends Schema.Top & { readonly Encoded: unknown }>(
   schema: S,
-  value: S["Encoded"],
-) => (schema.annotate({ default: value as never }) as S).pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
+  value: S["Encoded"]
+) =>
+  (schema.annotate({ default: value as never }) as S).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(value))
+  )
 
 export const optional = Schema.optionalKey
 
@@ -158,6 +162,6 @@ export const optional = Schema.optionalKey
 export const notYet = (what: string) =>
   Schema.Unknown.check(
     Schema.makeFilter(() => `Not available in this version: ${what}. Leave it out`, {
-      toJsonSchema: () => ({ not: {} }),
-    }),
+      toJsonSchema: () => ({ not: {} })
+    })
   ).annotate({ description: `Not available in this version: ${what}` })

@@ -10,7 +10,7 @@ import { countsProblem, TokenUsage, trackUsageFields, UsageStatus } from "./Usag
 /** How many items a list answers at once. */
 export const pageFields = {
   limit: withDefault(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 })), 100),
-  cursor: optional(Schema.String.check(Schema.isMaxLength(1024))),
+  cursor: optional(Schema.String.check(Schema.isMaxLength(1024)))
 }
 
 export const TrackUsage = command("track_usage", {
@@ -24,8 +24,8 @@ export const TrackUsage = command("track_usage", {
     duplicate: Schema.Boolean,
     usage: TokenUsage,
     budgets: Schema.Array(BudgetStanding),
-    alerts: Schema.Array(Alert),
-  }),
+    alerts: Schema.Array(Alert)
+  })
 })
 
 export const usageFilterFields = {
@@ -34,7 +34,7 @@ export const usageFilterFields = {
   provider: optional(Id),
   model: optional(Id),
   status: optional(UsageStatus),
-  ...attributionFields,
+  ...attributionFields
 }
 
 export const UsageTotals = Schema.Struct({
@@ -43,7 +43,7 @@ export const UsageTotals = Schema.Struct({
   completion_tokens: Count,
   total_tokens: Count,
   cost: Decimal,
-  currency: Currency,
+  currency: Currency
 }).annotate({ identifier: "UsageTotals" })
 export type UsageTotals = typeof UsageTotals.Type
 
@@ -55,6 +55,6 @@ export const GetUsage = query("get_usage", {
   success: Schema.Struct({
     items: Schema.Array(TokenUsage),
     next_cursor: Schema.NullOr(Schema.String),
-    totals: optional(UsageTotals),
-  }),
+    totals: optional(UsageTotals)
+  })
 })

@@ -7,20 +7,31 @@ import { Schema } from "effect"
 import { attributionFields } from "./Attribution.ts"
 import { Currency } from "./Budget.ts"
 import { Decimal } from "./Money.ts"
-import { Count, HoldId, Id, Metadata, Name, optional, PositiveCount, RawObject, Timestamp, withDefault } from "./Text.ts"
+import {
+  Count,
+  HoldId,
+  Id,
+  Metadata,
+  Name,
+  optional,
+  PositiveCount,
+  RawObject,
+  Timestamp,
+  withDefault
+} from "./Text.ts"
 
 export const PromptDetails = Schema.Struct({
   cached_tokens: optional(Count),
   cache_write_5m_tokens: optional(Count),
   cache_write_1h_tokens: optional(Count),
   audio_tokens: optional(Count),
-  image_tokens: optional(Count),
+  image_tokens: optional(Count)
 }).annotate({ identifier: "PromptDetails" })
 export type PromptDetails = typeof PromptDetails.Type
 
 export const CompletionDetails = Schema.Struct({
   reasoning_tokens: optional(Count),
-  audio_tokens: optional(Count),
+  audio_tokens: optional(Count)
 }).annotate({ identifier: "CompletionDetails" })
 export type CompletionDetails = typeof CompletionDetails.Type
 
@@ -29,13 +40,15 @@ export const countFields = {
   prompt_tokens: Count,
   completion_tokens: Count,
   prompt_tokens_details: optional(PromptDetails),
-  completion_tokens_details: optional(CompletionDetails),
+  completion_tokens_details: optional(CompletionDetails)
 }
 export const Counts = Schema.Struct(countFields)
 export type Counts = typeof Counts.Type
 
 /** Says which rule the counts break, or `undefined`. No detail exceeds its total; cache parts fit in the prompt. */
-export const countsProblem = (counts: Counts): { path: ReadonlyArray<string>; message: string } | undefined => {
+export const countsProblem = (
+  counts: Counts
+): { path: ReadonlyArray<string>; message: string } | undefined => {
   const prompt = counts.prompt_tokens_details ?? {}
   const completion = counts.completion_tokens_details ?? {}
   for (const [name, tokens] of Object.entries(prompt)) {
@@ -53,7 +66,7 @@ export const countsProblem = (counts: Counts): { path: ReadonlyArray<string>; me
   if (cache > counts.prompt_tokens) {
     return {
       path: ["prompt_tokens_details"],
-      message: "Expected cached and cache-write tokens together to be at most prompt_tokens",
+      message: "Expected cached and cache-write tokens together to be at most prompt_tokens"
     }
   }
   if (!Number.isSafeInteger(counts.prompt_tokens + counts.completion_tokens)) {
@@ -86,10 +99,10 @@ const details = {
       system: optional(Count),
       tools: optional(Count),
       history: optional(Count),
-      text: optional(Count),
-    }),
+      text: optional(Count)
+    })
   ),
-  metadata: optional(Metadata),
+  metadata: optional(Metadata)
 }
 
 /** What a caller reports of one attempt. */
@@ -104,7 +117,7 @@ export const trackUsageFields = {
   settle: withDefault(Schema.Boolean, true),
   timestamp: optional(Timestamp),
   status: withDefault(UsageStatus, "success"),
-  ...details,
+  ...details
 }
 
 export const TokenType = Schema.Literals([
@@ -116,7 +129,7 @@ export const TokenType = Schema.Literals([
   "input_image",
   "output",
   "output_audio",
-  "request",
+  "request"
 ])
 export type TokenType = typeof TokenType.Type
 
@@ -125,7 +138,7 @@ export const CostLine = Schema.Struct({
   token_type: TokenType,
   tokens: Schema.Int,
   price_per_million: Decimal,
-  cost: Decimal,
+  cost: Decimal
 }).annotate({ identifier: "CostLine" })
 export type CostLine = typeof CostLine.Type
 
@@ -164,6 +177,6 @@ export const TokenUsage = Schema.Struct({
   late: Schema.Boolean,
   estimated_tokens: Schema.NullOr(Count),
   estimated_cost: Schema.NullOr(Decimal),
-  adjusts: optional(Id),
+  adjusts: optional(Id)
 }).annotate({ identifier: "TokenUsage" })
 export type TokenUsage = typeof TokenUsage.Type

@@ -14,7 +14,12 @@ import type { Ledger } from "./Ledger.ts"
 /** At this percentage a budget is used up. */
 const ALL_OF_IT = 100
 
-const thresholdAlert = (budget: BudgetRecord, period: PeriodRecord, percent: number, at: Millis): Omit<Alert, "id"> => {
+const thresholdAlert = (
+  budget: BudgetRecord,
+  period: PeriodRecord,
+  percent: number,
+  at: Millis
+): Omit<Alert, "id"> => {
   const { id, name, currency, measure } = budget.definition
   const isExceeded = percent === ALL_OF_IT
   const unit = measure === "cost" ? currency : measure
@@ -22,10 +27,12 @@ const thresholdAlert = (budget: BudgetRecord, period: PeriodRecord, percent: num
   return {
     kind: isExceeded ? "exceeded" : "threshold",
     severity: isExceeded ? "critical" : "warning",
-    message: toSentence(`Budget "${name}" ${isExceeded ? "is used up" : `has reached ${percent} %`}: ${amounts} spent`),
+    message: toSentence(
+      `Budget "${name}" ${isExceeded ? "is used up" : `has reached ${percent} %`}: ${amounts} spent`
+    ),
     budget_id: id,
     at,
-    data: { threshold: percent, spent: formatAmount(period.spent), limit: formatAmount(totalOf(budget)) },
+    data: { threshold: percent, spent: formatAmount(period.spent), limit: formatAmount(totalOf(budget)) }
   }
 }
 
@@ -35,7 +42,7 @@ export const raiseBudgetAlerts = (
   budget: BudgetRecord,
   period: PeriodRecord,
   at: Millis,
-  raised: Array<Alert>,
+  raised: Array<Alert>
 ): void => {
   if (!budget.definition.isActive) return
   const total = totalOf(budget)
@@ -52,7 +59,7 @@ const tell = (
   period: PeriodRecord,
   percent: number,
   at: Millis,
-  raised: Array<Alert>,
+  raised: Array<Alert>
 ): void => {
   if (period.alertsSent.includes(percent)) return
   period.alertsSent = [...period.alertsSent, percent].sort((a, b) => a - b)
@@ -71,9 +78,11 @@ export const raiseUnpricedAlert = (ledger: Ledger, usage: TokenUsage, at: Millis
     ledger.raiseAlert({
       kind: "unpriced",
       severity: "critical",
-      message: toSentence(`${model} has no price: its usage is recorded without a cost. Set one with update_pricing`),
+      message: toSentence(
+        `${model} has no price: its usage is recorded without a cost. Set one with update_pricing`
+      ),
       at,
-      data: { provider: usage.provider, model: usage.model, request_id: usage.request_id },
-    }),
+      data: { provider: usage.provider, model: usage.model, request_id: usage.request_id }
+    })
   ]
 }

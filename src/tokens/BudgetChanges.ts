@@ -28,7 +28,7 @@ const sortedOnce = (thresholds: ReadonlyArray<number>): ReadonlyArray<number> =>
 
 const problemWith = (
   payload: SignalPayload<"create_budget">,
-  ledger: Ledger,
+  ledger: Ledger
 ): { readonly path: string; readonly message: string } | undefined => {
   if (payload.type === "global" && payload.entity_id !== undefined) {
     return { path: "entity_id", message: "A global budget is about everything: leave entity_id out" }
@@ -37,7 +37,10 @@ const problemWith = (
     return { path: "entity_id", message: `Say which ${payload.type} this budget is about` }
   }
   if (payload.currency !== undefined && payload.currency !== ledger.config.currency) {
-    return { path: "currency", message: `Not available in this version: currencies other than ${ledger.config.currency}` }
+    return {
+      path: "currency",
+      message: `Not available in this version: currencies other than ${ledger.config.currency}`
+    }
   }
   if (payload.measure !== "cost" && payload.limit % UNIT !== 0n) {
     return { path: "limit", message: `A limit in ${payload.measure} is a whole number` }
@@ -48,7 +51,11 @@ const problemWith = (
   return undefined
 }
 
-const definitionOf = (ledger: Ledger, payload: SignalPayload<"create_budget">, now: Millis): BudgetDefinition => ({
+const definitionOf = (
+  ledger: Ledger,
+  payload: SignalPayload<"create_budget">,
+  now: Millis
+): BudgetDefinition => ({
   id: ledger.nextId("budget"),
   name: payload.name,
   type: payload.type,
@@ -64,14 +71,14 @@ const definitionOf = (ledger: Ledger, payload: SignalPayload<"create_budget">, n
   isActive: payload.active,
   createdAt: now,
   updatedAt: now,
-  version: 1,
+  version: 1
 })
 
 /** Thresholds that were reached before the budget was made, or its limit changed, are not told any more. */
 const markReached = (budget: BudgetRecord, now: Millis): void => {
   const period = budget.periodAt(now)
   const reached = [...budget.definition.alertThresholds, 100].filter(
-    (percent) => period.spent > 0n && hasReached(period.spent, totalOf(budget), percent),
+    (percent) => period.spent > 0n && hasReached(period.spent, totalOf(budget), percent)
   )
   period.alertsSent = sortedOnce([...period.alertsSent, ...reached])
 }
@@ -85,14 +92,14 @@ const countOpenHolds = (ledger: Ledger, budget: BudgetRecord, now: Millis): void
     const subject = {
       ...hold.attribution,
       ...(hold.provider === null ? {} : { provider: hold.provider }),
-      ...(hold.model === null ? {} : { model: hold.model }),
+      ...(hold.model === null ? {} : { model: hold.model })
     }
     if (entityOf(type, subject) !== entityId) continue
     const request = ledger.request(hold.requestId)
     const amount = askedOf(budget, {
       cost: hold.remainingCost,
       tokens: hold.remainingTokens,
-      requests: request !== undefined && request.attempts.length > 0 ? 0 : 1,
+      requests: request !== undefined && request.attempts.length > 0 ? 0 : 1
     })
     hold.bookings.push({ period, amount })
     period.held += amount
@@ -105,7 +112,7 @@ export const createBudget = (
   ledger: Ledger,
   payload: SignalPayload<"create_budget">,
   spent: Amount,
-  now: Millis,
+  now: Millis
 ): Decision<SignalSuccess<"create_budget">> => {
   const problem = problemWith(payload, ledger)
   if (problem !== undefined) return Result.fail(invalidParam([problem.path], problem.message))
@@ -119,27 +126,37 @@ export const createBudget = (
 }
 
 const noBudget = (id: string): NotFound =>
-  new NotFound({ kind: "budget", id, message: `There is no budget ${id}; get_budget_status lists the budgets there are` })
+  new NotFound({
+    kind: "budget",
+    id,
+    message: `There is no budget ${id}; get_budget_status lists the budgets there are`
+  })
 
-const updated = (budget: BudgetRecord, updates: SignalPayload<"update_budget">["updates"], now: Millis): BudgetDefinition => {
+const updated = (
+  budget: BudgetRecord,
+  updates: SignalPayload<"update_budget">["updates"],
+  now: Millis
+): BudgetDefinition => {
   const { definition } = budget
   return {
     ...definition,
     name: updates.name ?? definition.name,
     limit: updates.limit ?? definition.limit,
     isActive: updates.active ?? definition.isActive,
-    alertThresholds: updates.alert_thresholds ? sortedOnce(updates.alert_thresholds) : definition.alertThresholds,
+    alertThresholds: updates.alert_thresholds
+      ? sortedOnce(updates.alert_thresholds)
+      : definition.alertThresholds,
     enforcement: updates.enforcement ?? definition.enforcement,
     overridePolicy: updates.override_policy ?? definition.overridePolicy,
     updatedAt: now,
-    version: definition.version + 1,
+    version: definition.version + 1
   }
 }
 
 export const updateBudget = (
   ledger: Ledger,
   payload: SignalPayload<"update_budget">,
-  now: Millis,
+  now: Millis
 ): Decision<SignalSuccess<"update_budget">> => {
   const budget = ledger.budgets.get(payload.budget_id)
   if (budget === undefined) return Result.fail(noBudget(payload.budget_id))
@@ -148,8 +165,8 @@ export const updateBudget = (
     return Result.fail(
       new Conflict({
         reason: "version_changed",
-        message: `Budget ${payload.budget_id} is at version ${version}, not ${payload.expected_version}; read it again, then decide`,
-      }),
+        message: `Budget ${payload.budget_id} is at version ${version}, not ${payload.expected_version}; read it again, then decide`
+      })
     )
   }
   if (measure !== "cost" && (payload.updates.limit ?? 0n) % UNIT !== 0n) {
@@ -165,9 +182,15 @@ const covers = ({ definition }: BudgetRecord, principal: Principal): boolean =>
   isCovered(definition.type, definition.entityId, principal.attribution)
 
 /** Spending per hour so far in this period, and when it uses up what remains. */
-const pace = (budget: BudgetRecord, now: Millis): Pick<BudgetStatus, "burn_rate_per_hour" | "projected_exhaustion"> => {
+const pace = (
+  budget: BudgetRecord,
+  now: Millis
+): Pick<BudgetStatus, "burn_rate_per_hour" | "projected_exhaustion"> => {
   const period = budget.periodAt(now)
-  const since = Math.max(period.start, budget.definition.period === "lifetime" ? budget.definition.createdAt : 0)
+  const since = Math.max(
+    period.start,
+    budget.definition.period === "lifetime" ? budget.definition.createdAt : 0
+  )
   const elapsedMs = BigInt(Math.max(1, now - since))
   const perHour = divideHalfEven(period.spent * HOUR_MS, elapsedMs)
   const remaining = remainingOf(budget, period)
@@ -183,7 +206,7 @@ export const getBudgetStatus = (
   ledger: Ledger,
   payload: SignalPayload<"get_budget_status">,
   principal: Principal,
-  now: Millis,
+  now: Millis
 ): Decision<SignalSuccess<"get_budget_status">> => {
   const { budget_id, type, entity_id, include_inactive } = payload
   const named = budget_id === undefined ? undefined : ledger.budgets.get(budget_id)
@@ -192,7 +215,8 @@ export const getBudgetStatus = (
   }
   const openHolds = new Map<string, number>()
   for (const hold of ledger.holds.values()) {
-    for (const { period } of hold.bookings) openHolds.set(period.budgetId, (openHolds.get(period.budgetId) ?? 0) + 1)
+    for (const { period } of hold.bookings)
+      openHolds.set(period.budgetId, (openHolds.get(period.budgetId) ?? 0) + 1)
   }
   const candidates = named === undefined ? ledger.budgets.values() : [named]
   const budgets: Array<BudgetStatus> = []
@@ -206,7 +230,7 @@ export const getBudgetStatus = (
       ...budgetOf(budget, now),
       ...pace(budget, now),
       open_holds: openHolds.get(definition.id) ?? 0,
-      pending_overrides: 0,
+      pending_overrides: 0
     })
   }
   return Result.succeed({ budgets })

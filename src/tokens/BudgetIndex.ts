@@ -25,7 +25,7 @@ export const SUBJECT_FIELDS: { readonly [Type in Exclude<BudgetType, "global">]:
   agent: "agent",
   operation: "operation",
   workflow: "workflow_id",
-  conversation: "conversation_id",
+  conversation: "conversation_id"
 }
 
 const FIELDS_BY_TYPE = Object.entries(SUBJECT_FIELDS) as ReadonlyArray<[BudgetType, keyof Subject]>

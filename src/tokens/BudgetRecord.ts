@@ -114,7 +114,7 @@ export const standingOf = (budget: BudgetRecord, at: Millis): BudgetStanding => 
     remaining: remainingOf(budget, period),
     percent_used: percentOf(period.spent, totalOf(budget)),
     state: stateOf(budget, period),
-    resets_at: period.end,
+    resets_at: period.end
   }
 }
 
@@ -141,6 +141,6 @@ export const budgetOf = (budget: BudgetRecord, at: Millis): Budget => {
     active: definition.isActive,
     created_at: definition.createdAt,
     updated_at: definition.updatedAt,
-    version: definition.version,
+    version: definition.version
   }
 }

@@ -43,7 +43,7 @@ const tryOnce = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<
         return Effect.succeed({ _tag: "refused", error: written.failure })
       case "NotWritten":
         return Effect.logWarning("a batch was not written; it is tried again", written.failure).pipe(
-          Effect.as({ _tag: "again", claim }),
+          Effect.as({ _tag: "again", claim })
         )
       case "OutcomeUnknown":
         return resolvePatiently(store, claim, batch.id)
@@ -56,8 +56,8 @@ const resolvePatiently = (store: LedgerStore, claim: Claim, batchId: string): Ef
     Effect.repeat({ schedule: PAUSE, while: (attempt) => attempt._tag === "unavailable" }),
     Effect.timeoutOrElse({
       duration: PATIENCE_MS,
-      orElse: () => Effect.succeed<Attempt>({ _tag: "unavailable" }),
-    }),
+      orElse: () => Effect.succeed<Attempt>({ _tag: "unavailable" })
+    })
   )
 
 export const commit = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<CommitOutcome> =>

@@ -28,14 +28,14 @@ export const priceUnknown = (ledger: Ledger, provider: string, model: string): P
     provider,
     model,
     nearest: near,
-    message: `${provider}/${model} has no price: set one with update_pricing${hint}`,
+    message: `${provider}/${model} has no price: set one with update_pricing${hint}`
   })
 }
 
 export const calculateCost = (
   ledger: Ledger,
   payload: SignalPayload<"calculate_cost">,
-  now: Millis,
+  now: Millis
 ): Decision<SignalSuccess<"calculate_cost">> => {
   const problem = otherCurrency(ledger, payload.currency, ["currency"])
   if (problem !== undefined) return Result.fail(problem)
@@ -48,7 +48,7 @@ export const calculateCost = (
 export const getPricing = (
   ledger: Ledger,
   payload: SignalPayload<"get_pricing">,
-  now: Millis,
+  now: Millis
 ): Decision<SignalSuccess<"get_pricing">> =>
   Result.succeed({ items: ledger.prices.list(payload.provider, payload.model, payload.at ?? now) })
 
@@ -56,7 +56,7 @@ export const getPricing = (
 export const updatePricing = (
   ledger: Ledger,
   payload: SignalPayload<"update_pricing">,
-  now: Millis,
+  now: Millis
 ): Decision<SignalSuccess<"update_pricing">> => {
   const { provider, model } = payload
   const { currency, ...rates } = payload.pricing
@@ -69,8 +69,8 @@ export const updatePricing = (
     return Result.fail(
       invalidParam(
         ["pricing", outlier],
-        `More than 100 times away from the rate in force (${formatAmount(current[outlier] ?? 0n)} per million tokens). Rates are per million; send confirm_outlier: true if this one is meant`,
-      ),
+        `More than 100 times away from the rate in force (${formatAmount(current[outlier] ?? 0n)} per million tokens). Rates are per million; send confirm_outlier: true if this one is meant`
+      )
     )
   }
   const price: Price = {
@@ -81,7 +81,7 @@ export const updatePricing = (
     ...rates,
     effective_from: effectiveFrom,
     effective_to: null,
-    source: "override",
+    source: "override"
   }
   ledger.addPrice(price)
   return Result.succeed({ updated: true, price, repriced: 0 })

@@ -16,8 +16,8 @@ import type { Millis } from "../signal/Text.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
 import { contentDigest } from "./Digest.ts"
-import { extendHold, releaseHold } from "./HoldLife.ts"
 import { checkBudget } from "./Holding.ts"
+import { extendHold, releaseHold } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import { trackUsage } from "./Posting.ts"
 
@@ -33,7 +33,7 @@ export const LEDGER_SIGNALS = [
   "calculate_cost",
   "get_pricing",
   "update_pricing",
-  "configure_manager",
+  "configure_manager"
 ] as const satisfies ReadonlyArray<SignalName>
 export type LedgerSignal = (typeof LEDGER_SIGNALS)[number]
 
@@ -80,26 +80,37 @@ const REQUEST_SIGNALS: ReadonlySet<SignalName> = new Set(["track_usage", "check_
 
 /** The id under which a command's result is remembered, or `undefined`. */
 export const commandIdOf = (envelope: Envelope): string | undefined => {
-  if (REQUEST_SIGNALS.has(envelope.name) || traitsOf(SIGNALS[envelope.name]).kind === "query") return undefined
+  if (REQUEST_SIGNALS.has(envelope.name) || traitsOf(SIGNALS[envelope.name]).kind === "query")
+    return undefined
   return (envelope.payload as { readonly request_id?: string }).request_id
 }
 
-const repeatedCommand = (ledger: Ledger, envelope: Envelope<LedgerSignal>, requestId: string): Decided | undefined => {
+const repeatedCommand = (
+  ledger: Ledger,
+  envelope: Envelope<LedgerSignal>,
+  requestId: string
+): Decided | undefined => {
   const row = ledger.command(envelope.name, requestId)
   if (row === undefined) return undefined
-  if (row.digest === contentDigest(envelope.payload)) return Result.succeed(decodeSuccess(envelope.name, row.result))
+  if (row.digest === contentDigest(envelope.payload))
+    return Result.succeed(decodeSuccess(envelope.name, row.result))
   return Result.fail(
     new Conflict({
       reason: "request_reused_with_different_content",
-      message: `The request_id ${requestId} was used for another ${envelope.name}; take a new one`,
-    }),
+      message: `The request_id ${requestId} was used for another ${envelope.name}; take a new one`
+    })
   )
 }
 
 const isRefusal = (success: SignalSuccess<LedgerSignal>): boolean => "allowed" in success && !success.allowed
 
 /** Decides one signal. The answer must not leave before the ledger's entries are committed. */
-export const decide = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: Amount, now: Millis): Decided => {
+export const decide = (
+  ledger: Ledger,
+  envelope: Envelope<LedgerSignal>,
+  spent: Amount,
+  now: Millis
+): Decided => {
   const requestId = commandIdOf(envelope)
   if (requestId === undefined) return apply(ledger, envelope, spent, now)
   const before = repeatedCommand(ledger, envelope, requestId)
@@ -110,7 +121,7 @@ export const decide = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: 
       signal: envelope.name,
       requestId,
       digest: contentDigest(envelope.payload),
-      result: encodeSuccess(envelope.name, decided.success as never) as never,
+      result: encodeSuccess(envelope.name, decided.success as never) as never
     })
   }
   return decided

@@ -39,7 +39,7 @@ export const usageDigest = (payload: SignalPayload<"track_usage">): string => {
     payload.settle,
     payload.service_tier ?? null,
     payload.hold_id ?? null,
-    ...attributionParts(payload),
+    ...attributionParts(payload)
   ])
 }
 
@@ -54,7 +54,7 @@ export const holdDigest = (payload: SignalPayload<"check_budget">): string =>
     payload.estimated_cost?.toString() ?? null,
     payload.currency ?? null,
     payload.hold_ttl_ms,
-    ...attributionParts(payload),
+    ...attributionParts(payload)
   ])
 
 const canonical = (value: unknown): unknown => {

@@ -51,7 +51,8 @@ export const estimate = (ledger: Ledger, asked: Asked, now: Millis): Estimate =>
     return { tokens: split.total, cost: asked.estimated_cost, costBasis: "given" }
   }
   const { provider, model } = asked
-  const price = provider !== undefined && model !== undefined ? ledger.prices.find(provider, model, now) : undefined
+  const price =
+    provider !== undefined && model !== undefined ? ledger.prices.find(provider, model, now) : undefined
   if (price === undefined) return { tokens: split.total, cost: 0n, costBasis: "unknown" }
   const { cost } = priceCounts(price, { prompt_tokens: split.prompt, completion_tokens: split.completion })
   return { tokens: split.total, cost, costBasis: "priced" }

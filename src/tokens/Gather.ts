@@ -31,7 +31,7 @@ const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
 export const gather = (
   store: LedgerStore,
   ledger: Ledger,
-  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>
 ): Effect.Effect<void, StoreUnreachable> =>
   Effect.suspend(() => {
     const requestIds = new Set<string>()
@@ -46,7 +46,8 @@ export const gather = (
     }
     return Effect.gen(function* () {
       if (requestIds.size > 0) {
-        for (const known of yield* store.findRequests(ledger.tenant, [...requestIds])) ledger.learnRequest(known)
+        for (const known of yield* store.findRequests(ledger.tenant, [...requestIds]))
+          ledger.learnRequest(known)
       }
       if (commands.length > 0) {
         for (const row of yield* store.findCommands(ledger.tenant, commands)) ledger.learnCommand(row)
@@ -59,9 +60,15 @@ export const spentBefore = (
   store: LedgerStore,
   tenant: string,
   envelope: Envelope<"create_budget">,
-  now: Millis,
+  now: Millis
 ): Effect.Effect<Amount, StoreUnreachable> => {
   const { type, entity_id, measure, period, week_starts_on } = envelope.payload
   const window = windowAt(period, week_starts_on, now)
-  return store.spent(tenant, { type, entityId: entity_id ?? null, measure, from: window.start, to: window.end })
+  return store.spent(tenant, {
+    type,
+    entityId: entity_id ?? null,
+    measure,
+    from: window.start,
+    to: window.end
+  })
 }

@@ -23,7 +23,13 @@ type Decision<A> = Result.Result<A, SignalError>
 export const requestIdOfHold = (holdId: string): string => holdId.slice(holdId.indexOf(".") + 1)
 
 /** Keeps `asked` in each budget, in the period of `at`. */
-export const book = (ledger: Ledger, hold: HoldRecord, budgets: ReadonlyArray<BudgetRecord>, asked: Asked, at: Millis): void => {
+export const book = (
+  ledger: Ledger,
+  hold: HoldRecord,
+  budgets: ReadonlyArray<BudgetRecord>,
+  asked: Asked,
+  at: Millis
+): void => {
   for (const budget of budgets) {
     const amount = askedOf(budget, asked)
     const period = budget.periodAt(at)
@@ -53,7 +59,7 @@ export const close = (ledger: Ledger, hold: HoldRecord, state: "posted" | "relea
 const findHold = (
   ledger: Ledger,
   holdId: string,
-  principal: Principal,
+  principal: Principal
 ): { readonly hold: HoldRecord; readonly request: RequestRecord } | undefined => {
   const request = ledger.request(requestIdOfHold(holdId))
   const hold = request?.hold
@@ -67,13 +73,13 @@ const noHold = (holdId: string): NotFound =>
 const alreadyPosted = (hold: HoldRecord): Conflict =>
   new Conflict({
     reason: "hold_already_posted",
-    message: `Hold ${hold.id} has been posted: its call was reported, so nothing is held any more`,
+    message: `Hold ${hold.id} has been posted: its call was reported, so nothing is held any more`
   })
 
 export const releaseHold = (
   ledger: Ledger,
   payload: SignalPayload<"release_hold">,
-  principal: Principal,
+  principal: Principal
 ): Decision<SignalSuccess<"release_hold">> => {
   const found = findHold(ledger, payload.hold_id, principal)
   if (found === undefined) return Result.fail(noHold(payload.hold_id))
@@ -103,7 +109,7 @@ export const extendHold = (
   ledger: Ledger,
   payload: SignalPayload<"extend_hold">,
   principal: Principal,
-  now: Millis,
+  now: Millis
 ): Decision<Approval> => {
   const found = findHold(ledger, payload.hold_id, principal)
   if (found === undefined) return Result.fail(noHold(payload.hold_id))
@@ -111,13 +117,18 @@ export const extendHold = (
   if (hold.state === "posted") return Result.fail(alreadyPosted(hold))
   if (hold.state !== "held") {
     return Result.fail(
-      new Conflict({ reason: "hold_already_released", message: `Hold ${hold.id} has ended; ask again with check_budget` }),
+      new Conflict({
+        reason: "hold_already_released",
+        message: `Hold ${hold.id} has ended; ask again with check_budget`
+      })
     )
   }
   const tokens = payload.by?.tokens ?? 0
   const cost = payload.by?.cost ?? costOfMore(ledger, hold, tokens, now)
   if (cost === undefined) {
-    return Result.fail(invalidParam(["by", "cost"], "This hold has no priced model: say how much more it may cost"))
+    return Result.fail(
+      invalidParam(["by", "cost"], "This hold has no priced model: say how much more it may cost")
+    )
   }
   const budgets = holdBudgets(ledger, hold)
   const more = { cost, tokens, requests: 0 }
@@ -155,10 +166,10 @@ export const expireHolds = (ledger: Ledger, now: Millis): void => {
       kind: "hold_unsettled",
       severity: "warning",
       message: toSentence(
-        `Hold ${hold.id} expired and its call never reported; ${formatAmount(kept)} ${ledger.config.currency} went back`,
+        `Hold ${hold.id} expired and its call never reported; ${formatAmount(kept)} ${ledger.config.currency} went back`
       ),
       at: now,
-      data: { hold_id: hold.id, request_id: hold.requestId, estimated_cost: formatAmount(hold.estimatedCost) },
+      data: { hold_id: hold.id, request_id: hold.requestId, estimated_cost: formatAmount(hold.estimatedCost) }
     })
   }
 }

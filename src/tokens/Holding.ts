@@ -30,7 +30,7 @@ const place = (
   principal: Principal,
   budgets: ReadonlyArray<BudgetRecord>,
   estimated: Estimate,
-  now: Millis,
+  now: Millis
 ): HoldRecord => {
   const request = ledger.requestOrNew(payload.request_id)
   const hold: HoldRecord = {
@@ -48,7 +48,7 @@ const place = (
     remainingTokens: estimated.tokens,
     remainingCost: estimated.cost,
     bookings: [],
-    attribution: attributionOf(payload),
+    attribution: attributionOf(payload)
   }
   request.hold = hold
   book(ledger, hold, budgets, { cost: estimated.cost, tokens: estimated.tokens, requests: 1 }, now)
@@ -61,11 +61,12 @@ const unpriceable = (
   ledger: Ledger,
   payload: SignalPayload<"check_budget">,
   budgets: ReadonlyArray<BudgetRecord>,
-  estimated: Estimate,
+  estimated: Estimate
 ): Decision<Approval> | undefined => {
   if (estimated.costBasis !== "unknown") return undefined
   const costBudget = budgets.find(
-    ({ definition }) => definition.isActive && definition.measure === "cost" && definition.enforcement === "hard",
+    ({ definition }) =>
+      definition.isActive && definition.measure === "cost" && definition.enforcement === "hard"
   )
   if (costBudget === undefined) return undefined
   const { provider, model } = payload
@@ -73,8 +74,8 @@ const unpriceable = (
     return Result.fail(
       invalidParam(
         ["estimated_cost"],
-        `Budget ${costBudget.definition.id} limits cost: give provider and model, or estimated_cost`,
-      ),
+        `Budget ${costBudget.definition.id} limits cost: give provider and model, or estimated_cost`
+      )
     )
   }
   if (ledger.config.unknown_price_policy === "record_unpriced") return undefined
@@ -83,8 +84,8 @@ const unpriceable = (
       ledger,
       `Refused: ${provider}/${model} has no price and a hard cost budget applies; set one with update_pricing, or give estimated_cost`,
       estimated,
-      [],
-    ),
+      []
+    )
   )
 }
 
@@ -92,7 +93,7 @@ const unpriceable = (
 const known = (
   ledger: Ledger,
   payload: SignalPayload<"check_budget">,
-  now: Millis,
+  now: Millis
 ): Decision<Approval> | undefined => {
   const request = ledger.request(payload.request_id)
   const hold = request?.hold
@@ -100,8 +101,8 @@ const known = (
     return Result.fail(
       new Conflict({
         reason: "hold_already_posted",
-        message: `Request ${payload.request_id} has been reported already; a new call needs a new request_id`,
-      }),
+        message: `Request ${payload.request_id} has been reported already; a new call needs a new request_id`
+      })
     )
   }
   if (hold?.state !== "held") return undefined
@@ -109,8 +110,8 @@ const known = (
     return Result.fail(
       new Conflict({
         reason: "request_reused_with_different_content",
-        message: `Request ${payload.request_id} has an open hold for something else; release it, or use a new request_id`,
-      }),
+        message: `Request ${payload.request_id} has an open hold for something else; release it, or use a new request_id`
+      })
     )
   }
   const budgets = ledger.index.matching(subjectOf(payload))
@@ -123,10 +124,12 @@ export const checkBudget = (
   ledger: Ledger,
   payload: SignalPayload<"check_budget">,
   principal: Principal,
-  now: Millis,
+  now: Millis
 ): Decision<Approval> => {
   if (payload.currency !== undefined && payload.currency !== ledger.config.currency) {
-    return Result.fail(invalidParam(["currency"], `Estimates are in ${ledger.config.currency} in this version`))
+    return Result.fail(
+      invalidParam(["currency"], `Estimates are in ${ledger.config.currency} in this version`)
+    )
   }
   const before = payload.hold ? known(ledger, payload, now) : undefined
   if (before !== undefined) return before

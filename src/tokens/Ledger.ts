@@ -12,7 +12,7 @@ import type { Amount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { BudgetIndex } from "./BudgetIndex.ts"
-import { BudgetRecord, PeriodRecord } from "./BudgetRecord.ts"
+import { BudgetRecord, type PeriodRecord } from "./BudgetRecord.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
 import type {
   AlertRow,
@@ -24,7 +24,7 @@ import type {
   KnownRequest,
   LedgerSnapshot,
   RequestRow,
-  UsageRow,
+  UsageRow
 } from "./LedgerStore.ts"
 import { PriceBook } from "./PriceBook.ts"
 import { type HoldRecord, RequestRecord } from "./RequestRecord.ts"
@@ -58,7 +58,7 @@ const emptyDraft = (): Draft => ({
   prices: [],
   alerts: [],
   commands: [],
-  isConfigChanged: false,
+  isConfigChanged: false
 })
 
 const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
@@ -220,7 +220,7 @@ export class Ledger {
       idSeq: this.#idSeq,
       tracked: this.tracked,
       tokens: this.tokens,
-      cost: this.cost,
+      cost: this.cost
     }
   }
 
@@ -260,7 +260,7 @@ export class Ledger {
       prices: draft.prices,
       alerts: draft.alerts,
       commands: draft.commands,
-      config: draft.isConfigChanged ? this.config : undefined,
+      config: draft.isConfigChanged ? this.config : undefined
     }
     this.#journalSeq += 1
     this.#batchNumber += 1

@@ -6,7 +6,15 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { Attribution } from "../signal/Attribution.ts"
-import type { Alert, BudgetType, Enforcement, Measure, OverridePolicy, Period, Weekday } from "../signal/Budget.ts"
+import type {
+  Alert,
+  BudgetType,
+  Enforcement,
+  Measure,
+  OverridePolicy,
+  Period,
+  Weekday
+} from "../signal/Budget.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
@@ -195,24 +203,24 @@ export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { tenant: Sch
 /** The data itself was refused (SQL classes 22 and 23): nothing was written, and the same batch would fail again. */
 export class BatchRefused extends Schema.TaggedError<BatchRefused>()("BatchRefused", {
   tenant: Schema.String,
-  message: Schema.String,
+  message: Schema.String
 }) {}
 
 /** Nothing was written; the same batch can be sent again. */
 export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
   tenant: Schema.String,
-  message: Schema.String,
+  message: Schema.String
 }) {}
 
 /** The connection was lost: whether the batch was written is not known. Ask with `resolve`. */
 export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
   tenant: Schema.String,
-  message: Schema.String,
+  message: Schema.String
 }) {}
 
 /** The store cannot be reached, or did not answer. */
 export class StoreUnreachable extends Schema.TaggedError<StoreUnreachable>()("StoreUnreachable", {
-  message: Schema.String,
+  message: Schema.String
 }) {}
 
 export type CommitError = Fenced | BatchRefused | NotWritten | OutcomeUnknown
@@ -228,11 +236,11 @@ export interface LedgerStore {
   /** The requests of these ids that the store knows. At most 2,000 ids. */
   readonly findRequests: (
     tenant: string,
-    requestIds: ReadonlyArray<string>,
+    requestIds: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<KnownRequest>, StoreUnreachable>
   readonly findCommands: (
     tenant: string,
-    keys: ReadonlyArray<{ readonly signal: string; readonly requestId: string }>,
+    keys: ReadonlyArray<{ readonly signal: string; readonly requestId: string }>
   ) => Effect.Effect<ReadonlyArray<CommandRow>, StoreUnreachable>
   readonly spent: (tenant: string, query: SpentQuery) => Effect.Effect<Amount, StoreUnreachable>
   /** Writes a batch in one transaction, the head row first. */
@@ -243,32 +251,32 @@ export interface LedgerStore {
    */
   readonly resolve: (
     claim: Claim,
-    batchId: string,
+    batchId: string
   ) => Effect.Effect<{ readonly claim: Claim; readonly isWritten: boolean }, Fenced | StoreUnreachable>
   /** The newest usage_seq that is committed; 0 where there is none. */
   readonly lastUsageSeq: (tenant: string) => Effect.Effect<number, StoreUnreachable>
   readonly usagePage: (
     tenant: string,
     filter: UsageFilter,
-    page: UsagePage,
+    page: UsagePage
   ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
   readonly usageTotals: (
     tenant: string,
     filter: UsageFilter,
-    maxSeq: number,
+    maxSeq: number
   ) => Effect.Effect<Omit<UsageTotals, "currency">, StoreUnreachable>
   /** Usage rows after a cursor, the oldest first; for subscriptions. */
   readonly usageAfter: (
     tenant: string,
     filter: UsageFilter,
     afterSeq: number,
-    limit: number,
+    limit: number
   ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
   readonly lastAlertSeq: (tenant: string) => Effect.Effect<number, StoreUnreachable>
   readonly alertsAfter: (
     tenant: string,
     afterSeq: number,
-    limit: number,
+    limit: number
   ) => Effect.Effect<ReadonlyArray<AlertRow>, StoreUnreachable>
 }
 

@@ -20,7 +20,7 @@ const WEEKDAYS: { readonly [Day in Weekday]: number } = {
   wednesday: 3,
   thursday: 4,
   friday: 5,
-  saturday: 6,
+  saturday: 6
 }
 
 const HOUR_MS = 3_600_000
@@ -36,7 +36,10 @@ const weekStart = (at: Millis, startsOn: Weekday): Millis => {
 const months = (at: Millis, count: number): PeriodWindow => {
   const date = new Date(at)
   const first = Math.floor(date.getUTCMonth() / count) * count
-  return { start: Date.UTC(date.getUTCFullYear(), first), end: Date.UTC(date.getUTCFullYear(), first + count) }
+  return {
+    start: Date.UTC(date.getUTCFullYear(), first),
+    end: Date.UTC(date.getUTCFullYear(), first + count)
+  }
 }
 
 /** The window of a period that `at` falls into. */

@@ -47,7 +47,7 @@ const standings = (budgets: ReadonlyArray<BudgetRecord>, now: Millis): Tracked["
 const reused = (report: Report): Conflict =>
   new Conflict({
     reason: "request_reused_with_different_content",
-    message: `Attempt ${report.attempt} of request ${report.request_id} was recorded with other content; number a new attempt, or use correct_usage`,
+    message: `Attempt ${report.attempt} of request ${report.request_id} was recorded with other content; number a new attempt, or use correct_usage`
   })
 
 /** The first answer again, with today's budgets and no alerts. */
@@ -56,7 +56,7 @@ const repeated = (ledger: Ledger, usage: TokenUsage, now: Millis): Tracked => ({
   duplicate: true,
   usage,
   budgets: standings(ledger.index.matching(usage), now),
-  alerts: [],
+  alerts: []
 })
 
 const isFinalAfterEstimate = (known: AttemptRow, report: Report): boolean =>
@@ -94,7 +94,7 @@ const recordOf = (
   hold: HoldRecord | null,
   booked: Booked,
   cost: Priced,
-  now: Millis,
+  now: Millis
 ): TokenUsage => {
   ledger.usageSeq += 1
   const attributed = hold === null ? report : mergeAttribution(report, hold.attribution)
@@ -119,7 +119,7 @@ const recordOf = (
     overage: hold !== null && cost.cost > kept ? cost.cost - kept : 0n,
     late: booked.late,
     estimated_tokens: hold?.estimatedTokens ?? null,
-    estimated_cost: hold?.estimatedCost ?? null,
+    estimated_cost: hold?.estimatedCost ?? null
   }
 }
 
@@ -129,7 +129,7 @@ const charge = (
   budgets: ReadonlyArray<BudgetRecord>,
   usage: TokenUsage,
   requests: number,
-  now: Millis,
+  now: Millis
 ): ReadonlyArray<Alert> => {
   const alerts: Array<Alert> = []
   for (const budget of budgets) {
@@ -162,7 +162,13 @@ const reduce = (ledger: Ledger, hold: HoldRecord, usage: TokenUsage, requests: n
   hold.remainingTokens = Math.max(0, hold.remainingTokens - usage.total_tokens)
 }
 
-const settle = (ledger: Ledger, hold: HoldRecord | null, report: Report, usage: TokenUsage, requests: number): void => {
+const settle = (
+  ledger: Ledger,
+  hold: HoldRecord | null,
+  report: Report,
+  usage: TokenUsage,
+  requests: number
+): void => {
   if (hold === null) return
   if (hold.state === "held" && !report.settle) reduce(ledger, hold, usage, requests)
   else if (hold.state === "held") close(ledger, hold, "posted")
@@ -177,16 +183,16 @@ const holdFor = (request: RequestRecord | undefined, report: Report): Decision<H
     return Result.fail(
       new Conflict({
         reason: "hold_of_another_request",
-        message: `Hold ${report.hold_id} was made for another request than ${report.request_id}; report under that request_id`,
-      }),
+        message: `Hold ${report.hold_id} was made for another request than ${report.request_id}; report under that request_id`
+      })
     )
   }
   return Result.fail(
     new NotFound({
       kind: "hold",
       id: report.hold_id,
-      message: `There is no hold ${report.hold_id}; leave hold_id out, and the usage is recorded all the same`,
-    }),
+      message: `There is no hold ${report.hold_id}; leave hold_id out, and the usage is recorded all the same`
+    })
   )
 }
 
@@ -196,7 +202,7 @@ const post = (
   request: RequestRecord,
   hold: HoldRecord | null,
   digest: string,
-  now: Millis,
+  now: Millis
 ): Tracked => {
   const booked = bookedAt(report, hold, now)
   const cost = priced(ledger, report, booked.at)
@@ -214,13 +220,13 @@ const remember = (
   request: RequestRecord,
   usage: TokenUsage,
   requests: number,
-  digest: string,
+  digest: string
 ): void => {
   const row: AttemptRow = {
     attempt: usage.attempt,
     digest,
     usageSeq: usage.usage_seq,
-    isEstimated: usage.status === "estimated",
+    isEstimated: usage.status === "estimated"
   }
   request.attempts = [...request.attempts.filter((known) => known.attempt !== usage.attempt), row]
   request.usage.set(usage.attempt, usage)
@@ -235,7 +241,7 @@ const remember = (
 
 const difference = (
   after: { readonly [name: string]: number | undefined } = {},
-  before: { readonly [name: string]: number | undefined } = {},
+  before: { readonly [name: string]: number | undefined } = {}
 ): { readonly [name: string]: number } => {
   const names = new Set([...Object.keys(after), ...Object.keys(before)])
   return Object.fromEntries([...names].map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]))
@@ -248,13 +254,13 @@ const replaceEstimate = (
   request: RequestRecord,
   estimated: TokenUsage,
   digest: string,
-  now: Millis,
+  now: Millis
 ): Tracked => {
   const booked = { at: estimated.booked_at, late: estimated.late }
   const final = recordOf(ledger, report, request.hold, booked, priced(ledger, report, booked.at), now)
   const lines = [
     ...final.cost_breakdown,
-    ...estimated.cost_breakdown.map((line) => ({ ...line, tokens: -line.tokens, cost: -line.cost })),
+    ...estimated.cost_breakdown.map((line) => ({ ...line, tokens: -line.tokens, cost: -line.cost }))
   ]
   const adjustment: TokenUsage = {
     ...final,
@@ -263,10 +269,13 @@ const replaceEstimate = (
     completion_tokens: final.completion_tokens - estimated.completion_tokens,
     total_tokens: final.total_tokens - estimated.total_tokens,
     prompt_tokens_details: difference(final.prompt_tokens_details, estimated.prompt_tokens_details),
-    completion_tokens_details: difference(final.completion_tokens_details, estimated.completion_tokens_details),
+    completion_tokens_details: difference(
+      final.completion_tokens_details,
+      estimated.completion_tokens_details
+    ),
     cost: final.cost - estimated.cost,
     cost_breakdown: lines,
-    overage: 0n,
+    overage: 0n
   }
   const budgets = ledger.index.matching(adjustment)
   const alerts = charge(ledger, budgets, adjustment, 0, now)
@@ -283,7 +292,9 @@ export const trackUsage = (ledger: Ledger, report: Report, now: Millis): Decisio
   const digest = usageDigest(report)
   const attempt = known?.attempts.find((row) => row.attempt === report.attempt)
   if (known === undefined || attempt === undefined) {
-    return Result.succeed(post(ledger, report, ledger.requestOrNew(report.request_id), hold.success, digest, now))
+    return Result.succeed(
+      post(ledger, report, ledger.requestOrNew(report.request_id), hold.success, digest, now)
+    )
   }
   const first = known.usage.get(report.attempt)
   if (attempt.digest === digest && first !== undefined) return Result.succeed(repeated(ledger, first, now))
@@ -292,4 +303,3 @@ export const trackUsage = (ledger: Ledger, report: Report, now: Millis): Decisio
   }
   return Result.fail(reused(report))
 }
-

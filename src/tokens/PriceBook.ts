@@ -58,7 +58,10 @@ export class PriceBook {
     const sorted = [...others, price].sort((a, b) => (a.effective_from ?? 0) - (b.effective_from ?? 0))
     this.#overrides.set(
       key,
-      sorted.map((version, index) => ({ ...version, effective_to: sorted[index + 1]?.effective_from ?? null })),
+      sorted.map((version, index) => ({
+        ...version,
+        effective_to: sorted[index + 1]?.effective_from ?? null
+      }))
     )
   }
 
@@ -80,9 +83,16 @@ export class PriceBook {
     return nearestFew(model, [...new Set(names)], 3)
   }
 
-  #names(provider: string | undefined, model: string | undefined): ReadonlyArray<[string, ReadonlyArray<string>]> {
-    const own = [...this.#overrides.values(), ...this.#builtIn.values()].flatMap((prices) => prices.slice(0, 1))
-    const providers = new Set(provider === undefined ? [...CATALOGUE_PROVIDERS, ...own.map((p) => p.provider)] : [provider])
+  #names(
+    provider: string | undefined,
+    model: string | undefined
+  ): ReadonlyArray<[string, ReadonlyArray<string>]> {
+    const own = [...this.#overrides.values(), ...this.#builtIn.values()].flatMap((prices) =>
+      prices.slice(0, 1)
+    )
+    const providers = new Set(
+      provider === undefined ? [...CATALOGUE_PROVIDERS, ...own.map((p) => p.provider)] : [provider]
+    )
     return [...providers].map((name) => {
       if (model !== undefined) return [name, [model]]
       const models = own.filter((price) => price.provider === name).map((price) => price.model)
@@ -101,7 +111,9 @@ export class PriceBook {
 }
 
 const isFar = (rate: Amount, inForceRate: Amount): boolean =>
-  rate > 0n && inForceRate > 0n && (rate > inForceRate * OUTLIER_FACTOR || rate * OUTLIER_FACTOR < inForceRate)
+  rate > 0n &&
+  inForceRate > 0n &&
+  (rate > inForceRate * OUTLIER_FACTOR || rate * OUTLIER_FACTOR < inForceRate)
 
 /** The first rate that is more than 100 times away from the one in force, or `undefined`. */
 export const outlierIn = (pricing: Rates, current: Price): keyof Rates | undefined => {

@@ -5,7 +5,13 @@
  * multiplying is done by Pricing, exactly.
  * Does not decide: which price applies (PriceBook overlays this one).
  */
-import { findProvider, type ModelInfo, type ModelPrice, type Provider, type TieredPrices } from "@pydantic/genai-prices"
+import {
+  findProvider,
+  type ModelInfo,
+  type ModelPrice,
+  type Provider,
+  type TieredPrices
+} from "@pydantic/genai-prices"
 import { type Amount, parseAmount } from "../signal/Money.ts"
 import type { Price, Rates } from "../signal/Price.ts"
 
@@ -21,7 +27,7 @@ const RATE_FIELDS = {
   cache_write_1h_mtok: "cache_write_1h_per_million",
   input_audio_mtok: "audio_prompt_per_million",
   output_audio_mtok: "audio_completion_per_million",
-  input_image_mtok: "image_prompt_per_million",
+  input_image_mtok: "image_prompt_per_million"
 } as const satisfies Record<string, keyof Rates>
 
 type Rate = number | TieredPrices
@@ -69,7 +75,8 @@ const datedPrices = (prices: ModelInfo["prices"]): ReadonlyArray<DatedPrice> => 
   const dated: Array<DatedPrice> = []
   for (const { constraint, prices: modelPrice } of prices) {
     if (constraint === undefined) dated.push({ from: null, modelPrice })
-    else if (constraint.type === "start_date") dated.push({ from: Date.parse(constraint.start_date), modelPrice })
+    else if (constraint.type === "start_date")
+      dated.push({ from: Date.parse(constraint.start_date), modelPrice })
   }
   return dated.sort((a, b) => (a.from ?? 0) - (b.from ?? 0))
 }
@@ -79,7 +86,7 @@ const toPrice = (provider: string, model: string, dated: DatedPrice, to: number 
   const perThousandRequests = modelPrice.requests_kcount
   const tiers = tierStarts(modelPrice).map((start) => ({
     above_prompt_tokens: start,
-    ...ratesAbove(modelPrice, start),
+    ...ratesAbove(modelPrice, start)
   }))
   return {
     id: `catalogue:${provider}/${model}${from === null ? "" : `@${new Date(from).toISOString().slice(0, 10)}`}`,
@@ -92,7 +99,7 @@ const toPrice = (provider: string, model: string, dated: DatedPrice, to: number 
     effective_from: from,
     effective_to: to,
     source: "catalogue",
-    catalogue_date: CATALOGUE_RELEASE.date,
+    catalogue_date: CATALOGUE_RELEASE.date
   }
 }
 
@@ -122,7 +129,18 @@ export const catalogueVersions = (provider: string, model: string): ReadonlyArra
 
 /** The names of the models that the catalogue prices for a provider. */
 export const catalogueModels = (provider: string): ReadonlyArray<string> =>
-  providerOf(provider)?.models.filter((info) => versionsOf(provider, info.id, info).length > 0).map((info) => info.id) ?? []
+  providerOf(provider)
+    ?.models.filter((info) => versionsOf(provider, info.id, info).length > 0)
+    .map((info) => info.id) ?? []
 
 /** The providers whose prices the catalogue is asked for when nobody names one. */
-export const CATALOGUE_PROVIDERS = ["anthropic", "openai", "google", "groq", "cerebras", "together", "mistral", "deepseek"]
+export const CATALOGUE_PROVIDERS = [
+  "anthropic",
+  "openai",
+  "google",
+  "groq",
+  "cerebras",
+  "together",
+  "mistral",
+  "deepseek"
+]

@@ -19,7 +19,7 @@ export type Activate = Effect.Effect<{ readonly ledger: Ledger; readonly claim: 
 const decideAll = (
   env: ShiftEnvironment,
   ledger: Ledger,
-  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>
 ): Effect.Effect<ReadonlyArray<Decided>, StoreUnreachable> =>
   Effect.gen(function* () {
     yield* gather(env.store, ledger, envelopes)
@@ -37,15 +37,18 @@ const refuse = (
   env: ShiftEnvironment,
   activate: Activate,
   envelope: Envelope<LedgerSignal>,
-  error: BatchRefused,
+  error: BatchRefused
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     const incident = crypto.randomUUID()
     yield* Effect.logError(`a ${envelope.name} is quarantined: the store refuses its data`, error).pipe(
-      Effect.annotateLogs({ incident }),
+      Effect.annotateLogs({ incident })
     )
     envelope.fail(
-      invalidParam([], `The store cannot keep this signal's data; change it and send it again (incident ${incident})`),
+      invalidParam(
+        [],
+        `The store cannot keep this signal's data; change it and send it again (incident ${incident})`
+      )
     )
     const { ledger, claim } = yield* activate
     ledger.raiseAlert({
@@ -53,7 +56,7 @@ const refuse = (
       severity: "critical",
       message: `A ${envelope.name} was refused because the store cannot keep its data`,
       at: env.clock.currentTimeMillisUnsafe(),
-      data: { signal: envelope.name, incident, principal: envelope.principal.keyId },
+      data: { signal: envelope.name, incident, principal: envelope.principal.keyId }
     })
     const batch = ledger.seal(crypto.randomUUID())
     const outcome = yield* commit(env.store, claim, batch)
@@ -64,7 +67,7 @@ const refuse = (
 export const quarantine = (
   env: ShiftEnvironment,
   activate: Activate,
-  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (envelopes.length === 0) return

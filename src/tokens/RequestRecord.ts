@@ -55,7 +55,11 @@ export class RequestRecord {
   }
 
   toRow(): RequestRow {
-    return { requestId: this.requestId, hold: this.hold && toHoldRow(this.hold), attempts: this.attempts.slice() }
+    return {
+      requestId: this.requestId,
+      hold: this.hold && toHoldRow(this.hold),
+      attempts: this.attempts.slice()
+    }
   }
 }
 
@@ -75,7 +79,7 @@ const toHoldRow = (hold: HoldRecord): HoldRow => ({
   bookings: hold.bookings.map(({ period, amount }) => ({
     budgetId: period.budgetId,
     periodStart: period.start,
-    amount,
+    amount
   })),
-  attribution: hold.attribution,
+  attribution: hold.attribution
 })

@@ -32,7 +32,10 @@ export const askedOf = (budget: BudgetRecord, asked: Asked): Amount => {
   }
 }
 
-const activeStandings = (budgets: ReadonlyArray<BudgetRecord>, now: Millis): ReadonlyArray<BudgetStanding> => {
+const activeStandings = (
+  budgets: ReadonlyArray<BudgetRecord>,
+  now: Millis
+): ReadonlyArray<BudgetStanding> => {
   const standings: Array<BudgetStanding> = []
   for (const budget of budgets) if (budget.definition.isActive) standings.push(standingOf(budget, now))
   return standings
@@ -42,7 +45,7 @@ const violationOf = (budget: BudgetRecord, requested: Amount, now: Millis): Viol
   ...standingOf(budget, now),
   requested,
   shortfall: requested - remainingOf(budget, budget.periodAt(now)),
-  override: "none",
+  override: "none"
 })
 
 const sentenceOf = (violation: Violation): string => {
@@ -61,7 +64,12 @@ const retryAt = (violations: ReadonlyArray<Violation>): Millis | null => {
   return latest
 }
 
-export const refusal = (ledger: Ledger, reason: string, estimated: Estimate, violations: ReadonlyArray<Violation>): Approval => ({
+export const refusal = (
+  ledger: Ledger,
+  reason: string,
+  estimated: Estimate,
+  violations: ReadonlyArray<Violation>
+): Approval => ({
   allowed: false,
   reason: toSentence(reason),
   estimated_tokens: estimated.tokens,
@@ -69,10 +77,14 @@ export const refusal = (ledger: Ledger, reason: string, estimated: Estimate, vio
   currency: ledger.config.currency,
   violations,
   retry_at: retryAt(violations),
-  alternatives: [],
+  alternatives: []
 })
 
-export const refuseForRoom = (ledger: Ledger, estimated: Estimate, violations: ReadonlyArray<Violation>): Approval => {
+export const refuseForRoom = (
+  ledger: Ledger,
+  estimated: Estimate,
+  violations: ReadonlyArray<Violation>
+): Approval => {
   const [first, ...others] = violations
   const more = others.length > 0 ? `; ${others.length} more budget(s) have no room either` : ""
   return refusal(ledger, `Refused: ${first ? sentenceOf(first) : "no room"}${more}`, estimated, violations)
@@ -105,7 +117,7 @@ const softWarning = (violation: Violation, now: Millis): Alert => ({
   message: toSentence(`Allowed by a soft limit: ${sentenceOf(violation)}`),
   budget_id: violation.budget_id,
   at: now,
-  data: { shortfall: formatAmount(violation.shortfall) },
+  data: { shortfall: formatAmount(violation.shortfall) }
 })
 
 export const approval = (
@@ -114,7 +126,7 @@ export const approval = (
   estimated: Pick<Estimate, "tokens" | "cost">,
   budgets: ReadonlyArray<BudgetRecord>,
   warnings: ReadonlyArray<Alert>,
-  now: Millis,
+  now: Millis
 ): Approval => ({
   allowed: true,
   ...(hold === undefined ? {} : { hold_id: hold.id, expires_at: hold.expiresAt }),
@@ -122,5 +134,5 @@ export const approval = (
   estimated_cost: estimated.cost,
   currency: ledger.config.currency,
   budgets: activeStandings(budgets, now),
-  warnings,
+  warnings
 })

@@ -69,7 +69,7 @@ export const deliver = (decided: ReadonlyArray<Decided>): void => {
 export const unavailable = (what: string): Unavailable =>
   new Unavailable({
     message: `${what}; send the same request_id again, nothing is counted twice`,
-    retry_after_ms: RETRY_AFTER_MS,
+    retry_after_ms: RETRY_AFTER_MS
   })
 
 const failAll = (decided: ReadonlyArray<Decided>, what: string): void => {
@@ -101,7 +101,7 @@ class Shift {
   }
 
   readonly run: Effect.Effect<ShiftEnd> = Effect.suspend(() => this.#loop()).pipe(
-    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : this.#close())),
+    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : this.#close()))
   )
 
   #now(): Millis {
@@ -159,7 +159,9 @@ class Shift {
             self.#needsCalm = true
             return
           }
-          const before = yield* Effect.result(spentBefore(self.#env.store, self.#env.tenant, envelope, self.#now()))
+          const before = yield* Effect.result(
+            spentBefore(self.#env.store, self.#env.tenant, envelope, self.#now())
+          )
           if (Result.isFailure(before)) {
             self.#env.mailbox.putBack(envelopes.slice(index))
             self.#env.answerOverdue()
@@ -169,7 +171,8 @@ class Shift {
           spent = before.success
         }
         const defect = self.#decideOne(envelope, spent)
-        if (defect !== undefined) return yield* self.#abandon(envelope, defect.cause, envelopes.slice(index + 1))
+        if (defect !== undefined)
+          return yield* self.#abandon(envelope, defect.cause, envelopes.slice(index + 1))
         index += 1
       }
     })
@@ -188,7 +191,7 @@ class Shift {
   #abandon(
     poison: Envelope<LedgerSignal>,
     cause: unknown,
-    after: ReadonlyArray<Envelope<LedgerSignal>>,
+    after: ReadonlyArray<Envelope<LedgerSignal>>
   ): Effect.Effect<void> {
     const self = this
     return Effect.gen(function* () {
@@ -224,9 +227,12 @@ class Shift {
       const standings = self.#standings(batch)
       const decided = self.#pending
       self.#pending = []
-      const fiber = yield* Effect.forkChild(Effect.uninterruptible(commit(self.#env.store, self.#claim, batch)), {
-        startImmediately: true,
-      })
+      const fiber = yield* Effect.forkChild(
+        Effect.uninterruptible(commit(self.#env.store, self.#claim, batch)),
+        {
+          startImmediately: true
+        }
+      )
       self.#onItsWay = { fiber, decided, batch, standings, openHolds: self.#ledger.holds.size }
       self.#env.vitals.pendingCommits = 1
     })
@@ -237,7 +243,7 @@ class Shift {
     const now = this.#now()
     const changed = new Set([
       ...batch.periods.map((period) => period.budgetId),
-      ...batch.budgets.map((budget) => budget.id),
+      ...batch.budgets.map((budget) => budget.id)
     ])
     return [...changed].flatMap((id) => {
       const budget = this.#ledger.budgets.get(id)
@@ -279,7 +285,9 @@ class Shift {
       case "unavailable":
         this.#env.vitals.isReachable = false
         this.#giveUp(done, "The store did not answer, and whether this was recorded is not known")
-        return Effect.logError(`the store does not answer; the tenant ${this.#env.tenant} is loaded again when it does`)
+        return Effect.logError(
+          `the store does not answer; the tenant ${this.#env.tenant} is loaded again when it does`
+        )
     }
   }
 

@@ -47,7 +47,7 @@ class TokenManager {
     options: TokenManagerOptions,
     context: ActorContext,
     clock: Clock.Clock,
-    fork: (effect: Effect.Effect<void>) => void,
+    fork: (effect: Effect.Effect<void>) => void
   ) {
     this.#options = options
     this.#context = context
@@ -79,7 +79,7 @@ class TokenManager {
       observer,
       vitals: this.#vitals,
       triage: (envelopes) => this.#triage(envelopes),
-      answerOverdue: () => this.#answerOverdue(),
+      answerOverdue: () => this.#answerOverdue()
     }
   }
 
@@ -132,7 +132,10 @@ class TokenManager {
       else if (envelope.name === "get_usage") this.#fork(this.#answerUsage(envelope))
       else {
         envelope.fail(
-          new UnknownSignal({ signal: envelope.name, message: `A TokenManager does not answer ${envelope.name}` }),
+          new UnknownSignal({
+            signal: envelope.name,
+            message: `A TokenManager does not answer ${envelope.name}`
+          })
         )
       }
     }
@@ -141,20 +144,25 @@ class TokenManager {
 
   #answerUsage(envelope: Envelope<"get_usage">): Effect.Effect<void> {
     const { tenant, store } = this.#options
-    return this.#reads.withPermits(1)(getUsage(store, tenant, this.#vitals.config.currency, envelope.payload)).pipe(
-      Effect.match({
-        onSuccess: (page) => envelope.succeed(page),
-        onFailure: (error) =>
-          envelope.fail(error._tag === "InvalidParams" ? error : unavailable("The store cannot be reached")),
-      }),
-      Effect.onInterrupt(() => Effect.sync(() => envelope.fail(unavailable("The runtime is stopping")))),
-    )
+    return this.#reads
+      .withPermits(1)(getUsage(store, tenant, this.#vitals.config.currency, envelope.payload))
+      .pipe(
+        Effect.match({
+          onSuccess: (page) => envelope.succeed(page),
+          onFailure: (error) =>
+            envelope.fail(error._tag === "InvalidParams" ? error : unavailable("The store cannot be reached"))
+        }),
+        Effect.onInterrupt(() => Effect.sync(() => envelope.fail(unavailable("The runtime is stopping"))))
+      )
   }
 
   #answerStatus(envelope: Envelope<"get_status">): Effect.Effect<void> {
     const { store, tenant, version } = this.#options
     const vitals = this.#vitals
-    const ping = Effect.timeoutOrElse(store.isReachable, { duration: PING_MS, orElse: () => Effect.succeed(false) })
+    const ping = Effect.timeoutOrElse(store.isReachable, {
+      duration: PING_MS,
+      orElse: () => Effect.succeed(false)
+    })
     return Effect.map(ping, (reachable) =>
       envelope.succeed({
         healthy: reachable && vitals.isLoaded,
@@ -171,8 +179,8 @@ class TokenManager {
         store: { kind: store.kind, reachable, durability: store.durability },
         uptime_ms: this.#clock.currentTimeMillisUnsafe() - vitals.startedAt,
         version,
-        config: vitals.config,
-      }),
+        config: vitals.config
+      })
     )
   }
 
@@ -187,8 +195,8 @@ class TokenManager {
         budgets_active: budgetsActive,
         last_commit_at: lastCommitAt,
         store_reachable: isReachable,
-        config,
-      },
+        config
+      }
     }
   }
 }
@@ -210,6 +218,6 @@ export const tokenManager = (options: TokenManagerOptions): ActorOptions => {
         current = manager
         yield* manager.run
       }).pipe(Effect.scoped),
-    insight: () => current?.insight() ?? { machine: null, context: {} },
+    insight: () => current?.insight() ?? { machine: null, context: {} }
   }
 }

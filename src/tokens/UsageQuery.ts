@@ -6,7 +6,7 @@
  */
 import { Effect, Result } from "effect"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
-import { InvalidParams, invalidParam } from "../signal/Errors.ts"
+import { type InvalidParams, invalidParam } from "../signal/Errors.ts"
 import { contentDigest } from "./Digest.ts"
 import type { LedgerStore, StoreUnreachable } from "./LedgerStore.ts"
 
@@ -27,7 +27,8 @@ const readCursor = (cursor: string, filter: string): Result.Result<Place, Invali
     if (!Number.isSafeInteger(maxSeq) || !Number.isSafeInteger(beforeSeq)) {
       return wrong("This is not a cursor of get_usage")
     }
-    if (known !== filter) return wrong("This cursor belongs to another filter: send the filter that it came from")
+    if (known !== filter)
+      return wrong("This cursor belongs to another filter: send the filter that it came from")
     return Result.succeed({ maxSeq, beforeSeq })
   } catch {
     return wrong("This is not a cursor of get_usage")
@@ -39,7 +40,7 @@ export const getUsage = (
   store: LedgerStore,
   tenant: string,
   currency: string,
-  payload: SignalPayload<"get_usage">,
+  payload: SignalPayload<"get_usage">
 ): Effect.Effect<SignalSuccess<"get_usage">, InvalidParams | StoreUnreachable> =>
   Effect.gen(function* () {
     const { limit, cursor, ...filter } = payload
@@ -51,7 +52,9 @@ export const getUsage = (
     const items = rows.slice(0, limit)
     const last = items.at(-1)
     const next_cursor =
-      rows.length > limit && last !== undefined ? writeCursor(digest, { maxSeq, beforeSeq: last.usage_seq }) : null
+      rows.length > limit && last !== undefined
+        ? writeCursor(digest, { maxSeq, beforeSeq: last.usage_seq })
+        : null
     if (place !== undefined) return { items, next_cursor }
     const totals = yield* store.usageTotals(tenant, filter, maxSeq)
     return { items, next_cursor, totals: { ...totals, currency } }
