@@ -1,0 +1,101 @@
+/**
+ * `POST /signals`: the same JSON-RPC body as over the WebSocket, for curl and scripts.
+ *
+ * Owns: the statuses of HTTP around it. Where a message could be read, the status is 200 and the answer is JSON-RPC's.
+ * Does not decide: what a call does (Door). There are no streams and no subscriptions here.
+ */
+import type { IncomingMessage } from "node:http"
+import { Effect, Exit, Result } from "effect"
+import type { SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { Millis } from "../signal/Text.ts"
+import { type AccessOptions, authenticate, type Refused } from "./Access.ts"
+import { readBody } from "./Body.ts"
+import type { Door } from "./Door.ts"
+import { type Answer, JSON_TYPE } from "./HttpAnswer.ts"
+import {
+  isRefusal,
+  joinAnswers,
+  type RpcCall,
+  type RpcItem,
+  readMessage,
+  writeError,
+  writeResult
+} from "./JsonRpc.ts"
+import { type Limits, type RateLimiter, type Tally, tooFast, tooManyInFlight } from "./Limits.ts"
+import type { Meter } from "./Meter.ts"
+
+export interface HttpSignalsOptions {
+  readonly door: Door
+  readonly access: AccessOptions
+  readonly limits: Limits
+  readonly rates: RateLimiter
+  /** Requests over HTTP that are not answered yet, by key. */
+  readonly inFlight: Tally
+  readonly meter: Meter
+  readonly now: () => Millis
+}
+
+const overloaded = (error: SignalError): Refused => ({ status: 429, error })
+
+export const makeHttpSignals = (options: HttpSignalsOptions) => {
+  const { door, limits, meter } = options
+
+  const fail = (call: RpcCall, principal: Principal, error: SignalError): string | undefined => {
+    meter.answered(call.method, error._tag)
+    if (call.id !== undefined) return writeError(call.id, error)
+    door.deadLetter(call, principal, error)
+    return undefined
+  }
+
+  const perform = (call: RpcCall, principal: Principal): Effect.Effect<string | undefined> => {
+    const admitted = door.admit(call, principal)
+    if (Result.isFailure(admitted)) return Effect.succeed(fail(call, principal, admitted.failure))
+    return door.ask(admitted.success, principal).pipe(
+      Effect.map((result) => (call.id === undefined ? undefined : writeResult(call.id, result))),
+      Effect.exit,
+      Effect.map((exit) => {
+        if (Exit.isFailure(exit)) return fail(call, principal, door.errorOf(exit.cause, call.method))
+        meter.answered(call.method, "ok")
+        return exit.value
+      })
+    )
+  }
+
+  const answerTo = (item: RpcItem, principal: Principal): Effect.Effect<string | undefined> => {
+    if (!isRefusal(item)) return perform(item, principal)
+    meter.answered("", item.refusal._tag)
+    return Effect.succeed(writeError(item.id, item.refusal))
+  }
+
+  const answerAll = Effect.fnUntraced(function* (text: string, principal: Principal) {
+    const { isBatch, items } = readMessage(text)
+    const waitMs = options.rates.take(principal.keyId, items.length, options.now())
+    if (waitMs > 0) return yield* Effect.fail(overloaded(tooFast(limits, waitMs)))
+    const answers = yield* Effect.forEach(items, (item) => answerTo(item, principal), {
+      concurrency: "unbounded"
+    })
+    const body = joinAnswers(
+      isBatch,
+      answers.filter((answer) => answer !== undefined)
+    )
+    if (body === undefined) return { status: 204 } satisfies Answer
+    const status = !isBatch && items.every(isRefusal) ? 400 : 200
+    return {
+      status,
+      headers: { "Content-Type": JSON_TYPE, "Cache-Control": "no-store" },
+      body
+    } satisfies Answer
+  })
+
+  return (request: IncomingMessage): Effect.Effect<Answer, Refused> =>
+    Effect.gen(function* () {
+      const { principal } = yield* authenticate(request, options.access)
+      const text = yield* readBody(request, limits.messageBytesMax)
+      if (!options.inFlight.enter(principal.keyId)) {
+        return yield* Effect.fail(overloaded(tooManyInFlight(limits.inFlightMax)))
+      }
+      const leave = Effect.sync(() => options.inFlight.leave(principal.keyId))
+      return yield* Effect.ensuring(answerAll(text, principal), leave)
+    })
+}
