@@ -1,0 +1,71 @@
+/**
+ * A router for tests of the bridge: it answers at once, remembers what reached it, and streams what it is told to.
+ */
+import { Effect, Queue, Stream } from "effect"
+import type { SignalError } from "../../src/signal/Errors.ts"
+import type { Principal } from "../../src/signal/Principal.ts"
+import { type OpenTopic, SignalRouter, type TopicEvent } from "../../src/signal/SignalRouter.ts"
+
+export interface Asked {
+  readonly name: string
+  readonly payload: unknown
+  readonly principal: Principal
+}
+
+type Answer = (asked: Asked) => Effect.Effect<unknown, SignalError>
+
+/** What tests say and see of the router. */
+export interface Stub {
+  readonly asked: Array<Asked>
+  /** Answers a signal instead of the stub's own answer. */
+  readonly answers: Map<string, Answer>
+  /** What a streaming call sends. */
+  stream: Stream.Stream<TopicEvent, SignalError>
+  /** What a subscription sends. */
+  topic: Stream.Stream<TopicEvent, SignalError>
+  readonly router: SignalRouter
+}
+
+const OWN_ANSWERS: { readonly [name: string]: unknown } = {
+  release_hold: { released: true },
+  get_budget_status: { budgets: [] },
+  get_pricing: { items: [] },
+  get_usage: { items: [], next_cursor: null },
+  list_actors: { items: [], next_cursor: null }
+}
+
+export const makeStub = (): Stub => {
+  const asked: Array<Asked> = []
+  const answers = new Map<string, Answer>()
+  const ask: Answer = (signal) => {
+    asked.push(signal)
+    return answers.get(signal.name)?.(signal) ?? Effect.succeed(OWN_ANSWERS[signal.name])
+  }
+  const opened = (events: Stream.Stream<TopicEvent, SignalError>): OpenTopic => ({ cursor: "c0", events })
+  const stub: Stub = {
+    asked,
+    answers,
+    stream: Stream.never,
+    topic: Stream.never,
+    router: SignalRouter.of({
+      ask: ((name, payload, principal) => ask({ name, payload, principal })) as SignalRouter["ask"],
+      stream: (payload, principal) =>
+        Effect.sync(() => {
+          asked.push({ name: "complete", payload, principal })
+          return opened(stub.stream)
+        }),
+      subscribe: (topic, filter, fromCursor, principal) =>
+        Effect.sync(() => {
+          asked.push({ name: "subscribe", payload: { topic, filter, fromCursor }, principal })
+          return opened(stub.topic)
+        })
+    })
+  }
+  return stub
+}
+
+/** A stream that a test feeds. */
+export const fed = Effect.map(Queue.unbounded<TopicEvent>(), (queue) => ({
+  send: (event: TopicEvent) => Queue.offer(queue, event),
+  stream: Stream.fromQueue(queue)
+}))
