@@ -64,6 +64,9 @@ export class Mailbox<Message> {
     return taken
   }
 
+  /** Called when a message has come; for a reader that waits for other things too. */
+  onArrival: (() => void) | undefined
+
   /** Waits until a message is there. One reader at a time. */
   readonly nonEmpty: Effect.Effect<void> = Effect.callback<void>((resume) => {
     if (this.depth > 0) {
@@ -78,6 +81,7 @@ export class Mailbox<Message> {
   })
 
   #signalReader(): void {
+    this.onArrival?.()
     const wake = this.#wake
     if (wake === undefined) return
     this.#wake = undefined

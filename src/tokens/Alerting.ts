@@ -8,11 +8,8 @@ import type { Alert } from "../signal/Budget.ts"
 import { formatAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
-import { type BudgetRecord, hasReached, type PeriodRecord, totalOf } from "./BudgetRecord.ts"
+import { ALL_OF_IT, type BudgetRecord, type PeriodRecord, totalOf } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
-
-/** At this percentage a budget is used up. */
-const ALL_OF_IT = 100
 
 const thresholdAlert = (
   budget: BudgetRecord,
@@ -45,25 +42,12 @@ export const raiseBudgetAlerts = (
   raised: Array<Alert>
 ): void => {
   if (!budget.definition.isActive) return
-  const total = totalOf(budget)
-  for (const percent of budget.definition.alertThresholds) {
-    if (!hasReached(period.spent, total, percent)) continue
-    tell(ledger, budget, period, percent, at, raised)
+  for (const alarm of budget.alarms) {
+    if (period.spent < alarm.at) return
+    if (period.alertsSent.includes(alarm.percent)) continue
+    period.alertsSent = [...period.alertsSent, alarm.percent].sort((a, b) => a - b)
+    raised.push(ledger.raiseAlert(thresholdAlert(budget, period, alarm.percent, at)))
   }
-  if (hasReached(period.spent, total, ALL_OF_IT)) tell(ledger, budget, period, ALL_OF_IT, at, raised)
-}
-
-const tell = (
-  ledger: Ledger,
-  budget: BudgetRecord,
-  period: PeriodRecord,
-  percent: number,
-  at: Millis,
-  raised: Array<Alert>
-): void => {
-  if (period.alertsSent.includes(percent)) return
-  period.alertsSent = [...period.alertsSent, percent].sort((a, b) => a - b)
-  raised.push(ledger.raiseAlert(thresholdAlert(budget, period, percent, at)))
 }
 
 const UNPRICED_TOLD_MAX = 10_000

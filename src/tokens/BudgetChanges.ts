@@ -12,7 +12,7 @@ import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import { entityOf, isCovered } from "./BudgetIndex.ts"
-import { type BudgetRecord, budgetOf, hasReached, remainingOf, totalOf } from "./BudgetRecord.ts"
+import { type BudgetRecord, budgetOf, remainingOf } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
 import { askedOf } from "./Room.ts"
@@ -77,9 +77,7 @@ const definitionOf = (
 /** Thresholds that were reached before the budget was made, or its limit changed, are not told any more. */
 const markReached = (budget: BudgetRecord, now: Millis): void => {
   const period = budget.periodAt(now)
-  const reached = [...budget.definition.alertThresholds, 100].filter(
-    (percent) => period.spent > 0n && hasReached(period.spent, totalOf(budget), percent)
-  )
+  const reached = budget.alarms.filter((alarm) => period.spent >= alarm.at).map((alarm) => alarm.percent)
   period.alertsSent = sortedOnce([...period.alertsSent, ...reached])
 }
 

@@ -38,13 +38,46 @@ export class PeriodRecord {
   }
 }
 
+/** What has to be spent for an alert: at least `at` is `percent` of the limit or more. Exact: no rounding decides. */
+export interface Alarm {
+  readonly percent: number
+  readonly at: Amount
+}
+
+/** At this percentage a budget is used up. */
+export const ALL_OF_IT = 100
+
+const alarmsOf = ({ limit, alertThresholds }: BudgetDefinition): ReadonlyArray<Alarm> => {
+  const percents = [...new Set([...alertThresholds, ALL_OF_IT])].sort((a, b) => a - b)
+  return percents.map((percent) => {
+    const at = (limit * BigInt(percent) + 99n) / 100n
+    return { percent, at: at > 0n ? at : 1n }
+  })
+}
+
 export class BudgetRecord {
-  definition: BudgetDefinition
+  #definition: BudgetDefinition
+  #alarms: ReadonlyArray<Alarm>
   readonly #periods = new Map<Millis, PeriodRecord>()
   #latest: PeriodRecord | undefined
 
   constructor(definition: BudgetDefinition) {
-    this.definition = definition
+    this.#definition = definition
+    this.#alarms = alarmsOf(definition)
+  }
+
+  get definition(): BudgetDefinition {
+    return this.#definition
+  }
+
+  /** The alerts of one period, the lowest first; the last or a later one says that all of it is used up. */
+  get alarms(): ReadonlyArray<Alarm> {
+    return this.#alarms
+  }
+
+  redefine(definition: BudgetDefinition): void {
+    this.#definition = definition
+    this.#alarms = alarmsOf(definition)
   }
 
   restore(row: PeriodRow): void {
@@ -54,7 +87,7 @@ export class BudgetRecord {
   /** The period that `at` falls into; a new one starts with nothing spent. */
   periodAt(at: Millis): PeriodRecord {
     if (this.#latest?.contains(at)) return this.#latest
-    const { period, weekStartsOn, id } = this.definition
+    const { period, weekStartsOn, id } = this.#definition
     const window = windowAt(period, weekStartsOn, at)
     let record = this.#periods.get(window.start)
     if (record === undefined) {
@@ -86,15 +119,10 @@ export const totalOf = (budget: BudgetRecord): Amount => budget.definition.limit
 export const remainingOf = (budget: BudgetRecord, period: PeriodRecord): Amount =>
   totalOf(budget) - period.spent - period.held
 
-/** Whether `amount` more of a budget is used at `percent` or above. Exact: no rounding decides an alert. */
-export const hasReached = (spent: Amount, total: Amount, percent: number): boolean =>
-  total <= 0n ? spent > 0n || total < 0n : spent * 100n >= total * BigInt(percent)
-
 export const stateOf = (budget: BudgetRecord, period: PeriodRecord): BudgetState => {
-  const total = totalOf(budget)
-  if (period.spent >= total) return "exceeded"
-  const lowest = Math.min(...budget.definition.alertThresholds)
-  return Number.isFinite(lowest) && hasReached(period.spent, total, lowest) ? "warning" : "ok"
+  if (period.spent >= totalOf(budget)) return "exceeded"
+  const lowest = budget.alarms[0]
+  return lowest !== undefined && period.spent >= lowest.at ? "warning" : "ok"
 }
 
 /** Where a budget stands in the period of `at`. */

@@ -34,19 +34,22 @@ const askAfter = (store: LedgerStore, claim: Claim, batchId: string): Effect.Eff
   })
 
 const tryOnce = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<Attempt> =>
-  Effect.flatMap(Effect.result(store.commit(claim, batch)), (written): Effect.Effect<Attempt> => {
-    if (Result.isSuccess(written)) return Effect.succeed({ _tag: "committed", claim })
-    switch (written.failure._tag) {
-      case "Fenced":
-        return Effect.succeed({ _tag: "lost" })
-      case "BatchRefused":
-        return Effect.succeed({ _tag: "refused", error: written.failure })
-      case "NotWritten":
-        return Effect.logWarning("a batch was not written; it is tried again", written.failure).pipe(
-          Effect.as({ _tag: "again", claim })
-        )
-      case "OutcomeUnknown":
-        return resolvePatiently(store, claim, batch.id)
+  Effect.matchEffect(store.commit(claim, batch), {
+    onSuccess: () => Effect.succeed<Attempt>({ _tag: "committed", claim }),
+    onFailure: (error): Effect.Effect<Attempt> => {
+      switch (error._tag) {
+        case "Fenced":
+          return Effect.succeed({ _tag: "lost" })
+        case "BatchRefused":
+          return Effect.succeed({ _tag: "refused", error })
+        case "NotWritten":
+          return Effect.as(Effect.logWarning("a batch was not written; it is tried again", error), {
+            _tag: "again",
+            claim
+          })
+        case "OutcomeUnknown":
+          return resolvePatiently(store, claim, batch.id)
+      }
     }
   })
 
@@ -60,15 +63,21 @@ const resolvePatiently = (store: LedgerStore, claim: Claim, batchId: string): Ef
     })
   )
 
-export const commit = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<CommitOutcome> =>
+const tryAgain = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<CommitOutcome> =>
   Effect.gen(function* () {
     const startedAt = yield* Clock.currentTimeMillis
     let current = claim
     for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, 500)) {
+      yield* Effect.sleep(pauseMs)
       const attempt = yield* tryOnce(store, current, batch)
       if (attempt._tag !== "again") return attempt
       current = attempt.claim
       if ((yield* Clock.currentTimeMillis) - startedAt > PATIENCE_MS) return { _tag: "unavailable" }
-      yield* Effect.sleep(pauseMs)
     }
   })
+
+/** Writes a batch, and says how that ended. It takes at most some seconds, and never fails. */
+export const commit = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<CommitOutcome> =>
+  Effect.flatMap(tryOnce(store, claim, batch), (attempt) =>
+    attempt._tag === "again" ? tryAgain(store, attempt.claim, batch) : Effect.succeed(attempt)
+  )

@@ -12,7 +12,11 @@ export interface Deadline {
 }
 
 export class DeadlineHeap {
-  readonly #entries: Array<Deadline> = []
+  #entries: Array<Deadline> = []
+
+  get size(): number {
+    return this.#entries.length
+  }
 
   get earliest(): Deadline | undefined {
     return this.#entries[0]
@@ -28,6 +32,12 @@ export class DeadlineHeap {
       this.#swap(parent, index)
       index = parent
     }
+  }
+
+  /** Forgets all entries but these; for when most are stale. */
+  rebuild(deadlines: Iterable<Deadline>): void {
+    this.#entries = []
+    for (const { id, at } of deadlines) this.add(id, at)
   }
 
   /** Takes the earliest entry if its deadline has come. */

@@ -27,33 +27,34 @@ const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
   }
 }
 
-/** Lets the ledger know every request and command result that these signals name and the store has. */
+/** Lets the ledger know every request and command result that these signals name and the store has, if any is missing. */
 export const gather = (
   store: LedgerStore,
   ledger: Ledger,
   envelopes: ReadonlyArray<Envelope<LedgerSignal>>
-): Effect.Effect<void, StoreUnreachable> =>
-  Effect.suspend(() => {
-    const requestIds = new Set<string>()
-    const commands: Array<{ readonly signal: string; readonly requestId: string }> = []
-    for (const envelope of envelopes) {
-      const requestId = requestIdOf(envelope)
-      if (requestId !== undefined && !ledger.knowsRequest(requestId)) requestIds.add(requestId)
-      const commandId = commandIdOf(envelope)
-      if (commandId !== undefined && !ledger.knowsCommand(envelope.name, commandId)) {
-        commands.push({ signal: envelope.name, requestId: commandId })
-      }
+): Effect.Effect<void, StoreUnreachable> | undefined => {
+  const requestIds = new Set<string>()
+  const commands: Array<{ readonly signal: string; readonly requestId: string }> = []
+  for (const envelope of envelopes) {
+    const requestId = requestIdOf(envelope)
+    if (requestId !== undefined && !ledger.knowsRequest(requestId)) requestIds.add(requestId)
+    const commandId = commandIdOf(envelope)
+    if (commandId !== undefined && !ledger.knowsCommand(envelope.name, commandId)) {
+      commands.push({ signal: envelope.name, requestId: commandId })
     }
-    return Effect.gen(function* () {
-      if (requestIds.size > 0) {
-        for (const known of yield* store.findRequests(ledger.tenant, [...requestIds]))
-          ledger.learnRequest(known)
-      }
-      if (commands.length > 0) {
-        for (const row of yield* store.findCommands(ledger.tenant, commands)) ledger.learnCommand(row)
-      }
-    })
+  }
+  const requests =
+    requestIds.size === 0
+      ? undefined
+      : Effect.map(store.findRequests(ledger.tenant, [...requestIds]), (known) => {
+          for (const request of known) ledger.learnRequest(request)
+        })
+  if (commands.length === 0) return requests
+  const results = Effect.map(store.findCommands(ledger.tenant, commands), (rows) => {
+    for (const row of rows) ledger.learnCommand(row)
   })
+  return requests === undefined ? results : Effect.andThen(requests, results)
+}
 
 /** What was spent before a budget is made. Nothing may be on its way to the store meanwhile. */
 export const spentBefore = (

@@ -14,6 +14,7 @@ import type { Millis } from "../signal/Text.ts"
 import { BudgetIndex } from "./BudgetIndex.ts"
 import { BudgetRecord, type PeriodRecord } from "./BudgetRecord.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
+import { Fifo } from "./Fifo.ts"
 import type {
   AlertRow,
   Batch,
@@ -29,11 +30,14 @@ import type {
 import { PriceBook } from "./PriceBook.ts"
 import { type HoldRecord, RequestRecord } from "./RequestRecord.ts"
 
-/** Closed requests and command results that are kept at hand for repeats. */
-const RECENT_MAX = 20_000
+/** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
+const RECENT_REQUESTS_MAX = 1_000
 
-/** Requests that must stay are moved to the young end; this many at a time, so that no commit pays for all. */
-const MOVES_PER_COMMIT = 256
+/** Command results that are kept at hand for repeats. */
+const RECENT_COMMANDS_MAX = 10_000
+
+/** Deadlines of closed holds that may wait in the heap, beside four for each open hold. */
+const STALE_DEADLINES_MAX = 4_096
 
 /** How far back usage can still be booked, in milliseconds. */
 export const LATE_WINDOW_MS = 48 * 3_600_000
@@ -81,6 +85,8 @@ export class Ledger {
   #idSeq: number
   #journalSeq: number
   readonly #requests = new Map<string, RequestRecord>()
+  /** Requests that were closed when a batch was sealed, the oldest first. */
+  readonly #closed = new Fifo<RequestRecord>()
   readonly #commands = new Map<string, CommandRow>()
   #draft: Draft = emptyDraft()
   /** Counts seals; commits follow in the same order. */
@@ -135,6 +141,7 @@ export class Ledger {
     record.attempts = [...request.attempts]
     for (const row of usage) record.usage.set(row.attempt, row)
     if (request.hold !== null) this.#restoreHold(record, request.hold)
+    if (!record.isOpen) this.#closed.put(record)
     this.#requests.set(request.requestId, record)
   }
 
@@ -150,6 +157,9 @@ export class Ledger {
 
   closeHold(hold: HoldRecord): void {
     this.holds.delete(hold.id)
+    if (this.deadlines.size > STALE_DEADLINES_MAX + 4 * this.holds.size) {
+      this.deadlines.rebuild(Array.from(this.holds.values(), ({ id, expiresAt }) => ({ id, at: expiresAt })))
+    }
   }
 
   // --- commands
@@ -180,7 +190,7 @@ export class Ledger {
   }
 
   changeBudget(budget: BudgetRecord, definition: BudgetDefinition): void {
-    budget.definition = definition
+    budget.redefine(definition)
     this.#draft.budgets.add(budget)
   }
 
@@ -247,6 +257,7 @@ export class Ledger {
     for (const record of draft.requests) {
       ;(record.isStored ? changedRequests : newRequests).push(record.toRow())
       record.isStored = true
+      if (!record.isOpen) this.#closed.put(record)
     }
     const batch: Batch = {
       id: batchId,
@@ -272,7 +283,7 @@ export class Ledger {
     this.#committedNumber += 1
     this.#forgetRequests()
     for (const key of this.#commands.keys()) {
-      if (this.#commands.size <= RECENT_MAX) break
+      if (this.#commands.size <= RECENT_COMMANDS_MAX) break
       this.#commands.delete(key)
     }
     if (this.#committedNumber % 1024 === 0) {
@@ -282,15 +293,13 @@ export class Ledger {
 
   /** Drops the oldest closed requests past the bound. What is open or not yet committed stays. */
   #forgetRequests(): void {
-    let excess = this.#requests.size - this.holds.size - RECENT_MAX
-    let moves = MOVES_PER_COMMIT
-    for (const [requestId, record] of this.#requests) {
-      if (excess <= 0 || moves === 0) return
-      this.#requests.delete(requestId)
-      if (record.isOpen || record.changedIn > this.#committedNumber) {
-        this.#requests.set(requestId, record)
-        moves -= 1
-      } else excess -= 1
+    for (let excess = this.#closed.length - RECENT_REQUESTS_MAX; excess > 0; excess--) {
+      const record = this.#closed.take()
+      if (record === undefined) return
+      if (record.changedIn > this.#committedNumber) this.#closed.put(record)
+      else if (!record.isOpen && this.#requests.get(record.requestId) === record) {
+        this.#requests.delete(record.requestId)
+      }
     }
   }
 

@@ -22,7 +22,7 @@ const decideAll = (
   envelopes: ReadonlyArray<Envelope<LedgerSignal>>
 ): Effect.Effect<ReadonlyArray<Decided>, StoreUnreachable> =>
   Effect.gen(function* () {
-    yield* gather(env.store, ledger, envelopes)
+    yield* gather(env.store, ledger, envelopes) ?? Effect.void
     const now = env.clock.currentTimeMillisUnsafe()
     const decided: Array<Decided> = []
     for (const envelope of envelopes) {

@@ -48,6 +48,8 @@ export interface ShiftEnvironment {
   readonly mailbox: Mailbox<Envelope>
   readonly observer: CommitObserver
   readonly vitals: Vitals
+  /** Runs beside the loop, and is not interrupted with it. */
+  readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   /** Answers what needs no ledger, and passes on what does. */
   readonly triage: (envelopes: ReadonlyArray<Envelope>) => ReadonlyArray<Envelope<LedgerSignal>>
   /** Answers `Unavailable` to signals that have waited too long. */
@@ -84,15 +86,39 @@ interface OnItsWay {
   readonly openHolds: number
 }
 
+/** Wakes the loop: a signal has come, the commit is done, or a deadline has. */
+class Wakeup {
+  #isSet = false
+  #resume: (() => void) | undefined
+
+  readonly notify = (): void => {
+    this.#isSet = true
+    this.#resume?.()
+  }
+
+  readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    const wake = () => {
+      this.#isSet = false
+      this.#resume = undefined
+      resume(Effect.void)
+    }
+    if (this.#isSet) wake()
+    else this.#resume = wake
+  })
+}
+
 class Shift {
   readonly #env: ShiftEnvironment
   readonly #ledger: Ledger
+  readonly #wakeup = new Wakeup()
   #claim: Claim
   #pending: Array<Decided> = []
   #onItsWay: OnItsWay | undefined
   #end: ShiftEnd | undefined
   /** A signal waits that can only be decided when nothing is on its way. */
   #needsCalm = false
+  #hasGathered = false
+  #timer: { readonly at: Millis; readonly fiber: Fiber.Fiber<void> } | undefined
 
   constructor(env: ShiftEnvironment, ledger: Ledger, claim: Claim) {
     this.#env = env
@@ -100,8 +126,15 @@ class Shift {
     this.#claim = claim
   }
 
-  readonly run: Effect.Effect<ShiftEnd> = Effect.suspend(() => this.#loop()).pipe(
-    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : this.#close()))
+  readonly run: Effect.Effect<ShiftEnd> = Effect.suspend(() => {
+    this.#env.mailbox.onArrival = this.#wakeup.notify
+    return this.#loop()
+  }).pipe(
+    Effect.onExit((exit) => {
+      this.#env.mailbox.onArrival = undefined
+      const disarm = this.#timer === undefined ? Effect.void : Fiber.interrupt(this.#timer.fiber)
+      return Exit.isSuccess(exit) ? disarm : Effect.andThen(disarm, this.#close())
+    })
   )
 
   #now(): Millis {
@@ -111,70 +144,74 @@ class Shift {
   #loop() {
     const self = this
     return Effect.gen(function* () {
-      while (self.#end === undefined) {
-        yield* self.#finishCommit()
-        if (self.#end !== undefined) break
-        yield* self.#decideWaiting()
-        if (self.#end !== undefined) break
-        yield* self.#startCommit()
-        yield* self.#waitForWork()
+      for (;;) {
+        const news = self.#finishCommit()
+        if (news !== undefined) yield* news
+        if (self.#end !== undefined) return self.#end
+        expireHolds(self.#ledger, self.#now())
+        const envelopes = self.#take()
+        if (envelopes.length > 0) yield* self.#decideTaken(envelopes)
+        if (self.#end !== undefined) return self.#end
+        if (self.#mustGather()) yield* self.#gatherMore()
+        else if (!self.#startCommit()) yield* self.#waitForWork()
       }
-      return self.#end
     })
   }
 
   // --- deciding
 
-  #decideWaiting(): Effect.Effect<void> {
-    const self = this
-    return Effect.gen(function* () {
-      expireHolds(self.#ledger, self.#now())
-      const room = BATCH_SIGNALS_MAX - self.#pending.length
-      if (room <= 0) return
-      const envelopes = self.#env.triage(self.#env.mailbox.takeNow(room))
-      self.#needsCalm = false
-      if (envelopes.length === 0) return
-      const known = yield* Effect.result(gather(self.#env.store, self.#ledger, envelopes))
-      if (Result.isFailure(known)) {
-        self.#env.mailbox.putBack(envelopes)
-        self.#env.answerOverdue()
-        yield* Effect.sleep(LOOK_UP_PAUSE_MS)
-        return
-      }
-      yield* self.#decideAll(envelopes)
+  #take(): ReadonlyArray<Envelope<LedgerSignal>> {
+    const room = BATCH_SIGNALS_MAX - this.#pending.length
+    if (room <= 0 || this.#env.mailbox.depth === 0) return []
+    if (this.#needsCalm && (this.#onItsWay !== undefined || this.#ledger.hasEntries)) return []
+    this.#needsCalm = false
+    return this.#env.triage(this.#env.mailbox.takeNow(room))
+  }
+
+  #decideTaken(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
+    const lookUp = gather(this.#env.store, this.#ledger, envelopes)
+    if (lookUp === undefined) return this.#decideAll(envelopes)
+    return Effect.matchEffect(lookUp, {
+      onSuccess: () => this.#decideAll(envelopes),
+      onFailure: () => this.#putOff(envelopes)
     })
   }
 
+  /** The store could not be asked: the signals wait in front, and those that waited too long are told. */
+  #putOff(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
+    this.#env.mailbox.putBack(envelopes)
+    this.#env.answerOverdue()
+    return Effect.sleep(LOOK_UP_PAUSE_MS)
+  }
+
   #decideAll(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
-    const self = this
-    return Effect.gen(function* () {
-      let index = 0
-      while (index < envelopes.length && self.#end === undefined) {
-        const envelope = envelopes[index]
-        if (envelope === undefined) return
-        let spent: Amount = 0n
-        if (envelope.name === "create_budget" && self.#ledger.usageSeq > 0) {
-          if (self.#onItsWay !== undefined || self.#ledger.hasEntries) {
-            self.#env.mailbox.putBack(envelopes.slice(index))
-            self.#needsCalm = true
-            return
-          }
-          const before = yield* Effect.result(
-            spentBefore(self.#env.store, self.#env.tenant, envelope, self.#now())
-          )
-          if (Result.isFailure(before)) {
-            self.#env.mailbox.putBack(envelopes.slice(index))
-            self.#env.answerOverdue()
-            yield* Effect.sleep(LOOK_UP_PAUSE_MS)
-            return
-          }
-          spent = before.success
-        }
-        const defect = self.#decideOne(envelope, spent)
-        if (defect !== undefined)
-          return yield* self.#abandon(envelope, defect.cause, envelopes.slice(index + 1))
-        index += 1
-      }
+    for (const [index, envelope] of envelopes.entries()) {
+      if (needsSpentBefore(envelope, this.#ledger))
+        return this.#decideCalmly(envelope, envelopes.slice(index))
+      const defect = this.#decideOne(envelope, 0n)
+      if (defect !== undefined) return this.#abandon(envelope, defect.cause, envelopes.slice(index + 1))
+    }
+    return Effect.void
+  }
+
+  /** A budget that is made counts what was spent before: that is read while nothing is on its way. */
+  #decideCalmly(
+    envelope: Envelope<"create_budget">,
+    rest: ReadonlyArray<Envelope<LedgerSignal>>
+  ): Effect.Effect<void> {
+    if (this.#onItsWay !== undefined || this.#ledger.hasEntries) {
+      this.#env.mailbox.putBack(rest)
+      this.#needsCalm = true
+      return Effect.void
+    }
+    return Effect.matchEffect(spentBefore(this.#env.store, this.#env.tenant, envelope, this.#now()), {
+      onSuccess: (spent) => {
+        const defect = this.#decideOne(envelope, spent)
+        return defect === undefined
+          ? this.#decideAll(rest.slice(1))
+          : this.#abandon(envelope, defect.cause, rest.slice(1))
+      },
+      onFailure: () => this.#putOff(rest)
     })
   }
 
@@ -198,44 +235,41 @@ class Shift {
       poison.fail(yield* reportIncident(`The signal ${poison.name}`, Cause.die(cause)))
       self.#env.mailbox.putBack([...self.#pending.map(({ envelope }) => envelope), ...after])
       self.#pending = []
-      if (self.#onItsWay !== undefined) {
-        yield* Fiber.await(self.#onItsWay.fiber)
-        yield* self.#finishCommit()
-      }
+      yield* self.#awaitCommit()
       self.#end ??= { _tag: "reload" }
     })
   }
 
   // --- committing
 
-  #startCommit(): Effect.Effect<void> {
-    const self = this
-    return Effect.gen(function* () {
-      if (self.#onItsWay !== undefined) return
-      if (!self.#ledger.hasEntries) {
-        deliver(self.#pending)
-        self.#pending = []
-        return
-      }
-      const gatherMs = self.#ledger.config.commit_interval_ms
-      if (gatherMs > 0 && self.#pending.length < BATCH_SIGNALS_MAX && !self.#needsCalm) {
-        yield* Effect.sleep(gatherMs)
-        yield* self.#decideWaiting()
-        if (self.#end !== undefined) return
-      }
-      const batch = self.#ledger.seal(crypto.randomUUID())
-      const standings = self.#standings(batch)
-      const decided = self.#pending
-      self.#pending = []
-      const fiber = yield* Effect.forkChild(
-        Effect.uninterruptible(commit(self.#env.store, self.#claim, batch)),
-        {
-          startImmediately: true
-        }
-      )
-      self.#onItsWay = { fiber, decided, batch, standings, openHolds: self.#ledger.holds.size }
-      self.#env.vitals.pendingCommits = 1
-    })
+  #mustGather(): boolean {
+    const isWorth = this.#onItsWay === undefined && this.#pending.length > 0 && !this.#needsCalm
+    return isWorth && !this.#hasGathered && this.#ledger.config.commit_interval_ms > 0
+  }
+
+  #gatherMore(): Effect.Effect<void> {
+    this.#hasGathered = true
+    return Effect.sleep(this.#ledger.config.commit_interval_ms)
+  }
+
+  /** Sends what was decided on its way, if the way is free; answers at once what changed nothing. */
+  #startCommit(): boolean {
+    if (this.#onItsWay !== undefined) return false
+    this.#hasGathered = false
+    if (!this.#ledger.hasEntries) {
+      deliver(this.#pending)
+      this.#pending = []
+      return this.#needsCalm
+    }
+    const batch = this.#ledger.seal(crypto.randomUUID())
+    const standings = this.#standings(batch)
+    const decided = this.#pending
+    this.#pending = []
+    const fiber = this.#env.fork(commit(this.#env.store, this.#claim, batch))
+    this.#onItsWay = { fiber, decided, batch, standings, openHolds: this.#ledger.holds.size }
+    this.#env.vitals.pendingCommits = 1
+    fiber.addObserver(this.#wakeup.notify)
+    return true
   }
 
   #standings(batch: Batch): ReadonlyArray<BudgetStanding> {
@@ -251,19 +285,33 @@ class Shift {
     })
   }
 
-  #finishCommit(): Effect.Effect<void> {
+  /** Answers what has been committed. Where there is something to say about it, that is what is returned. */
+  #finishCommit(): Effect.Effect<void> | undefined {
+    const done = this.#onItsWay
+    const exit = done?.fiber.pollUnsafe()
+    if (done === undefined || exit === undefined) return undefined
+    this.#onItsWay = undefined
+    this.#env.vitals.pendingCommits = 0
+    return Exit.isSuccess(exit) ? this.#settle(done, exit.value) : this.#crash(done, exit.cause)
+  }
+
+  /** A defect on the way to the store: whether it was written is not known. */
+  #crash(done: OnItsWay, cause: Cause.Cause<never>): Effect.Effect<void> {
+    this.#giveUp(done, "The store failed in an unexpected way")
+    return Effect.asVoid(reportIncident("A commit", cause))
+  }
+
+  #awaitCommit(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const done = this.#onItsWay
-      const exit = done?.fiber.pollUnsafe()
-      if (done === undefined || exit === undefined) return Effect.void
-      this.#onItsWay = undefined
-      this.#env.vitals.pendingCommits = 0
-      if (Exit.isFailure(exit)) return Effect.failCause(exit.cause) as Effect.Effect<never>
-      return this.#settle(done, exit.value)
+      if (this.#onItsWay === undefined) return Effect.void
+      return Effect.andThen(
+        Fiber.await(this.#onItsWay.fiber),
+        Effect.suspend(() => this.#finishCommit() ?? Effect.void)
+      )
     })
   }
 
-  #settle(done: OnItsWay, outcome: CommitOutcome): Effect.Effect<void> {
+  #settle(done: OnItsWay, outcome: CommitOutcome): Effect.Effect<void> | undefined {
     switch (outcome._tag) {
       case "committed": {
         this.#claim = outcome.claim
@@ -272,7 +320,7 @@ class Shift {
         this.#env.vitals.committed(done.batch, now, done.openHolds, this.#ledger)
         deliver(done.decided)
         this.#env.observer.committed(this.#env.tenant, done.batch, done.standings)
-        return Effect.void
+        return undefined
       }
       case "refused":
         this.#env.mailbox.putBack(this.#pending.map(({ envelope }) => envelope))
@@ -301,36 +349,40 @@ class Shift {
   // --- waiting
 
   #waitForWork(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const canDecide = !this.#needsCalm && this.#pending.length < BATCH_SIGNALS_MAX
-      if (canDecide && this.#env.mailbox.depth > 0) return Effect.void
-      if (this.#needsCalm && this.#onItsWay === undefined) return Effect.void
-      const commitDone = this.#onItsWay && Effect.asVoid(Fiber.await(this.#onItsWay.fiber))
-      const waits: Array<Effect.Effect<void>> = commitDone === undefined ? [this.#deadline()] : [commitDone]
-      if (canDecide) waits.push(this.#env.mailbox.nonEmpty)
-      return Effect.raceAllFirst(waits)
-    })
+    const canDecide = !this.#needsCalm && this.#pending.length < BATCH_SIGNALS_MAX
+    if (canDecide && this.#env.mailbox.depth > 0) return Effect.void
+    this.#armTimer()
+    return this.#wakeup.wait
   }
 
-  #deadline(): Effect.Effect<void> {
-    const next = this.#ledger.deadlines.earliest
-    const sleepMs = next === undefined ? SLEEP_MS_MAX : next.at - this.#now()
-    return Effect.sleep(Math.min(Math.max(sleepMs, 1), SLEEP_MS_MAX))
+  /** One timer, for the earliest deadline; it looks at the clock again at least once a minute. */
+  #armTimer(): void {
+    const next = this.#ledger.deadlines.earliest?.at ?? Number.POSITIVE_INFINITY
+    const now = this.#now()
+    const armed = this.#timer
+    if (armed !== undefined && armed.at > now && armed.at <= Math.max(next, now + 1)) return
+    if (armed !== undefined) this.#env.fork(Fiber.interrupt(armed.fiber))
+    const at = Math.min(Math.max(next, now + 1), now + SLEEP_MS_MAX)
+    const fiber = this.#env.fork(Effect.andThen(Effect.sleep(at - now), Effect.sync(this.#wakeup.notify)))
+    this.#timer = { at, fiber }
   }
 
   /** Stopping: what is on its way is finished and answered; what is not, was never promised. */
   #close(): Effect.Effect<void> {
-    const self = this
-    return Effect.gen(function* () {
-      if (self.#onItsWay !== undefined) {
-        yield* Fiber.await(self.#onItsWay.fiber)
-        yield* self.#finishCommit()
-      }
-      failAll(self.#pending, "The runtime is stopping")
-      self.#pending = []
-    })
+    return Effect.andThen(
+      this.#awaitCommit(),
+      Effect.sync(() => {
+        failAll(this.#pending, "The runtime is stopping")
+        this.#pending = []
+      })
+    )
   }
 }
+
+const needsSpentBefore = (
+  envelope: Envelope<LedgerSignal>,
+  ledger: Ledger
+): envelope is Envelope<"create_budget"> => envelope.name === "create_budget" && ledger.usageSeq > 0
 
 /** Runs a ledger until its memory has to be discarded. */
 export const runShift = (env: ShiftEnvironment, ledger: Ledger, claim: Claim): Effect.Effect<ShiftEnd> =>

@@ -35,20 +35,17 @@ const ACTIVATION_PAUSE_MS_MAX = 1_000
 const isLedgerSignal = (envelope: Envelope): envelope is Envelope<LedgerSignal> =>
   (LEDGER_SIGNALS as ReadonlyArray<string>).includes(envelope.name)
 
+type Fork = ShiftEnvironment["fork"]
+
 class TokenManager {
   readonly #options: TokenManagerOptions
   readonly #context: ActorContext
   readonly #clock: Clock.Clock
   readonly #vitals: Vitals
   readonly #reads = Semaphore.makeUnsafe(READS_AT_ONCE)
-  readonly #fork: (effect: Effect.Effect<void>) => void
+  readonly #fork: Fork
 
-  constructor(
-    options: TokenManagerOptions,
-    context: ActorContext,
-    clock: Clock.Clock,
-    fork: (effect: Effect.Effect<void>) => void
-  ) {
+  constructor(options: TokenManagerOptions, context: ActorContext, clock: Clock.Clock, fork: Fork) {
     this.#options = options
     this.#context = context
     this.#clock = clock
@@ -64,7 +61,10 @@ class TokenManager {
         const { ledger, claim } = yield* activate
         env.mailbox.resize(ledger.config.max_pending)
         const end = yield* runShift(env, ledger, claim)
-        if (end._tag === "refused") yield* quarantine(env, activate, end.envelopes)
+        if (end._tag !== "refused") continue
+        if (end.envelopes.length === 0)
+          return yield* Effect.die(new Error("the store refuses what no signal caused"))
+        yield* quarantine(env, activate, end.envelopes)
       }
     })
   })
@@ -78,6 +78,7 @@ class TokenManager {
       mailbox: this.#context.ref.mailbox,
       observer,
       vitals: this.#vitals,
+      fork: this.#fork,
       triage: (envelopes) => this.#triage(envelopes),
       answerOverdue: () => this.#answerOverdue()
     }
@@ -151,8 +152,7 @@ class TokenManager {
           onSuccess: (page) => envelope.succeed(page),
           onFailure: (error) =>
             envelope.fail(error._tag === "InvalidParams" ? error : unavailable("The store cannot be reached"))
-        }),
-        Effect.onInterrupt(() => Effect.sync(() => envelope.fail(unavailable("The runtime is stopping"))))
+        })
       )
   }
 
@@ -210,14 +210,11 @@ export const tokenManager = (options: TokenManagerOptions): ActorOptions => {
     behaviour: (context) =>
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
-        const scope = yield* Effect.scope
         const services = yield* Effect.context<never>()
-        const manager = new TokenManager(options, context, clock, (effect) => {
-          Effect.runForkWith(services)(Effect.forkIn(effect, scope))
-        })
+        const manager = new TokenManager(options, context, clock, Effect.runForkWith(services))
         current = manager
         yield* manager.run
-      }).pipe(Effect.scoped),
+      }),
     insight: () => current?.insight() ?? { machine: null, context: {} }
   }
 }
