@@ -45,6 +45,9 @@ interface Bucket {
   filledAt: Millis
 }
 
+/** What adding up fractions may have lost: far less than a token. */
+const ROUNDING = 1e-6
+
 /** Keys whose buckets are remembered; those that are full again are forgotten first. */
 const BUCKETS_MAX = 10_000
 
@@ -73,11 +76,11 @@ export const makeRateLimiter = (perSecond: number, burst: number): RateLimiter =
     take: (key, count, now) => {
       const bucket = bucketOf(key, now)
       fill(bucket, now)
-      if (bucket.tokens >= count) {
+      if (bucket.tokens + ROUNDING >= count) {
         bucket.tokens -= count
         return 0
       }
-      return Math.max(1, Math.ceil(((count - bucket.tokens) * 1000) / perSecond))
+      return Math.max(1, Math.ceil(((count - bucket.tokens) * 1000) / perSecond - ROUNDING))
     }
   }
 }

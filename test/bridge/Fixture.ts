@@ -61,6 +61,7 @@ export interface ClientOptions {
   readonly key?: string
   readonly protocols?: ReadonlyArray<string>
   readonly headers?: Readonly<Record<string, string>>
+  readonly autoPong?: boolean
 }
 
 const optionsOf = (options: ClientOptions) => ({
@@ -68,7 +69,8 @@ const optionsOf = (options: ClientOptions) => ({
     ...(options.key === undefined ? {} : { Authorization: `Bearer ${options.key}` }),
     ...options.headers
   },
-  perMessageDeflate: false
+  perMessageDeflate: false,
+  autoPong: options.autoPong ?? true
 })
 
 const clientOf = (ws: WebSocket): Client => {
