@@ -1,0 +1,141 @@
+/**
+ * A machine's statechart with its current state lit and the path it took.
+ *
+ * Owns: drawing boxes and ELK's bend points. The list of steps beside it says the same in words.
+ */
+import { useEffect, useState } from "react"
+import type { MachineGraph } from "../../signal/Actors.ts"
+import type { PathStep } from "../model/Model.ts"
+import { toneOf } from "../parts/CallState.tsx"
+import { type Arrow, type Box, type ChartLayout, layoutOf } from "./Layout.ts"
+import { trailOf } from "./Path.ts"
+
+interface StatechartProps {
+  readonly graph: MachineGraph
+  readonly state: string | null
+  readonly path: ReadonlyArray<PathStep>
+  readonly isTall: boolean
+}
+
+const CORNER = 6
+
+/** Straight lines with rounded corners through ELK's points. */
+const lineThrough = (points: Arrow["points"]): string => {
+  const [first, ...rest] = points
+  if (first === undefined) return ""
+  let line = `M${first.x} ${first.y}`
+  let previous = first
+  for (const [index, point] of rest.entries()) {
+    const next = rest[index + 1]
+    if (next === undefined) {
+      line += `L${point.x} ${point.y}`
+      break
+    }
+    const before = Math.hypot(point.x - previous.x, point.y - previous.y)
+    const after = Math.hypot(next.x - point.x, next.y - point.y)
+    const corner = Math.min(CORNER, before / 2, after / 2)
+    const at = (from: { x: number; y: number }, length: number) =>
+      length === 0
+        ? `${point.x} ${point.y}`
+        : `${point.x + ((from.x - point.x) / length) * corner} ${point.y + ((from.y - point.y) / length) * corner}`
+    line += `L${at(previous, before)}Q${point.x} ${point.y} ${at(next, after)}`
+    previous = point
+  }
+  return line
+}
+
+const StateBox = ({ box, className }: { readonly box: Box; readonly className: string }) => (
+  <g className={className}>
+    <rect x={box.x} y={box.y} width={box.width} height={box.height} rx="7" />
+    {box.type === "final" && (
+      <rect
+        className="chart-inner"
+        x={box.x + 3}
+        y={box.y + 3}
+        width={box.width - 6}
+        height={box.height - 6}
+        rx="5"
+      />
+    )}
+    {box.isInitial && <circle className="chart-initial" cx={box.x} cy={box.y + box.height / 2} r="3.5" />}
+    <text
+      x={box.x + box.width / 2}
+      y={box.type === "compound" || box.type === "parallel" ? box.y + 19 : box.y + box.height / 2}
+    >
+      {box.label}
+    </text>
+  </g>
+)
+
+const useLayout = (graph: MachineGraph, isTall: boolean): ChartLayout | "failed" | null => {
+  const [layout, setLayout] = useState<ChartLayout | "failed" | null>(null)
+  useEffect(() => {
+    let isCurrent = true
+    layoutOf(graph, isTall).then(
+      (made) => isCurrent && setLayout(made),
+      () => isCurrent && setLayout("failed")
+    )
+    return () => {
+      isCurrent = false
+    }
+  }, [graph, isTall])
+  return layout
+}
+
+export default function Statechart({ graph, state, path, isTall }: StatechartProps) {
+  const layout = useLayout(graph, isTall)
+  if (layout === null)
+    return <div className="chart chart-wait" role="status" aria-label="Drawing the statechart" />
+  if (layout === "failed")
+    return <p className="chart-failed">The statechart could not be drawn. Its steps are below.</p>
+  const trail = trailOf(path, state, layout.arrows)
+  const stateClass = (box: Box): string => {
+    const isCurrent = trail.current.has(box.id)
+    const tone = isCurrent
+      ? `is-current tone-${toneOf(box.id)}`
+      : trail.visited.has(box.id)
+        ? "is-visited"
+        : ""
+    return `chart-state ${tone}`
+  }
+  const arrowClass = (arrow: Arrow): string =>
+    `chart-arrow ${trail.arrows.has(arrow.id) ? "is-passed" : ""} ${trail.last === arrow.id ? "is-last" : ""}`
+  const says = `Statechart of ${graph.id}. Current state: ${state ?? "none"}.`
+  return (
+    <svg className="chart" viewBox={`0 0 ${layout.width} ${layout.height}`} role="img" aria-label={says}>
+      <defs>
+        {["rest", "passed"].map((kind) => (
+          <marker
+            key={kind}
+            id={`tip-${kind}`}
+            className={`chart-tip ${kind}`}
+            viewBox="0 0 8 8"
+            refX="7"
+            refY="4"
+            markerWidth="7"
+            markerHeight="7"
+            orient="auto-start-reverse"
+          >
+            <path d="M0 0.8 7.4 4 0 7.2Z" />
+          </marker>
+        ))}
+      </defs>
+      {layout.arrows.map((arrow) => (
+        <g key={arrow.id} className={arrowClass(arrow)}>
+          <path
+            d={lineThrough(arrow.points)}
+            markerEnd={`url(#tip-${trail.arrows.has(arrow.id) ? "passed" : "rest"})`}
+          />
+          {arrow.label !== null && (
+            <text x={arrow.label.x} y={arrow.label.y + 10}>
+              {arrow.label.text}
+            </text>
+          )}
+        </g>
+      ))}
+      {layout.boxes.map((box) => (
+        <StateBox key={box.id} box={box} className={stateClass(box)} />
+      ))}
+    </svg>
+  )
+}

@@ -1,0 +1,42 @@
+/**
+ * How budgets are ranked and measured for the eye.
+ *
+ * Owns: urgency, and how wide a meter's parts are. Does not decide: whether there is room (the TokenManager).
+ */
+import { type Amount, parseAmount, percentOf } from "../../signal/Money.ts"
+import type { WireBudget } from "./Model.ts"
+
+/** Where a budget stands, in percent of what it may spend. The three parts of a meter never exceed 100. */
+export interface Meter {
+  readonly spent: number
+  readonly held: number
+  /** Spent and held together, unbounded: 120 means a fifth too much. */
+  readonly used: number
+}
+
+const available = (budget: WireBudget): Amount =>
+  parseAmount(budget.limit) + parseAmount(budget.carried_over) + parseAmount(budget.override_total)
+
+export const meterOf = (budget: WireBudget): Meter => {
+  const whole = available(budget)
+  const spent = parseAmount(budget.spent)
+  const used = spent + parseAmount(budget.held)
+  if (whole <= 0n) return { spent: used > 0n ? 100 : 0, held: 0, used: used > 0n ? 100 : 0 }
+  const usedPercent = percentOf(used, whole)
+  const spentShown = Math.min(100, percentOf(spent, whole))
+  return { spent: spentShown, held: Math.max(0, Math.min(100, usedPercent) - spentShown), used: usedPercent }
+}
+
+const STATE_RANK: { readonly [State in WireBudget["state"]]: number } = { exceeded: 2, warning: 1, ok: 0 }
+
+/** The budget that needs a person first comes first. */
+export const byUrgency = (a: WireBudget, b: WireBudget): number =>
+  Number(b.active) - Number(a.active) ||
+  Number(parseAmount(b.remaining) <= 0n) - Number(parseAmount(a.remaining) <= 0n) ||
+  STATE_RANK[b.state] - STATE_RANK[a.state] ||
+  meterOf(b).used - meterOf(a).used ||
+  (a.name < b.name ? -1 : 1)
+
+/** What a budget is for, in words: `agent researcher`, `everything`. */
+export const scopeOf = (budget: { readonly type: string; readonly entity_id: string | null }): string =>
+  budget.type === "global" ? "everything" : `${budget.type} ${budget.entity_id ?? "any"}`

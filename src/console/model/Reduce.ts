@@ -1,0 +1,279 @@
+/**
+ * Turns snapshots and events into the next model.
+ *
+ * Owns: how a batch of changes becomes one new model; a slice that no change touched stays the same object.
+ * Does not decide: when batches are applied (Store), how a call's row is made (Calls).
+ *
+ * A snapshot is applied before the events that came while it was read. All events of a topic arrive in order,
+ * so the last one is never older than the snapshot, and the page converges on the truth.
+ */
+import { parseAmount } from "../../signal/Money.ts"
+import type { ActorFact, Topic } from "../../signal/Subscriptions.ts"
+import { boundCalls, withActor, withProgress, withUsage } from "./Calls.ts"
+import {
+  ACTORS_MAX,
+  type ActorRow,
+  ALERTS_MAX,
+  type CallRow,
+  type Change,
+  ENDED_ACTOR_MS,
+  ENDED_ACTORS_MAX,
+  LOG_MAX,
+  type LogEntry,
+  type Model,
+  PATH_MAX,
+  type WireActor,
+  type WireAlert,
+  type WireBudget,
+  type WireEvent,
+  type WireRecord,
+  type WireUsage
+} from "./Model.ts"
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+type WireFact = typeof ActorFact.Encoded
+
+/** The next model under construction: every slice is copied at most once, when it is first touched. */
+interface Draft {
+  readonly next: Mutable<Model>
+  readonly budgets: () => Map<string, WireBudget>
+  readonly actors: () => Map<string, ActorRow>
+  readonly calls: () => Map<string, CallRow>
+  readonly log: () => Array<LogEntry>
+}
+
+const draftOf = (model: Model): Draft => {
+  const next: Mutable<Model> = { ...model }
+  const once = <K extends "budgets" | "actors" | "calls">(slice: K) => {
+    let copy: Map<string, never> | undefined
+    return () => {
+      if (copy === undefined) {
+        copy = new Map(model[slice] as ReadonlyMap<string, never>)
+        next[slice] = copy as Model[K]
+      }
+      return copy
+    }
+  }
+  let log: Array<LogEntry> | undefined
+  return {
+    next,
+    budgets: once("budgets") as () => Map<string, WireBudget>,
+    actors: once("actors") as () => Map<string, ActorRow>,
+    calls: once("calls") as () => Map<string, CallRow>,
+    log: () => {
+      if (log === undefined) {
+        log = [...model.log]
+        next.log = log
+      }
+      return log
+    }
+  }
+}
+
+let entryId = 0
+
+const addGap = (draft: Draft, topic: Topic, count: number | null, why: string, at: number): void => {
+  if (topic !== "signals") return
+  const log = draft.log()
+  const last = log.at(-1)
+  if (last?.kind === "gap" && last.why === why) {
+    const sum = last.count === null || count === null ? null : last.count + count
+    log[log.length - 1] = { ...last, count: sum, at }
+  } else log.push({ id: ++entryId, kind: "gap", count, why, at })
+}
+
+/** Budget said no: to a check, or to a signal that spends by itself. */
+export const isRefusal = (record: WireRecord): boolean =>
+  record.outcome === "refused" || record.outcome === "BudgetExceeded"
+
+const addSignal = (draft: Draft, record: WireRecord): void => {
+  draft.log().push({ id: ++entryId, kind: "signal", record })
+  const { signals, refused, failed } = draft.next.counters
+  const isRefused = isRefusal(record)
+  draft.next.counters = {
+    signals: signals + 1,
+    refused: refused + (isRefused ? 1 : 0),
+    failed: failed + (record.outcome !== "ok" && !isRefused ? 1 : 0)
+  }
+}
+
+const addUsage = (draft: Draft, usage: WireUsage): void => {
+  const calls = draft.calls()
+  calls.set(usage.request_id, withUsage(calls.get(usage.request_id), usage))
+  const { totals, usageSeq } = draft.next
+  if (totals === null || usage.usage_seq <= usageSeq) return
+  draft.next.usageSeq = usage.usage_seq
+  draft.next.totals = {
+    requests: totals.requests + 1,
+    tokens: totals.tokens + usage.total_tokens,
+    cost: totals.cost + parseAmount(usage.cost),
+    currency: usage.currency
+  }
+}
+
+const addAlert = (draft: Draft, alert: WireAlert): void => {
+  if (draft.next.alerts.some((known) => known.id === alert.id)) return
+  draft.next.alerts = [alert, ...draft.next.alerts].slice(0, ALERTS_MAX)
+}
+
+const stepped = (path: ActorRow["path"], fact: WireFact): ActorRow["path"] => {
+  const { state } = fact.actor
+  if (state === null || path.at(-1)?.state === state) return path
+  const step = { state, at: Date.parse(fact.at), event: fact.fact === "transition" ? fact.detail : null }
+  return [...path, step].slice(-PATH_MAX)
+}
+
+const addFact = (draft: Draft, fact: WireFact): void => {
+  const actors = draft.actors()
+  const { address } = fact.actor
+  const known = actors.get(address)
+  const at = Date.parse(fact.at)
+  const hasEnded = fact.fact === "stopped" || (fact.fact === "failed" && fact.actor.status === "failed")
+  const isAgain = fact.fact === "started" && known !== undefined && known.endedAt !== null
+  const row: ActorRow = {
+    info: fact.actor,
+    endedAt: hasEnded ? at : isAgain || known === undefined ? null : known.endedAt,
+    path: stepped(known === undefined || isAgain ? [] : known.path, fact)
+  }
+  if (known === undefined && (hasEnded || actors.size >= ACTORS_MAX)) return
+  actors.set(address, row)
+  if (fact.actor.kind === "call") addActorToCall(draft, row, at)
+}
+
+const addActorToCall = (draft: Draft, row: ActorRow, at: number): void => {
+  const requestId = row.info.address.split("/").slice(2).join("/")
+  const known = draft.next.calls.get(requestId)
+  const call = withActor(known, row, at)
+  if (call !== undefined && call !== known) draft.calls().set(requestId, call)
+}
+
+const snapshotActors = (draft: Draft, list: ReadonlyArray<WireActor>, now: number): void => {
+  const actors = draft.actors()
+  const alive = new Set<string>()
+  for (const info of list.slice(0, ACTORS_MAX)) {
+    alive.add(info.address)
+    const known = actors.get(info.address)
+    const isSame = known !== undefined && known.info.started_at === info.started_at
+    const path = isSame ? known.path : []
+    const step = { state: info.state ?? "", at: now, event: null }
+    const row: ActorRow = {
+      info,
+      endedAt: null,
+      path: info.state === null || path.at(-1)?.state === info.state ? path : [...path, step]
+    }
+    actors.set(info.address, row)
+    if (info.kind === "call") addActorToCall(draft, row, now)
+  }
+  for (const [address, row] of actors) {
+    if (alive.has(address) || row.endedAt !== null) continue
+    const ended: ActorRow = { ...row, endedAt: now, info: { ...row.info, status: "stopped" } }
+    actors.set(address, ended)
+    if (row.info.kind === "call") addActorToCall(draft, ended, now)
+  }
+  // Calls whose actor is gone are not on their way any more, whatever was heard of them last.
+  for (const [id, call] of draft.next.calls) {
+    if (!call.isOpen || list.some((info) => info.address.endsWith(`/${id}`))) continue
+    draft.calls().set(id, { ...call, isOpen: false, state: "ended", tokensInFlight: 0, costInFlight: 0n })
+  }
+}
+
+const forgetEnded = (draft: Draft, now: number): void => {
+  const ended: Array<string> = []
+  let mustForget = 0
+  for (const [address, row] of draft.next.actors) {
+    if (row.endedAt === null) continue
+    ended.push(address)
+    if (now - row.endedAt > ENDED_ACTOR_MS) mustForget += 1
+  }
+  if (mustForget === 0 && ended.length <= ENDED_ACTORS_MAX) return
+  const surplus = Math.max(0, ended.length - ENDED_ACTORS_MAX)
+  const actors = draft.actors()
+  for (const [index, address] of ended.entries()) {
+    const endedAt = actors.get(address)?.endedAt ?? now
+    if (index < surplus || now - endedAt > ENDED_ACTOR_MS) actors.delete(address)
+  }
+}
+
+const addEvent = (draft: Draft, topic: Topic, event: WireEvent, now: number): void => {
+  if ("signal" in event) addSignal(draft, event.signal)
+  else if ("actor" in event) addFact(draft, event.actor)
+  else if ("in_flight" in event) {
+    const calls = draft.calls()
+    const id = event.in_flight.request_id
+    calls.set(id, withProgress(calls.get(id), event.in_flight))
+  } else if ("usage" in event) addUsage(draft, event.usage)
+  else if ("budget" in event) {
+    const { budget_id: id, resets_at, ...standing } = event.budget
+    const known = draft.next.budgets.get(id)
+    if (known === undefined) draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(id)
+    else draft.budgets().set(id, { ...known, ...standing, period_end: resets_at })
+  } else if ("alert" in event) addAlert(draft, event.alert)
+  else if ("gap" in event)
+    addGap(draft, topic, event.gap, "the server dropped them, because this page was slow", now)
+}
+
+const readUsage = (draft: Draft, answer: Extract<Change, { kind: "usage" }>["answer"]): void => {
+  if (answer.totals !== undefined) {
+    draft.next.totals = {
+      requests: answer.totals.requests,
+      tokens: answer.totals.total_tokens,
+      cost: parseAmount(answer.totals.cost),
+      currency: answer.totals.currency
+    }
+    draft.next.usageSeq = answer.items.reduce((seq, usage) => Math.max(seq, usage.usage_seq), 0)
+  }
+  for (const usage of answer.items.toReversed()) addUsage(draft, usage)
+}
+
+const readBudgets = (draft: Draft, list: ReadonlyArray<WireBudget>, isAll: boolean): void => {
+  const budgets = draft.budgets()
+  if (isAll) budgets.clear()
+  const unknown = new Set(isAll ? [] : draft.next.unknownBudgets)
+  for (const budget of list) {
+    budgets.set(budget.id, budget)
+    unknown.delete(budget.id)
+  }
+  draft.next.unknownBudgets = unknown
+}
+
+const applyChange = (draft: Draft, change: Change): void => {
+  const { next } = draft
+  switch (change.kind) {
+    case "event":
+      return addEvent(draft, change.topic, change.event, change.now)
+    case "connection":
+      next.connection = change.connection
+      return
+    case "identity":
+      next.identity = change.identity
+      return
+    case "status":
+      next.status = change.status
+      return
+    case "budgets":
+      return readBudgets(draft, change.budgets, change.isAll)
+    case "actors":
+      return snapshotActors(draft, change.actors, change.now)
+    case "usage":
+      return readUsage(draft, change.answer)
+    case "denied":
+      next.denied = new Map(next.denied).set(change.what, change.why)
+      return
+    case "gap":
+      return addGap(draft, change.topic, change.count, change.why, change.now)
+    case "loaded":
+      next.isLoaded = true
+      return
+    case "tick":
+      return forgetEnded(draft, change.now)
+  }
+}
+
+/** The model after a batch of changes. */
+export const reduce = (model: Model, changes: ReadonlyArray<Change>): Model => {
+  const draft = draftOf(model)
+  for (const change of changes) applyChange(draft, change)
+  if (draft.next.log.length > LOG_MAX) draft.next.log = draft.next.log.slice(-LOG_MAX)
+  if (draft.next.calls !== model.calls) boundCalls(draft.calls())
+  return draft.next
+}

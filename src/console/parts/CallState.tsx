@@ -1,0 +1,23 @@
+/** The state of a machine (a call's, a provider's circuit) as a pill. The colour repeats what the word says. */
+const TONES: { readonly [state: string]: string } = {
+  closed: "good",
+  half_open: "warn",
+  open: "bad",
+  estimating: "move",
+  awaiting_budget: "hold",
+  calling: "live",
+  reporting: "live",
+  backing_off: "warn",
+  falling_back: "warn",
+  done: "good",
+  refused: "bad",
+  failed: "bad",
+  cancelled: "off",
+  ended: "off"
+}
+
+export const toneOf = (state: string): string => TONES[state.split(".")[0] ?? state] ?? "move"
+
+export const CallState = ({ state }: { readonly state: string }) => (
+  <span className={`pill tone-${toneOf(state)}`}>{state.replaceAll("_", " ")}</span>
+)

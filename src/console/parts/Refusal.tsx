@@ -1,0 +1,59 @@
+/** Why an agent was refused: which budget had how much left, what was asked of it, and what is missing. */
+import { scopeOf } from "../model/Budgets.ts"
+import { inMeasure, moment } from "../model/Figures.ts"
+import type { WireViolation } from "../model/Log.ts"
+import { hrefTo } from "./Route.ts"
+
+interface RefusalProps {
+  readonly reason: string | null
+  readonly violations: ReadonlyArray<WireViolation>
+  readonly retryAt: string | null
+}
+
+const unitOf = (violation: WireViolation): string =>
+  violation.measure === "cost" ? "" : ` ${violation.measure}`
+
+export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
+  <section className="refusal" aria-label="Why it was refused">
+    <p className="refusal-reason">{reason ?? "Refused, without a reason."}</p>
+    {violations.map((violation) => (
+      <div key={violation.budget_id} className="violation">
+        <p className="violation-name">
+          <b>{violation.name}</b>
+          <span>
+            {scopeOf(violation)} · limit {inMeasure(violation.limit, violation)}
+            {unitOf(violation)}
+          </span>
+        </p>
+        <dl className="violation-sum">
+          <div>
+            <dt>Requested</dt>
+            <dd>{inMeasure(violation.requested, violation)}</dd>
+          </div>
+          <div>
+            <dt>Remaining</dt>
+            <dd>− {inMeasure(violation.remaining, violation)}</dd>
+          </div>
+          <div className="violation-short">
+            <dt>Short by</dt>
+            <dd>{inMeasure(violation.shortfall, violation)}</dd>
+          </div>
+        </dl>
+        <p className="violation-foot">
+          {inMeasure(violation.spent, violation)} spent and {inMeasure(violation.held, violation)} held at
+          that moment.
+          {violation.resets_at !== null && ` Resets ${moment(Date.parse(violation.resets_at))}.`}
+        </p>
+      </div>
+    ))}
+    <p className="refusal-next">
+      {retryAt !== null && <span>Asking again can work from {moment(Date.parse(retryAt))}.</span>}
+      <a className="button small" href={hrefTo("budgets")}>
+        All budgets
+      </a>
+      <a className="button small" href={hrefTo("send", "update_budget")}>
+        Raise a limit
+      </a>
+    </p>
+  </section>
+)

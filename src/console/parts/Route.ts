@@ -1,0 +1,53 @@
+/**
+ * Which room is shown. It stands in the address, so that a link leads back to it.
+ *
+ * Owns: `#/ROOM` and `#/ROOM/SUBJECT`; the subject is an actor's address or a signal's name.
+ */
+import { useSyncExternalStore } from "react"
+
+export const ROOMS = ["overview", "budgets", "actors", "calls", "signals", "send"] as const
+export type Room = (typeof ROOMS)[number]
+
+export const ROOM_TITLES: { readonly [R in Room]: string } = {
+  overview: "Overview",
+  budgets: "Budgets",
+  actors: "Actors",
+  calls: "Calls",
+  signals: "Signals",
+  send: "Send"
+}
+
+export interface Route {
+  readonly room: Room
+  readonly subject: string | null
+}
+
+export const hrefTo = (room: Room, subject?: string): string => {
+  const path = room === "overview" ? "" : room
+  return subject === undefined ? `#/${path}` : `#/${path}/${encodeURIComponent(subject)}`
+}
+
+export const goTo = (room: Room, subject?: string): void => {
+  location.hash = hrefTo(room, subject)
+}
+
+const decode = (text: string): string | null => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}
+
+export const routeOf = (hash: string): Route => {
+  const [, name = "", subject] = /^#\/?([^/]*)(?:\/(.*))?$/su.exec(hash) ?? []
+  const room = ROOMS.find((known) => known === name) ?? "overview"
+  return { room, subject: subject === undefined || subject === "" ? null : decode(subject) }
+}
+
+const subscribe = (tell: () => void): (() => void) => {
+  addEventListener("hashchange", tell)
+  return () => removeEventListener("hashchange", tell)
+}
+
+export const useRoute = (): Route => routeOf(useSyncExternalStore(subscribe, () => location.hash))

@@ -1,0 +1,153 @@
+/** Every budget with what is spent, what is held, and what remains; the one that needs a person comes first. */
+import { useMemo } from "react"
+import { byUrgency, meterOf, scopeOf } from "../model/Budgets.ts"
+import { duration, inMeasure, moment } from "../model/Figures.ts"
+import type { WireBudget } from "../model/Model.ts"
+import { useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
+import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
+import { hrefTo } from "../parts/Route.ts"
+
+const STATE_SAYS: { readonly [State in WireBudget["state"]]: string } = {
+  ok: "ok",
+  warning: "warning",
+  exceeded: "exceeded"
+}
+
+const Resets = ({ at }: { readonly at: string | null }) => {
+  const now = useNow()
+  if (at === null) return <>never resets</>
+  const end = Date.parse(at)
+  return <span title={moment(end)}>resets {end > now ? `in ${duration(end - now)}` : "now"}</span>
+}
+
+const percentText = (percent: number): string => `${percent >= 10 ? Math.floor(percent) : percent} %`
+
+const Meter = ({ budget }: { readonly budget: WireBudget }) => {
+  const { spent, held, used } = meterOf(budget)
+  const says = `${inMeasure(budget.spent, budget)} spent, ${inMeasure(budget.held, budget)} held, ${inMeasure(budget.remaining, budget)} remaining`
+  return (
+    <div
+      className="meter"
+      role="meter"
+      aria-label={`${budget.name}: used`}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={Math.min(100, used)}
+      aria-valuetext={says}
+    >
+      <div className="meter-spent" style={{ inlineSize: `${spent}%` }} />
+      <div className="meter-held" style={{ insetInlineStart: `${spent}%`, inlineSize: `${held}%` }} />
+      {budget.alert_thresholds.map((threshold) =>
+        threshold < 100 ? (
+          <div key={threshold} className="meter-mark" style={{ insetInlineStart: `${threshold}%` }} />
+        ) : null
+      )}
+    </div>
+  )
+}
+
+const BudgetCard = ({ budget }: { readonly budget: WireBudget }) => {
+  const { used } = meterOf(budget)
+  const isSoft = budget.enforcement === "soft"
+  return (
+    <li className={`budget is-${budget.state} ${budget.active ? "" : "is-inactive"}`}>
+      <div className="budget-head">
+        <h3>{budget.name}</h3>
+        <span className={`state state-${budget.state}`}>
+          {budget.active ? STATE_SAYS[budget.state] : "inactive"}
+        </span>
+        <span className="budget-percent">{percentText(used)}</span>
+      </div>
+      <Meter budget={budget} />
+      <dl className="budget-figures">
+        <div className="key-spent">
+          <dt>Spent</dt>
+          <dd>{inMeasure(budget.spent, budget)}</dd>
+        </div>
+        <div className="key-held">
+          <dt>Held</dt>
+          <dd>{inMeasure(budget.held, budget)}</dd>
+        </div>
+        <div className="key-rest">
+          <dt>Remaining</dt>
+          <dd className={budget.remaining.startsWith("-") ? "is-bad" : ""}>
+            {inMeasure(budget.remaining, budget)}
+          </dd>
+        </div>
+      </dl>
+      <p className="budget-foot">
+        <span>
+          {scopeOf(budget)} · {budget.period} {inMeasure(budget.limit, budget)}
+          {budget.measure === "cost" ? "" : ` ${budget.measure}`}
+          {isSoft && " · soft: warns, never refuses"}
+        </span>
+        <span>
+          <Resets at={budget.period_end} />
+        </span>
+      </p>
+    </li>
+  )
+}
+
+const idOf = (budget: WireBudget): string => budget.id
+
+const PHONE_MAX = 4
+
+const BudgetList = ({ isAlone }: { readonly isAlone: boolean }) => {
+  const isPhone = useMedia("(width < 760px)")
+  const budgets = useModel((model) => model.budgets)
+  const sorted = useMemo(() => [...budgets.values()].sort(byUrgency), [budgets])
+  const { rows, hold } = useSteadyOrder(sorted, idOf)
+  if (rows.length === 0) {
+    return (
+      <Empty title="No budgets yet">
+        <p>Nothing limits what agents may spend here.</p>
+        <a className="button" href={hrefTo("send", "create_budget")}>
+          Create a budget
+        </a>
+      </Empty>
+    )
+  }
+  const shown = isPhone && !isAlone ? rows.slice(0, PHONE_MAX) : rows
+  return (
+    <>
+      <ul className="budgets" {...hold}>
+        {shown.map((budget) => (
+          <BudgetCard key={budget.id} budget={budget} />
+        ))}
+      </ul>
+      {shown.length < rows.length && (
+        <a className="all-of-them" href={hrefTo("budgets")}>
+          All {rows.length} budgets
+        </a>
+      )}
+    </>
+  )
+}
+
+const Summary = () => {
+  const budgets = useModel((model) => model.budgets)
+  const needing = [...budgets.values()].filter((budget) => budget.active && budget.state !== "ok").length
+  if (budgets.size === 0) return null
+  return (
+    <span className="panel-note">
+      {budgets.size} {needing > 0 && <b className="is-warn">· {needing} near or past the limit</b>}
+    </span>
+  )
+}
+
+export const Budgets = ({ isAlone }: { readonly isAlone: boolean }) => {
+  const isLoaded = useModel((model) => model.isLoaded)
+  const denied = useModel((model) => model.denied.get("budgets"))
+  return (
+    <Panel title="Budgets" room="budgets" isAlone={isAlone} tools={<Summary />}>
+      {denied !== undefined ? (
+        <Denied why={denied} />
+      ) : isLoaded ? (
+        <BudgetList isAlone={isAlone} />
+      ) : (
+        <Loading rows={4} />
+      )}
+    </Panel>
+  )
+}

@@ -1,0 +1,157 @@
+/** Calls on their way and calls that ended, with what they used so far. */
+import { memo, useMemo } from "react"
+import { clock, count, duration, exactMoney, roundedMoney } from "../model/Figures.ts"
+import type { CallRow } from "../model/Model.ts"
+import { CallState } from "../parts/CallState.tsx"
+import { useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
+import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
+import { goTo, hrefTo } from "../parts/Route.ts"
+
+const ROWS_MAX = 120
+
+const totalsOf = (call: CallRow): { tokens: number; cost: bigint; isPriced: boolean } => {
+  const sum = { tokens: call.tokensInFlight, cost: call.costInFlight, isPriced: true }
+  for (const attempt of call.attempts) {
+    sum.tokens += attempt.tokens
+    sum.cost += attempt.cost
+    sum.isPriced &&= attempt.isPriced
+  }
+  return sum
+}
+
+/** Who a call was for, the narrowest first. */
+const forWhom = (call: CallRow): string => {
+  const { agent, feature, user_id, team_id, project_id } = call.attribution
+  return [agent ?? feature, user_id ?? team_id ?? project_id].filter((part) => part !== undefined).join(" · ")
+}
+
+const Age = ({ since }: { readonly since: number }) => <>{duration(useNow() - since)}</>
+
+const attemptsSay = (call: CallRow): string =>
+  call.attempts
+    .map(
+      (attempt) =>
+        `${attempt.attempt}: ${attempt.provider}/${attempt.model} ${attempt.status}, ${count(attempt.tokens)} tokens`
+    )
+    .join("\n")
+
+const Row = memo(({ call, tenant }: { readonly call: CallRow; readonly tenant: string }) => {
+  const { tokens, cost, isPriced } = totalsOf(call)
+  const attempts = Math.max(call.attempt, call.attempts.length)
+  const whom = forWhom(call)
+  return (
+    <li className={call.isOpen ? "call is-open" : "call"}>
+      <CallState state={call.state} />
+      <a
+        className="call-name"
+        href={hrefTo("actors", `call/${tenant}/${call.requestId}`)}
+        title={call.requestId}
+      >
+        <b>{whom === "" ? call.requestId : whom}</b>
+        <span>{call.provider === "" ? "…" : `${call.provider} / ${call.model}`}</span>
+      </a>
+      <span className={attempts > 1 ? "call-attempts is-warn" : "call-attempts"} title={attemptsSay(call)}>
+        {attempts > 1 ? `×${attempts}` : ""}
+      </span>
+      <span className={call.isOpen ? "call-tokens pencil" : "call-tokens"}>{count(tokens)}</span>
+      <span
+        className={call.isOpen ? "call-cost pencil" : "call-cost"}
+        title={isPriced ? exactMoney(cost, call.currency) : "There was no price for this model"}
+      >
+        {isPriced ? roundedMoney(cost, call.currency, 6) : "unpriced"}
+      </span>
+      <span className="call-age" title={clock(call.startedAt)}>
+        {call.isOpen ? <Age since={call.startedAt} /> : clock(call.at).slice(0, 8)}
+      </span>
+    </li>
+  )
+})
+
+const idOf = (call: CallRow): string => call.requestId
+
+const walkRows = (event: React.KeyboardEvent<HTMLElement>): void => {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return
+  const links = [...event.currentTarget.querySelectorAll<HTMLElement>("a, button")]
+  const at = links.indexOf(document.activeElement as HTMLElement)
+  const next = links[at + (event.key === "ArrowDown" ? 1 : -1)]
+  if (at === -1 || next === undefined) return
+  event.preventDefault()
+  next.focus()
+}
+
+const PHONE_MAX = 6
+
+const CallList = ({ isAlone }: { readonly isAlone: boolean }) => {
+  const isPhone = useMedia("(width < 760px)")
+  const calls = useModel((model) => model.calls)
+  const tenant = useModel((model) => model.status?.tenant ?? model.identity?.tenant ?? "default")
+  const sorted = useMemo(
+    () =>
+      [...calls.values()]
+        .sort((a, b) => Number(b.isOpen) - Number(a.isOpen) || b.startedAt - a.startedAt)
+        .slice(0, ROWS_MAX),
+    [calls]
+  )
+  const { rows, hold } = useSteadyOrder(sorted, idOf)
+  if (rows.length === 0) {
+    return (
+      <Empty title="No calls yet">
+        <p>A call appears here when an agent asks for budget, and stays while it is on its way.</p>
+        <button type="button" className="button" onClick={() => goTo("send", "complete")}>
+          Make a call
+        </button>
+      </Empty>
+    )
+  }
+  const shown = isPhone && !isAlone ? rows.slice(0, PHONE_MAX) : rows
+  return (
+    <>
+      <div className="call call-titles" aria-hidden="true">
+        <span>State</span>
+        <span>For · model</span>
+        <span />
+        <span>Tokens</span>
+        <span>Cost</span>
+        <span>Since</span>
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveElementInteractions: the arrows only move the focus between its links. */}
+      <ul className="calls" {...hold} onKeyDown={walkRows}>
+        {shown.map((call) => (
+          <Row key={call.requestId} call={call} tenant={tenant} />
+        ))}
+      </ul>
+      {shown.length < rows.length && (
+        <a className="all-of-them" href={hrefTo("calls")}>
+          All {rows.length} calls
+        </a>
+      )}
+    </>
+  )
+}
+
+const Summary = () => {
+  const calls = useModel((model) => model.calls)
+  let open = 0
+  for (const call of calls.values()) if (call.isOpen) open += 1
+  return (
+    <span className="panel-note">
+      {open} in flight · {calls.size - open} ended
+    </span>
+  )
+}
+
+export const Calls = ({ isAlone }: { readonly isAlone: boolean }) => {
+  const isLoaded = useModel((model) => model.isLoaded)
+  const denied = useModel((model) => model.denied.get("usage"))
+  return (
+    <Panel title="Calls" room="calls" isAlone={isAlone} tools={<Summary />}>
+      {denied !== undefined ? (
+        <Denied why={denied} />
+      ) : isLoaded ? (
+        <CallList isAlone={isAlone} />
+      ) : (
+        <Loading rows={5} />
+      )}
+    </Panel>
+  )
+}
