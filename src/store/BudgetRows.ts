@@ -1,0 +1,233 @@
+/**
+ * Budgets, periods, prices, alerts and command results as rows, and back.
+ *
+ * Owns: their columns. Does not decide: what is in them (tokens/).
+ */
+import type { PgTypes } from "@effect/sql-pg"
+import type { Alert } from "../signal/Budget.ts"
+import { formatAmount, parseAmount } from "../signal/Money.ts"
+import type { Price } from "../signal/Price.ts"
+import type { AlertRow, BudgetDefinition, CommandRow, PeriodRow } from "../tokens/LedgerStore.ts"
+import {
+  amountArray,
+  boolArray,
+  int8Array,
+  integersLiteral,
+  jsonArray,
+  textArray,
+  timeArray
+} from "./Columns.ts"
+
+type Columns = ReadonlyArray<readonly [name: string, array: string, value?: string]>
+type Parameters = Array<PgTypes.Parameter | string>
+
+// --- budgets
+
+export const BUDGET_COLUMNS: Columns = [
+  ["budget_id", "text[]"],
+  ["name", "text[]"],
+  ["type", "text[]"],
+  ["entity_id", "text[]"],
+  ["period", "text[]"],
+  ["week_starts_on", "text[]"],
+  ["measure", "text[]"],
+  ["currency", "text[]"],
+  ["limit_amount", "numeric[]"],
+  ["alert_thresholds", "text[]", "alert_thresholds::int4[]"],
+  ["enforcement", "text[]"],
+  ["override_policy", "text[]", "override_policy::jsonb"],
+  ["is_active", "bool[]"],
+  ["created_at", "timestamptz[]"],
+  ["updated_at", "timestamptz[]"],
+  ["version", "int8[]"]
+]
+
+export const budgetParameters = (rows: ReadonlyArray<BudgetDefinition>): Parameters => [
+  textArray(rows.map((row) => row.id)),
+  textArray(rows.map((row) => row.name)),
+  textArray(rows.map((row) => row.type)),
+  textArray(rows.map((row) => row.entityId)),
+  textArray(rows.map((row) => row.period)),
+  textArray(rows.map((row) => row.weekStartsOn)),
+  textArray(rows.map((row) => row.measure)),
+  textArray(rows.map((row) => row.currency)),
+  amountArray(rows.map((row) => row.limit)),
+  textArray(rows.map((row) => integersLiteral(row.alertThresholds))),
+  textArray(rows.map((row) => row.enforcement)),
+  jsonArray(rows.map((row) => JSON.stringify(row.overridePolicy))),
+  boolArray(rows.map((row) => row.isActive)),
+  timeArray(rows.map((row) => row.createdAt)),
+  timeArray(rows.map((row) => row.updatedAt)),
+  int8Array(rows.map((row) => row.version))
+]
+
+export interface StoredBudget {
+  readonly budget_id: string
+  readonly name: string
+  readonly type: BudgetDefinition["type"]
+  readonly entity_id: string | null
+  readonly period: BudgetDefinition["period"]
+  readonly week_starts_on: BudgetDefinition["weekStartsOn"]
+  readonly measure: BudgetDefinition["measure"]
+  readonly currency: string
+  readonly limit_amount: string
+  readonly alert_thresholds: ReadonlyArray<number>
+  readonly enforcement: BudgetDefinition["enforcement"]
+  readonly override_policy: BudgetDefinition["overridePolicy"]
+  readonly is_active: boolean
+  readonly created_at: Date
+  readonly updated_at: Date
+  readonly version: bigint
+}
+
+/** The oldest first, as they were made. */
+export const SELECT_BUDGETS = `SELECT ${BUDGET_COLUMNS.map(([name]) => name).join(", ")} FROM budget
+WHERE tenant = $1 ORDER BY created_at, length(budget_id), budget_id COLLATE "C"`
+
+export const budgetFrom = (row: StoredBudget): BudgetDefinition => ({
+  id: row.budget_id,
+  name: row.name,
+  type: row.type,
+  entityId: row.entity_id,
+  period: row.period,
+  weekStartsOn: row.week_starts_on,
+  measure: row.measure,
+  currency: row.currency,
+  limit: parseAmount(row.limit_amount),
+  alertThresholds: row.alert_thresholds,
+  enforcement: row.enforcement,
+  overridePolicy: row.override_policy,
+  isActive: row.is_active,
+  createdAt: row.created_at.getTime(),
+  updatedAt: row.updated_at.getTime(),
+  version: Number(row.version)
+})
+
+// --- periods
+
+export const PERIOD_COLUMNS: Columns = [
+  ["budget_id", "text[]"],
+  ["period_start", "timestamptz[]"],
+  ["period_end", "timestamptz[]"],
+  ["spent", "numeric[]"],
+  ["held", "numeric[]"],
+  ["alerts_sent", "text[]", "alerts_sent::int4[]"]
+]
+
+export const periodParameters = (rows: ReadonlyArray<PeriodRow>): Parameters => [
+  textArray(rows.map((row) => row.budgetId)),
+  timeArray(rows.map((row) => row.start)),
+  timeArray(rows.map((row) => row.end ?? Number.POSITIVE_INFINITY)),
+  amountArray(rows.map((row) => row.spent)),
+  amountArray(rows.map((row) => row.held)),
+  textArray(rows.map((row) => integersLiteral(row.alertsSent)))
+]
+
+export interface StoredPeriod {
+  readonly budget_id: string
+  readonly period_start: Date
+  /** `infinity` for a lifetime, which reads as an invalid date. */
+  readonly period_end: Date
+  readonly spent: string
+  readonly held: string
+  readonly alerts_sent: ReadonlyArray<number>
+}
+
+/** $2: the periods that end after it; $3, $4: and these, by budget and start. */
+export const SELECT_PERIODS = `SELECT ${PERIOD_COLUMNS.map(([name]) => name).join(", ")} FROM budget_period
+WHERE tenant = $1 AND (period_end > $2::timestamptz OR (budget_id, period_start) IN (
+  SELECT * FROM unnest($3::text[], $4::timestamptz[])))`
+
+export const periodFrom = (row: StoredPeriod): PeriodRow => {
+  const end = row.period_end.getTime()
+  return {
+    budgetId: row.budget_id,
+    start: row.period_start.getTime(),
+    end: Number.isNaN(end) ? null : end,
+    spent: parseAmount(row.spent),
+    held: parseAmount(row.held),
+    alertsSent: row.alerts_sent
+  }
+}
+
+// --- prices: amounts are decimals in JSON
+
+export const PRICE_COLUMNS: Columns = [
+  ["price_id", "text[]"],
+  ["provider", "text[]"],
+  ["model", "text[]"],
+  ["price", "text[]", "price::jsonb"]
+]
+
+/** Fields of a price, and of its tiers, that are amounts. */
+const isRate = (field: string): boolean => field.endsWith("_per_million") || field === "per_request"
+
+const priceJson = (price: Price): string =>
+  JSON.stringify(price, (_field, value: unknown) => (typeof value === "bigint" ? formatAmount(value) : value))
+
+const withRates = (fields: object): object =>
+  Object.fromEntries(
+    Object.entries(fields).map(([field, value]) => [
+      field,
+      isRate(field) ? parseAmount(value as string) : value
+    ])
+  )
+
+export const priceParameters = (rows: ReadonlyArray<Price>): Parameters => [
+  textArray(rows.map((row) => row.id)),
+  textArray(rows.map((row) => row.provider)),
+  textArray(rows.map((row) => row.model)),
+  jsonArray(rows.map(priceJson))
+]
+
+export const SELECT_PRICES = "SELECT price FROM price WHERE tenant = $1 ORDER BY position"
+
+export const priceFrom = ({ price }: { readonly price: object }): Price => {
+  const { tiers, ...rest } = withRates(price) as Price & { readonly tiers?: ReadonlyArray<object> }
+  return { ...rest, ...(tiers === undefined ? {} : { tiers: tiers.map(withRates) }) } as Price
+}
+
+// --- alerts and command results
+
+export const ALERT_COLUMNS: Columns = [
+  ["alert_seq", "int8[]"],
+  ["alert", "text[]", "alert::jsonb"]
+]
+
+export const alertParameters = (rows: ReadonlyArray<AlertRow>): Parameters => [
+  int8Array(rows.map((row) => row.seq)),
+  jsonArray(rows.map((row) => JSON.stringify(row.alert)))
+]
+
+export const alertFrom = (row: { readonly alert_seq: bigint; readonly alert: Alert }): AlertRow => ({
+  seq: Number(row.alert_seq),
+  alert: row.alert
+})
+
+export const COMMAND_COLUMNS: Columns = [
+  ["signal", "text[]"],
+  ["request_id", "text[]"],
+  ["digest", "text[]"],
+  ["result", "text[]", "result::jsonb"]
+]
+
+export const commandParameters = (rows: ReadonlyArray<CommandRow>): Parameters => [
+  textArray(rows.map((row) => row.signal)),
+  textArray(rows.map((row) => row.requestId)),
+  textArray(rows.map((row) => row.digest)),
+  jsonArray(rows.map((row) => JSON.stringify(row.result)))
+]
+
+export interface StoredCommand {
+  readonly signal: string
+  readonly request_id: string
+  readonly digest: string
+  readonly result: CommandRow["result"]
+}
+
+export const commandFrom = (row: StoredCommand): CommandRow => ({
+  signal: row.signal,
+  requestId: row.request_id,
+  digest: row.digest,
+  result: row.result
+})

@@ -1,0 +1,69 @@
+/**
+ * Columns of a batch as parameters of a statement, and values of a row as ours.
+ *
+ * Owns: exactness on the way in and out; refusing text that Postgres would not keep as it is.
+ * Does not decide: which columns there are.
+ */
+import { PgTypes } from "@effect/sql-pg"
+import { Result } from "effect"
+import { type Amount, formatAmount, parseAmount } from "../signal/Money.ts"
+import type { Millis } from "../signal/Text.ts"
+
+/** A value that Postgres cannot keep: it was not sent. */
+export class Unencodable extends Error {
+  override readonly name = "Unencodable"
+}
+
+/** Whether Postgres keeps this text as it is: no U+0000, no lone surrogate (the encoder would replace it). */
+export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\u0000")
+
+const array = (values: ReadonlyArray<unknown>, elementOid: number): PgTypes.Parameter => {
+  const parameter = PgTypes.array(values, elementOid)
+  if (Result.isFailure(parameter)) throw new Unencodable(parameter.failure.message)
+  return parameter.success
+}
+
+/** Postgres itself refuses U+0000; only lone surrogates would be changed without a word. */
+export const textArray = (values: ReadonlyArray<string | null>): PgTypes.Parameter => {
+  for (const value of values) {
+    if (value !== null && !value.isWellFormed())
+      throw new Unencodable("a text is not well-formed Unicode (it has a lone surrogate)")
+  }
+  return array(values, PgTypes.OID.text)
+}
+
+/** JSON texts, to be cast to jsonb in the statement. JSON escapes what is not well-formed, and jsonb refuses it. */
+export const jsonArray = (values: ReadonlyArray<string | null>): PgTypes.Parameter =>
+  array(values, PgTypes.OID.text)
+
+export const int8Array = (values: ReadonlyArray<number>): PgTypes.Parameter => {
+  const wide = new Array<bigint>(values.length)
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] as number
+    if (!Number.isSafeInteger(value)) throw new Unencodable(`${value} is not a safe integer`)
+    wide[index] = BigInt(value)
+  }
+  return array(wide, PgTypes.OID.int8)
+}
+
+export const int4Array = (values: ReadonlyArray<number>): PgTypes.Parameter => array(values, PgTypes.OID.int4)
+
+export const boolArray = (values: ReadonlyArray<boolean>): PgTypes.Parameter =>
+  array(values, PgTypes.OID.bool)
+
+/** `null` stays NULL. */
+export const timeArray = (values: ReadonlyArray<Millis | null>): PgTypes.Parameter =>
+  array(values, PgTypes.OID.timestamptz)
+
+/** A literal, to be cast to numeric[] in the statement: the binary form costs more to make than to read. */
+export const amountArray = (values: ReadonlyArray<Amount>): string =>
+  `{${values.map(formatAmount).join(",")}}`
+
+/** Small arrays of integers, each as a literal, to be cast to integer[] row by row. */
+export const integersLiteral = (values: ReadonlyArray<number>): string => `{${values.join(",")}}`
+
+// --- values of a row
+
+export const amountFrom = (value: string): Amount => parseAmount(value)
+export const numberFrom = (value: bigint | number | string): number => Number(value)
+export const millisFrom = (value: Date): Millis => value.getTime()

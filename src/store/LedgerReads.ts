@@ -1,0 +1,169 @@
+/**
+ * What an activation reads, and what is looked up for a batch.
+ *
+ * Owns: reading a tenant whole, under its claim.
+ * Does not decide: what the ledger does with it.
+ */
+import { PgTypes } from "@effect/sql-pg"
+import { Effect } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { DEFAULT_MANAGER_CONFIG, type ManagerConfig } from "../signal/Management.ts"
+import { parseAmount } from "../signal/Money.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { TokenUsage } from "../signal/Usage.ts"
+import {
+  type Claim,
+  type CommandRow,
+  Fenced,
+  type HeadCounters,
+  type KnownRequest,
+  type LedgerSnapshot,
+  type RequestRow
+} from "../tokens/LedgerStore.ts"
+import {
+  budgetFrom,
+  commandFrom,
+  periodFrom,
+  priceFrom,
+  SELECT_BUDGETS,
+  SELECT_PERIODS,
+  SELECT_PRICES,
+  type StoredBudget,
+  type StoredCommand,
+  type StoredPeriod
+} from "./BudgetRows.ts"
+import { isStorable, textArray, timeArray } from "./Columns.ts"
+import { requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
+import { usageBySeq } from "./UsageReads.ts"
+
+type Reading<A, E = never> = Effect.Effect<A, SqlError.SqlError | E>
+
+interface StoredHead {
+  readonly journal_seq: bigint
+  readonly usage_seq: bigint
+  readonly alert_seq: bigint
+  readonly id_seq: bigint
+  readonly tracked: bigint
+  readonly tokens: string
+  readonly cost: string
+  readonly config: Partial<ManagerConfig> | null
+}
+
+const countersFrom = (row: StoredHead): HeadCounters => ({
+  usageSeq: Number(row.usage_seq),
+  alertSeq: Number(row.alert_seq),
+  idSeq: Number(row.id_seq),
+  tracked: Number(row.tracked),
+  tokens: parseAmount(row.tokens),
+  cost: parseAmount(row.cost)
+})
+
+/** The head, if it is still this owner's. */
+const readHead = (sql: SqlClient.SqlClient, claim: Claim): Reading<StoredHead, Fenced> =>
+  Effect.flatMap(
+    sql.unsafe<StoredHead>(
+      `SELECT journal_seq, usage_seq, alert_seq, id_seq, tracked, tokens, cost, config
+FROM tenant_head WHERE tenant = $1 AND owner = $2 AND epoch = $3`,
+      [claim.tenant, claim.owner, BigInt(claim.epoch)]
+    ),
+    ([row]) => (row === undefined ? Effect.fail(new Fenced({ tenant: claim.tenant })) : Effect.succeed(row))
+  )
+
+const readOpenRequests = (sql: SqlClient.SqlClient, tenant: string): Reading<ReadonlyArray<RequestRow>> =>
+  Effect.map(
+    sql.unsafe<StoredRequest>(
+      `${SELECT_REQUEST} JOIN open_hold o USING (tenant, request_id) WHERE o.tenant = $1`,
+      [tenant]
+    ),
+    (rows) => rows.map(requestFrom)
+  )
+
+const readPeriods = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  liveAfter: Millis,
+  open: ReadonlyArray<RequestRow>
+) => {
+  const booked = new Map<string, readonly [string, Millis]>()
+  for (const { hold } of open) {
+    for (const { budgetId, periodStart } of hold?.bookings ?? []) {
+      booked.set(`${budgetId} ${periodStart}`, [budgetId, periodStart])
+    }
+  }
+  const keys = [...booked.values()]
+  const parameters = [
+    tenant,
+    PgTypes.timestamptz(liveAfter),
+    textArray(keys.map(([budgetId]) => budgetId)),
+    timeArray(keys.map(([, start]) => start))
+  ]
+  return Effect.map(sql.unsafe<StoredPeriod>(SELECT_PERIODS, parameters), (rows) => rows.map(periodFrom))
+}
+
+/**
+ * Reads in several statements without a transaction: nobody but this owner writes the tenant, and it does not
+ * write while it reads. That it was the owner all the while is asked again at the end.
+ */
+export const readLedger = (
+  sql: SqlClient.SqlClient,
+  claim: Claim,
+  liveAfter: Millis
+): Reading<LedgerSnapshot, Fenced> =>
+  Effect.gen(function* () {
+    const { tenant } = claim
+    const head = yield* readHead(sql, claim)
+    const openRequests = yield* readOpenRequests(sql, tenant)
+    const periods = yield* readPeriods(sql, tenant, liveAfter, openRequests)
+    const budgets = yield* sql.unsafe<StoredBudget>(SELECT_BUDGETS, [tenant])
+    const prices = yield* sql.unsafe<{ readonly price: object }>(SELECT_PRICES, [tenant])
+    yield* readHead(sql, claim)
+    return {
+      journalSeq: Number(head.journal_seq),
+      head: countersFrom(head),
+      config: { ...DEFAULT_MANAGER_CONFIG, ...head.config },
+      budgets: budgets.map(budgetFrom),
+      periods,
+      openRequests,
+      prices: prices.map(priceFrom)
+    }
+  })
+
+/** The requests of these ids, with the usage that their attempts name. */
+export const readRequests = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  requestIds: ReadonlyArray<string>
+): Reading<ReadonlyArray<KnownRequest>> =>
+  Effect.gen(function* () {
+    const ids = requestIds.filter(isStorable)
+    if (ids.length === 0) return []
+    const stored = yield* sql.unsafe<StoredRequest>(
+      `${SELECT_REQUEST} WHERE q.tenant = $1 AND q.request_id = ANY($2::text[])`,
+      [tenant, textArray(ids)]
+    )
+    const requests = stored.map(requestFrom)
+    const seqs = requests.flatMap((request) => request.attempts.map((attempt) => attempt.usageSeq))
+    const bySeq = new Map<number, TokenUsage>()
+    for (const usage of yield* usageBySeq(sql, tenant, seqs)) bySeq.set(usage.usage_seq, usage)
+    return requests.map((request) => ({
+      request,
+      usage: request.attempts.flatMap(({ usageSeq }) => bySeq.get(usageSeq) ?? [])
+    }))
+  })
+
+export const readCommands = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  keys: ReadonlyArray<{ readonly signal: string; readonly requestId: string }>
+): Reading<ReadonlyArray<CommandRow>> => {
+  const known = keys.filter((key) => isStorable(key.signal) && isStorable(key.requestId))
+  if (known.length === 0) return Effect.succeed([])
+  return Effect.map(
+    sql.unsafe<StoredCommand>(
+      `SELECT signal, request_id, digest, result FROM command
+WHERE tenant = $1 AND (signal, request_id) IN (SELECT * FROM unnest($2::text[], $3::text[]))`,
+      [tenant, textArray(known.map((key) => key.signal)), textArray(known.map((key) => key.requestId))]
+    ),
+    (rows) => rows.map(commandFrom)
+  )
+}

@@ -1,0 +1,187 @@
+/**
+ * The tables, as the first migration makes them.
+ *
+ * Owns: columns, keys and indexes, and why each is as it is.
+ * Does not decide: when they are made (Migrations), or what is written into them.
+ *
+ * Amounts are `numeric` in whole units, exact to 10⁻¹². Times are the server's own instants. What is filtered or
+ * summed is a column; the rest of a record is one `jsonb`.
+ *
+ * - `usage` has no foreign keys and one index, because every call writes it. Its partitions are months of
+ *   `recorded_at`. The DEFAULT partition takes what no month is there for, so a missing month never stops a
+ *   commit (UsagePartitions moves such rows when it makes the month).
+ * - `request` is written twice a call: pages are half empty, so that the second version of a row stays on its
+ *   page and no index is touched. For the same reason no index may name `state` or anything else that changes.
+ * - `open_hold` names the requests whose hold is open, in the same statement that opens and closes them: an
+ *   activation reads those, however many requests there are.
+ */
+export const TABLES: ReadonlyArray<string> = [
+  `CREATE TABLE tenant_head (
+  tenant text PRIMARY KEY,
+  owner text NOT NULL,
+  epoch bigint NOT NULL,
+  journal_seq bigint NOT NULL DEFAULT 0,
+  batch_id text,
+  usage_seq bigint NOT NULL DEFAULT 0,
+  alert_seq bigint NOT NULL DEFAULT 0,
+  id_seq bigint NOT NULL DEFAULT 0,
+  tracked bigint NOT NULL DEFAULT 0,
+  tokens numeric NOT NULL DEFAULT 0,
+  cost numeric NOT NULL DEFAULT 0,
+  config jsonb
+) WITH (fillfactor = 20)`,
+
+  `CREATE TABLE usage (
+  tenant text NOT NULL,
+  usage_seq bigint NOT NULL,
+  recorded_at timestamptz NOT NULL,
+  booked_at timestamptz NOT NULL,
+  request_id text NOT NULL,
+  attempt integer NOT NULL,
+  requests smallint NOT NULL,
+  provider text NOT NULL,
+  model text NOT NULL,
+  status text NOT NULL,
+  prompt_tokens bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
+  total_tokens bigint NOT NULL,
+  cost numeric NOT NULL,
+  currency text NOT NULL,
+  user_id text,
+  team_id text,
+  project_id text,
+  feature text,
+  agent text,
+  operation text,
+  operation_id text,
+  task_id text,
+  workflow_id text,
+  conversation_id text,
+  parent_request_id text,
+  tags jsonb,
+  detail jsonb NOT NULL,
+  PRIMARY KEY (tenant, usage_seq, recorded_at)
+) PARTITION BY RANGE (recorded_at)`,
+  "CREATE TABLE usage_default PARTITION OF usage DEFAULT",
+  "CREATE INDEX usage_booked_at ON usage USING brin (booked_at)",
+
+  `CREATE TABLE request (
+  tenant text NOT NULL,
+  request_id text NOT NULL,
+  state text,
+  expires_at timestamptz,
+  hold jsonb,
+  attempts jsonb,
+  PRIMARY KEY (tenant, request_id)
+) WITH (fillfactor = 45)`,
+
+  `CREATE TABLE open_hold (
+  tenant text NOT NULL,
+  request_id text NOT NULL,
+  PRIMARY KEY (tenant, request_id)
+)`,
+
+  `CREATE TABLE budget (
+  tenant text NOT NULL,
+  budget_id text NOT NULL,
+  name text NOT NULL,
+  type text NOT NULL,
+  entity_id text,
+  period text NOT NULL,
+  week_starts_on text NOT NULL,
+  measure text NOT NULL,
+  currency text NOT NULL,
+  limit_amount numeric NOT NULL,
+  alert_thresholds integer[] NOT NULL,
+  enforcement text NOT NULL,
+  override_policy jsonb NOT NULL,
+  is_active boolean NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz NOT NULL,
+  version bigint NOT NULL,
+  PRIMARY KEY (tenant, budget_id)
+)`,
+
+  // A lifetime has no end: infinity, so that "still running" is one comparison.
+  `CREATE TABLE budget_period (
+  tenant text NOT NULL,
+  budget_id text NOT NULL,
+  period_start timestamptz NOT NULL,
+  period_end timestamptz NOT NULL,
+  spent numeric NOT NULL,
+  held numeric NOT NULL,
+  alerts_sent integer[] NOT NULL,
+  PRIMARY KEY (tenant, budget_id, period_start)
+) WITH (fillfactor = 45)`,
+  "CREATE INDEX budget_period_end ON budget_period (tenant, period_end)",
+
+  // Of two prices from the same day the later one counts: position keeps the order.
+  `CREATE TABLE price (
+  tenant text NOT NULL,
+  price_id text NOT NULL,
+  position bigint GENERATED ALWAYS AS IDENTITY,
+  provider text NOT NULL,
+  model text NOT NULL,
+  price jsonb NOT NULL,
+  PRIMARY KEY (tenant, price_id)
+)`,
+
+  `CREATE TABLE alert (
+  tenant text NOT NULL,
+  alert_seq bigint NOT NULL,
+  alert jsonb NOT NULL,
+  PRIMARY KEY (tenant, alert_seq)
+)`,
+
+  `CREATE TABLE command (
+  tenant text NOT NULL,
+  signal text NOT NULL,
+  request_id text NOT NULL,
+  digest text NOT NULL,
+  result jsonb NOT NULL,
+  PRIMARY KEY (tenant, signal, request_id)
+)`,
+
+  `CREATE TABLE access_key (
+  key_id text PRIMARY KEY,
+  tenant text NOT NULL,
+  name text NOT NULL,
+  roles text[] NOT NULL,
+  owner text NOT NULL,
+  attribution jsonb NOT NULL,
+  hash text NOT NULL,
+  created_at timestamptz NOT NULL,
+  expires_at timestamptz,
+  last_used_at timestamptz,
+  revoked_at timestamptz,
+  request_tenant text,
+  request_id text,
+  request_digest text,
+  UNIQUE (request_tenant, request_id)
+)`,
+  'CREATE INDEX access_key_newest ON access_key (tenant, created_at DESC, key_id COLLATE "C" DESC)',
+
+  `CREATE TABLE browser_session (
+  hash text PRIMARY KEY,
+  key_id text NOT NULL,
+  key_hash text NOT NULL,
+  created_at timestamptz NOT NULL,
+  expires_at timestamptz NOT NULL
+)`,
+  "CREATE INDEX browser_session_key ON browser_session (key_id)",
+  "CREATE INDEX browser_session_expires ON browser_session (expires_at)",
+
+  `CREATE TABLE installation (
+  is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+  secret text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now()
+)`,
+
+  `CREATE TABLE completion (
+  tenant text NOT NULL,
+  request_id text NOT NULL,
+  digest text NOT NULL,
+  outcome jsonb NOT NULL,
+  PRIMARY KEY (tenant, request_id)
+)`
+]

@@ -1,0 +1,178 @@
+/**
+ * Reading usage: pages, totals, what follows a cursor, what a period has spent.
+ *
+ * Owns: the SQL of a filter. Does not decide: what a cursor looks like (tokens/UsageQuery).
+ *
+ * A page is read from its tenant's end backwards by the primary key, so the newest page costs the same however
+ * much there is. A filter is applied on the way.
+ */
+import { PgTypes } from "@effect/sql-pg"
+import { Effect } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { ATTRIBUTION_FIELDS } from "../signal/Attribution.ts"
+import { type Amount, parseAmount, UNIT } from "../signal/Money.ts"
+import type { UsageTotals } from "../signal/Tracking.ts"
+import type { TokenUsage } from "../signal/Usage.ts"
+import { SUBJECT_FIELDS } from "../tokens/BudgetIndex.ts"
+import type { SpentQuery, UsageFilter, UsagePage } from "../tokens/LedgerStore.ts"
+import { isStorable } from "./Columns.ts"
+import { SELECT_USAGE, type StoredUsage, usageFrom } from "./UsageRows.ts"
+
+type Reading<A> = Effect.Effect<A, SqlError.SqlError>
+type Parameter = PgTypes.Parameter | string | bigint
+
+const TEXT_FIELDS = ["provider", "model", "status", ...ATTRIBUTION_FIELDS] as const
+
+/** A `WHERE` that grows by one condition at a time; `undefined` of a filter adds none. */
+class Where {
+  readonly parameters: Array<Parameter> = []
+  readonly #conditions: Array<string> = []
+
+  /** `condition` names its parameter as `?`. */
+  and(condition: string, parameter: Parameter): this {
+    this.parameters.push(parameter)
+    this.#conditions.push(condition.replace("?", `$${this.parameters.length}`))
+    return this
+  }
+
+  get text(): string {
+    return `WHERE ${this.#conditions.join(" AND ")}`
+  }
+}
+
+const ofTenant = (tenant: string): Where => new Where().and("tenant = ?", tenant)
+
+/** `undefined` where no stored row can match, because Postgres cannot even hold such a text. */
+const matching = (tenant: string, filter: UsageFilter): Where | undefined => {
+  const where = ofTenant(tenant)
+  for (const field of TEXT_FIELDS) {
+    const text = filter[field]
+    if (text === undefined) continue
+    if (!isStorable(text)) return undefined
+    where.and(`${field} = ?`, text)
+  }
+  const tags = Object.entries(filter.tags ?? {})
+  if (tags.some((tag) => !tag.every(isStorable))) return undefined
+  if (tags.length > 0) where.and("tags @> ?", PgTypes.jsonb(Object.fromEntries(tags)))
+  if (filter.from !== undefined) where.and("booked_at >= ?", PgTypes.timestamptz(filter.from))
+  if (filter.to !== undefined) where.and("booked_at < ?", PgTypes.timestamptz(filter.to))
+  return where
+}
+
+const rowsOf = (
+  sql: SqlClient.SqlClient,
+  where: Where,
+  order: "ASC" | "DESC",
+  limit: number
+): Reading<ReadonlyArray<TokenUsage>> =>
+  Effect.map(
+    sql.unsafe<StoredUsage>(
+      `${SELECT_USAGE} ${where.text} ORDER BY usage_seq ${order} LIMIT $${where.parameters.length + 1}::int8`,
+      [...where.parameters, BigInt(limit)]
+    ),
+    (rows) => rows.map(usageFrom)
+  )
+
+export const usagePage = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  filter: UsageFilter,
+  page: UsagePage
+): Reading<ReadonlyArray<TokenUsage>> => {
+  const where = matching(tenant, filter)
+  if (where === undefined) return Effect.succeed([])
+  const top = Math.min(page.maxSeq, page.beforeSeq - 1)
+  return rowsOf(sql, where.and("usage_seq <= ?", BigInt(top)), "DESC", page.limit)
+}
+
+export const usageAfter = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  filter: UsageFilter,
+  afterSeq: number,
+  limit: number
+): Reading<ReadonlyArray<TokenUsage>> => {
+  const where = matching(tenant, filter)
+  if (where === undefined) return Effect.succeed([])
+  return rowsOf(sql, where.and("usage_seq > ?", BigInt(afterSeq)), "ASC", limit)
+}
+
+/** The usage of these sequence numbers. */
+export const usageBySeq = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  seqs: ReadonlyArray<number>
+): Reading<ReadonlyArray<TokenUsage>> =>
+  seqs.length === 0
+    ? Effect.succeed([])
+    : Effect.map(
+        sql.unsafe<StoredUsage>(`${SELECT_USAGE} WHERE tenant = $1 AND usage_seq = ANY($2::int8[])`, [
+          tenant,
+          seqs.map(BigInt)
+        ]),
+        (rows) => rows.map(usageFrom)
+      )
+
+// --- sums: numeric, so that they neither overflow nor round
+
+interface StoredTotals {
+  readonly requests: string
+  readonly prompt_tokens: string
+  readonly completion_tokens: string
+  readonly total_tokens: string
+  readonly cost: string
+}
+
+const SUMS = ["requests", "prompt_tokens", "completion_tokens", "total_tokens", "cost"]
+  .map((column) => `coalesce(sum(${column}), 0)::numeric AS ${column}`)
+  .join(", ")
+
+type Totals = Omit<UsageTotals, "currency">
+
+const NOTHING: Totals = { requests: 0, prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, cost: 0n }
+
+export const usageTotals = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  filter: UsageFilter,
+  maxSeq: number
+): Reading<Totals> => {
+  const where = matching(tenant, filter)?.and("usage_seq <= ?", BigInt(maxSeq))
+  if (where === undefined) return Effect.succeed(NOTHING)
+  return Effect.map(
+    sql.unsafe<StoredTotals>(`SELECT ${SUMS} FROM usage ${where.text}`, where.parameters),
+    ([row]) =>
+      row === undefined
+        ? NOTHING
+        : {
+            requests: Number(row.requests),
+            prompt_tokens: Number(row.prompt_tokens),
+            completion_tokens: Number(row.completion_tokens),
+            total_tokens: Number(row.total_tokens),
+            cost: parseAmount(row.cost)
+          }
+  )
+}
+
+const MEASURED = { cost: "cost", tokens: "total_tokens", requests: "requests" } as const
+
+export const spent = (sql: SqlClient.SqlClient, tenant: string, query: SpentQuery): Reading<Amount> => {
+  const where = ofTenant(tenant)
+  if (query.type !== "global") {
+    if (query.entityId === null || !isStorable(query.entityId)) return Effect.succeed(0n)
+    where.and(`${SUBJECT_FIELDS[query.type]} = ?`, query.entityId)
+  }
+  where.and("booked_at >= ?", PgTypes.timestamptz(query.from))
+  if (query.to !== null) where.and("booked_at < ?", PgTypes.timestamptz(query.to))
+  const column = MEASURED[query.measure]
+  return Effect.map(
+    sql.unsafe<{ readonly amount: string }>(
+      `SELECT coalesce(sum(${column}), 0)::numeric AS amount FROM usage ${where.text}`,
+      where.parameters
+    ),
+    ([row]) => {
+      if (row === undefined) return 0n
+      return query.measure === "cost" ? parseAmount(row.amount) : BigInt(row.amount) * UNIT
+    }
+  )
+}
