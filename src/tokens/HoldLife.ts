@@ -36,8 +36,8 @@ export const book = (
     const booking = hold.bookings.find((candidate) => candidate.period === period)
     if (booking === undefined) hold.bookings.push({ period, amount })
     else booking.amount += amount
-    if (amount === 0n) continue
     period.held += amount
+    // Written even where nothing is kept: a reload must find every period that a hold is in.
     ledger.changePeriod(period)
   }
 }
@@ -132,7 +132,9 @@ export const extendHold = (
   }
   const budgets = holdBudgets(ledger, hold)
   const more = { cost, tokens, requests: 0 }
-  const { violations, warnings } = roomIn(budgets, more, hold.createdAt)
+  // More time alone asks for no money, so that no budget can refuse it.
+  const asked = budgets.filter((budget) => askedOf(budget, more) > 0n)
+  const { violations, warnings } = roomIn(asked, more, hold.createdAt)
   if (violations.length > 0) {
     return Result.succeed(refuseForRoom(ledger, { tokens, cost, costBasis: "given" }, violations))
   }

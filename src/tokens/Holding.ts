@@ -18,11 +18,15 @@ import { type Estimate, estimate } from "./Estimate.ts"
 import { book } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { HoldRecord } from "./RequestRecord.ts"
-import { approval, refusal, refuseForRoom, roomIn } from "./Room.ts"
+import { type Asked, approval, refusal, refuseForRoom, roomIn } from "./Room.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
 
 const subjectOf = (payload: SignalPayload<"check_budget">): Subject => payload as Subject
+
+/** A request whose first attempt is recorded already counts, whatever hold it asks for now. */
+const isCounted = (ledger: Ledger, payload: SignalPayload<"check_budget">): boolean =>
+  (ledger.request(payload.request_id)?.attempts.length ?? 0) > 0
 
 const place = (
   ledger: Ledger,
@@ -30,6 +34,7 @@ const place = (
   principal: Principal,
   budgets: ReadonlyArray<BudgetRecord>,
   estimated: Estimate,
+  asked: Asked,
   now: Millis
 ): HoldRecord => {
   const request = ledger.requestOrNew(payload.request_id)
@@ -51,7 +56,7 @@ const place = (
     attribution: attributionOf(payload)
   }
   request.hold = hold
-  book(ledger, hold, budgets, { cost: estimated.cost, tokens: estimated.tokens, requests: 1 }, now)
+  book(ledger, hold, budgets, asked, now)
   ledger.openHold(hold)
   ledger.changeRequest(request)
   return hold
@@ -137,9 +142,13 @@ export const checkBudget = (
   const estimated = estimate(ledger, payload, now)
   const unknownPrice = unpriceable(ledger, payload, budgets, estimated)
   if (unknownPrice !== undefined) return unknownPrice
-  const asked = { cost: estimated.cost, tokens: estimated.tokens, requests: 1 }
+  const asked = {
+    cost: estimated.cost,
+    tokens: estimated.tokens,
+    requests: isCounted(ledger, payload) ? 0 : 1
+  }
   const { violations, warnings } = roomIn(budgets, asked, now)
   if (violations.length > 0) return Result.succeed(refuseForRoom(ledger, estimated, violations))
-  const hold = payload.hold ? place(ledger, payload, principal, budgets, estimated, now) : undefined
+  const hold = payload.hold ? place(ledger, payload, principal, budgets, estimated, asked, now) : undefined
   return Result.succeed(approval(ledger, hold, estimated, budgets, warnings, now))
 }

@@ -65,6 +65,10 @@ const emptyDraft = (): Draft => ({
   isConfigChanged: false
 })
 
+/** As they were made: of two prices from the same moment on, the later one counts. */
+const inOrderOfIds = (prices: ReadonlyArray<Price>): ReadonlyArray<Price> =>
+  prices.toSorted((a, b) => a.id.length - b.id.length || (a.id < b.id ? -1 : 1))
+
 const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
 
 export class Ledger {
@@ -96,7 +100,7 @@ export class Ledger {
   constructor(tenant: string, snapshot: LedgerSnapshot, builtInPrices: ReadonlyArray<Price>) {
     this.tenant = tenant
     this.config = snapshot.config
-    this.prices = new PriceBook(builtInPrices, snapshot.prices)
+    this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
     this.usageSeq = snapshot.head.usageSeq
     this.tracked = snapshot.head.tracked
     this.tokens = snapshot.head.tokens
@@ -117,8 +121,10 @@ export class Ledger {
 
   // --- requests
 
+  /** Whether a signal about this request can be decided without asking the store. */
   knowsRequest(requestId: string): boolean {
-    return this.#requests.has(requestId)
+    const record = this.#requests.get(requestId)
+    return record !== undefined && record.usage.size >= record.attempts.length
   }
 
   /** The request of this id. Its row has been learnt before, if the store has one. */
@@ -136,6 +142,12 @@ export class Ledger {
 
   /** Takes over what the store knows of a request. */
   learnRequest({ request, usage }: KnownRequest): void {
+    const known = this.#requests.get(request.requestId)
+    if (known !== undefined) {
+      // An activation reads open requests without the usage of their attempts.
+      for (const row of usage) if (!known.usage.has(row.attempt)) known.usage.set(row.attempt, row)
+      return
+    }
     const record = new RequestRecord(request.requestId)
     record.isStored = true
     record.attempts = [...request.attempts]

@@ -5,7 +5,7 @@
  * Does not decide: what counts cost (Pricing), or which price applies (PriceBook).
  */
 import { Result } from "effect"
-import { mergeAttribution } from "../signal/Attribution.ts"
+import { ATTRIBUTION_FIELDS, attributionOf, mergeAttribution } from "../signal/Attribution.ts"
 import type { Alert } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, NotFound, type SignalError } from "../signal/Errors.ts"
@@ -74,7 +74,7 @@ const bookedAt = (report: Report, hold: HoldRecord | null, now: Millis): Booked 
   const wished = hold?.createdAt ?? Math.min(report.timestamp ?? now, now)
   const earliest = now - LATE_WINDOW_MS
   const at = Math.max(wished, earliest)
-  return { at, late: wished < earliest || hold?.state === "expired" }
+  return { at, late: wished < earliest }
 }
 
 interface Priced extends Cost {
@@ -187,6 +187,8 @@ const holdFor = (request: RequestRecord | undefined, report: Report): Decision<H
       })
     )
   }
+  // An earlier hold of this request: it has ended, and that does not stop its usage.
+  if (hold !== null) return Result.succeed(hold)
   return Result.fail(
     new NotFound({
       kind: "hold",
@@ -247,7 +249,17 @@ const difference = (
   return Object.fromEntries([...names].map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]))
 }
 
-/** A final report replaces an estimate once: a row of its own carries the difference, booked where the estimate was. */
+/** Whether a final report is about what was estimated: the difference must land in the budgets of the estimate. */
+const isAbout = (estimated: TokenUsage, report: Report): boolean =>
+  report.provider === estimated.provider &&
+  report.model === estimated.model &&
+  ATTRIBUTION_FIELDS.every((field) => report[field] === undefined || report[field] === estimated[field]) &&
+  Object.entries(report.tags ?? {}).every(([name, value]) => estimated.tags?.[name] === value)
+
+/**
+ * A final report replaces an estimate once: a row of its own carries the difference, booked where the estimate was.
+ * A period that has left the late window is not touched any more.
+ */
 const replaceEstimate = (
   ledger: Ledger,
   report: Report,
@@ -256,8 +268,11 @@ const replaceEstimate = (
   digest: string,
   now: Millis
 ): Tracked => {
-  const booked = { at: estimated.booked_at, late: estimated.late }
-  const final = recordOf(ledger, report, request.hold, booked, priced(ledger, report, booked.at), now)
+  const at = Math.max(estimated.booked_at, now - LATE_WINDOW_MS)
+  const booked = { at, late: estimated.late || at > estimated.booked_at }
+  const attributed = mergeAttribution(report, attributionOf(estimated))
+  const cost = priced(ledger, report, estimated.booked_at)
+  const final = recordOf(ledger, attributed, request.hold, booked, cost, now)
   const lines = [
     ...final.cost_breakdown,
     ...estimated.cost_breakdown.map((line) => ({ ...line, tokens: -line.tokens, cost: -line.cost }))
@@ -287,18 +302,18 @@ const replaceEstimate = (
 /** Records one attempt, once. Usage is never refused for lack of budget. */
 export const trackUsage = (ledger: Ledger, report: Report, now: Millis): Decision<Tracked> => {
   const known = ledger.request(report.request_id)
-  const hold = holdFor(known, report)
-  if (Result.isFailure(hold)) return Result.fail(hold.failure)
   const digest = usageDigest(report)
   const attempt = known?.attempts.find((row) => row.attempt === report.attempt)
   if (known === undefined || attempt === undefined) {
+    const hold = holdFor(known, report)
+    if (Result.isFailure(hold)) return Result.fail(hold.failure)
     return Result.succeed(
       post(ledger, report, ledger.requestOrNew(report.request_id), hold.success, digest, now)
     )
   }
   const first = known.usage.get(report.attempt)
   if (attempt.digest === digest && first !== undefined) return Result.succeed(repeated(ledger, first, now))
-  if (isFinalAfterEstimate(attempt, report) && first !== undefined) {
+  if (isFinalAfterEstimate(attempt, report) && first !== undefined && isAbout(first, report)) {
     return Result.succeed(replaceEstimate(ledger, report, known, first, digest, now))
   }
   return Result.fail(reused(report))

@@ -1,0 +1,98 @@
+/**
+ * What must be true of a tenant's books after every step, whatever happened before.
+ *
+ * Each check compares the ledger's counters with sums over rows that were added up the slow way.
+ */
+import { assert } from "@effect/vitest"
+import { type Amount, formatAmount } from "../../../src/signal/Money.ts"
+import { standingOf } from "../../../src/tokens/BudgetRecord.ts"
+import { LATE_WINDOW_MS, Ledger } from "../../../src/tokens/Ledger.ts"
+import { type Books, TENANT, TEST_PRICES } from "./Books.ts"
+
+const key = (budgetId: string, start: number): string => `${budgetId} ${start}`
+
+/** What the open holds keep in each period, by the rows. */
+const heldByRows = (books: Books): Map<string, Amount> => {
+  const held = new Map<string, Amount>()
+  for (const { hold } of books.rows.requests.values()) {
+    if (hold?.state !== "held") continue
+    for (const { budgetId, periodStart, amount } of hold.bookings) {
+      const place = key(budgetId, periodStart)
+      held.set(place, (held.get(place) ?? 0n) + amount)
+    }
+  }
+  return held
+}
+
+const checkPeriods = (books: Books, when: string): void => {
+  const held = heldByRows(books)
+  for (const [place, period] of books.rows.periods) {
+    const budget = books.rows.budgets.get(period.budgetId)
+    if (budget === undefined) throw new Error(`${when}: the period ${place} has no budget`)
+    const { type, entityId, measure, name } = budget
+    const spent = books.rows.spent({ type, entityId, measure, from: period.start, to: period.end })
+    assert.strictEqual(
+      formatAmount(period.spent),
+      formatAmount(spent),
+      `${when}: ${name}, spent is the sum of rows`
+    )
+    assert.strictEqual(
+      formatAmount(period.held),
+      formatAmount(held.get(place) ?? 0n),
+      `${when}: ${name}, held is the sum of open holds`
+    )
+    held.delete(place)
+  }
+  assert.deepStrictEqual(
+    [...held].filter(([, amount]) => amount !== 0n),
+    [],
+    `${when}: every hold has its period`
+  )
+}
+
+const checkTotals = (books: Books, when: string): void => {
+  const { head, usage } = books.rows
+  const sums = { tracked: 0, tokens: 0, cost: 0n }
+  for (const row of usage) {
+    sums.tracked += row.requests
+    sums.tokens += row.usage.total_tokens
+    sums.cost += row.usage.cost
+    const lines = row.usage.cost_breakdown.reduce((sum, line) => sum + line.cost, 0n)
+    assert.strictEqual(lines, row.usage.cost, `${when}: the lines of ${row.usage.id} add up to its cost`)
+  }
+  assert.strictEqual(head.usageSeq, usage.length, `${when}: usage_seq has no gap`)
+  assert.strictEqual(head.tracked, sums.tracked, `${when}: requests`)
+  assert.strictEqual(formatAmount(head.tokens), `${sums.tokens}`, `${when}: tokens`)
+  assert.strictEqual(formatAmount(head.cost), formatAmount(sums.cost), `${when}: cost`)
+}
+
+/** All that a ledger knows and shows, in a form that can be compared. */
+const stateOf = (ledger: Ledger, now: number) => ({
+  head: ledger.head,
+  config: ledger.config,
+  budgets: [...ledger.budgets.values()].map((budget) => [budget.definition, standingOf(budget, now)]),
+  holds: [...ledger.holds.values()]
+    .map(({ bookings, ...hold }) => ({
+      ...hold,
+      bookings: bookings
+        .map(({ period, amount }) => ({ id: period.budgetId, start: period.start, amount }))
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
+    }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+})
+
+const checkReload = (books: Books, when: string): void => {
+  const reloaded = new Ledger(TENANT, books.rows.snapshot(books.now - LATE_WINDOW_MS), TEST_PRICES)
+  assert.deepStrictEqual(
+    stateOf(reloaded, books.now),
+    stateOf(books.ledger, books.now),
+    `${when}: what is read again equals what is in memory`
+  )
+}
+
+/** All of it. `when` says in a failure after which step. */
+export const checkInvariants = (books: Books, when: string): void => {
+  checkPeriods(books, when)
+  checkTotals(books, when)
+  checkReload(books, when)
+}

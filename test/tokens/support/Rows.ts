@@ -1,0 +1,214 @@
+/**
+ * A store of rows in memory: what a database would hold, with nothing shared with the ledger that wrote it.
+ *
+ * It is deliberately simple-minded (it scans), so that it can serve as the yardstick of the ledger's sums.
+ */
+import { Effect } from "effect"
+import type { Attribution } from "../../../src/signal/Attribution.ts"
+import { ATTRIBUTION_FIELDS } from "../../../src/signal/Attribution.ts"
+import { DEFAULT_MANAGER_CONFIG, type ManagerConfig } from "../../../src/signal/Management.ts"
+import { type Amount, amountOfCount } from "../../../src/signal/Money.ts"
+import type { Price } from "../../../src/signal/Price.ts"
+import type { TokenUsage } from "../../../src/signal/Usage.ts"
+import { entityOf } from "../../../src/tokens/BudgetIndex.ts"
+import {
+  type AlertRow,
+  type Batch,
+  type BudgetDefinition,
+  type Claim,
+  type CommandRow,
+  Fenced,
+  type HeadCounters,
+  type LedgerSnapshot,
+  type LedgerStore,
+  type PeriodRow,
+  type RequestRow,
+  type SpentQuery,
+  type UsageFilter,
+  type UsageRow
+} from "../../../src/tokens/LedgerStore.ts"
+
+const EMPTY_HEAD: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
+
+const isTagged = (row: Attribution, tags: Attribution["tags"]): boolean =>
+  Object.entries(tags ?? {}).every(([name, value]) => row.tags?.[name] === value)
+
+const passes = (usage: TokenUsage, filter: UsageFilter): boolean =>
+  usage.booked_at >= (filter.from ?? Number.NEGATIVE_INFINITY) &&
+  usage.booked_at < (filter.to ?? Number.POSITIVE_INFINITY) &&
+  (["provider", "model", "status", ...ATTRIBUTION_FIELDS] as const).every(
+    (field) => filter[field] === undefined || filter[field] === usage[field]
+  ) &&
+  isTagged(usage, filter.tags)
+
+/** Everything that one tenant has on disk. */
+export class Rows {
+  owner = ""
+  epoch = 0
+  journalSeq = 0
+  lastBatchId = ""
+  head: HeadCounters = EMPTY_HEAD
+  config: ManagerConfig = DEFAULT_MANAGER_CONFIG
+  readonly usage: Array<UsageRow> = []
+  readonly requests = new Map<string, RequestRow>()
+  readonly budgets = new Map<string, BudgetDefinition>()
+  readonly periods = new Map<string, PeriodRow>()
+  readonly prices: Array<Price> = []
+  readonly alerts: Array<AlertRow> = []
+  readonly commands = new Map<string, CommandRow>()
+
+  claim(tenant: string, owner: string): Claim {
+    this.owner = owner
+    this.epoch += 1
+    return { tenant, owner, epoch: this.epoch }
+  }
+
+  holds(claim: Claim): boolean {
+    return claim.owner === this.owner && claim.epoch === this.epoch
+  }
+
+  write(batch: Batch): void {
+    if (batch.journalSeq !== this.journalSeq) throw new Error("a batch is written out of its order")
+    for (const row of batch.newRequests) {
+      if (this.requests.has(row.requestId)) throw new Error(`request ${row.requestId} is not new`)
+      this.requests.set(row.requestId, row)
+    }
+    for (const row of batch.changedRequests) {
+      if (!this.requests.has(row.requestId)) throw new Error(`request ${row.requestId} is not known`)
+      this.requests.set(row.requestId, row)
+    }
+    for (const row of batch.usage) {
+      if (row.usage.usage_seq !== this.usage.length + 1) throw new Error("usage_seq has a gap")
+      this.usage.push(row)
+    }
+    for (const budget of batch.budgets) this.budgets.set(budget.id, budget)
+    for (const period of batch.periods) this.periods.set(`${period.budgetId} ${period.start}`, period)
+    for (const row of batch.commands) this.commands.set(`${row.signal} ${row.requestId}`, row)
+    this.prices.push(...batch.prices)
+    this.alerts.push(...batch.alerts)
+    this.config = batch.config ?? this.config
+    this.head = batch.head
+    this.journalSeq += 1
+    this.lastBatchId = batch.id
+  }
+
+  snapshot(liveAfter: number): LedgerSnapshot {
+    const openRequests = [...this.requests.values()].filter(({ hold }) => hold?.state === "held")
+    const booked = new Set(
+      openRequests.flatMap(({ hold }) =>
+        (hold?.bookings ?? []).map(({ budgetId, periodStart }) => `${budgetId} ${periodStart}`)
+      )
+    )
+    const periods = [...this.periods].filter(
+      ([key, { end }]) => end === null || end > liveAfter || booked.has(key)
+    )
+    return {
+      journalSeq: this.journalSeq,
+      head: this.head,
+      config: this.config,
+      budgets: [...this.budgets.values()],
+      periods: periods.map(([, period]) => period),
+      openRequests,
+      // Newest first, as a query without ORDER BY may well answer.
+      prices: [...this.prices].reverse()
+    }
+  }
+
+  usageOf(request: RequestRow): ReadonlyArray<TokenUsage> {
+    return request.attempts.flatMap(({ usageSeq }) => this.usage[usageSeq - 1]?.usage ?? [])
+  }
+
+  /** What rows say a budget has spent in a window. */
+  spent({ type, entityId, measure, from, to }: SpentQuery): Amount {
+    let spent = 0n
+    for (const { usage, requests } of this.usage) {
+      if (entityOf(type, usage) !== entityId) continue
+      if (usage.booked_at < from || (to !== null && usage.booked_at >= to)) continue
+      spent += {
+        cost: usage.cost,
+        tokens: amountOfCount(usage.total_tokens),
+        requests: amountOfCount(requests)
+      }[measure]
+    }
+    return spent
+  }
+
+  filtered(filter: UsageFilter): ReadonlyArray<UsageRow> {
+    return this.usage.filter(({ usage }) => passes(usage, filter))
+  }
+}
+
+const totalsOf = (rows: ReadonlyArray<UsageRow>) => {
+  const totals = { requests: 0, prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, cost: 0n }
+  for (const { usage, requests } of rows) {
+    totals.requests += requests
+    totals.prompt_tokens += usage.prompt_tokens
+    totals.completion_tokens += usage.completion_tokens
+    totals.total_tokens += usage.total_tokens
+    totals.cost += usage.cost
+  }
+  return totals
+}
+
+/** The port over `rows`, for one tenant. */
+export const storeOver = (rows: Rows): LedgerStore => ({
+  kind: "embedded",
+  durability: "none: it is a test",
+  isReachable: Effect.succeed(true),
+  claim: (tenant, owner) => Effect.sync(() => rows.claim(tenant, owner)),
+  load: (claim, liveAfter) =>
+    Effect.suspend(() =>
+      rows.holds(claim)
+        ? Effect.succeed(rows.snapshot(liveAfter))
+        : Effect.fail(new Fenced({ tenant: claim.tenant }))
+    ),
+  findRequests: (_, requestIds) =>
+    Effect.sync(() =>
+      requestIds.flatMap((id) => {
+        const request = rows.requests.get(id)
+        return request === undefined ? [] : [{ request, usage: rows.usageOf(request) }]
+      })
+    ),
+  findCommands: (_, keys) =>
+    Effect.sync(() =>
+      keys.flatMap(({ signal, requestId }) => rows.commands.get(`${signal} ${requestId}`) ?? [])
+    ),
+  spent: (_, query) => Effect.sync(() => rows.spent(query)),
+  commit: (claim, batch) =>
+    Effect.suspend(() => {
+      if (!rows.holds(claim)) return Effect.fail(new Fenced({ tenant: claim.tenant }))
+      rows.write(batch)
+      return Effect.void
+    }),
+  resolve: (claim, batchId) =>
+    Effect.suspend(() => {
+      if (claim.owner !== rows.owner) return Effect.fail(new Fenced({ tenant: claim.tenant }))
+      return Effect.succeed({
+        claim: rows.claim(claim.tenant, claim.owner),
+        isWritten: rows.lastBatchId === batchId
+      })
+    }),
+  lastUsageSeq: () => Effect.sync(() => rows.usage.length),
+  usagePage: (_, filter, { maxSeq, beforeSeq, limit }) =>
+    Effect.sync(() =>
+      rows
+        .filtered(filter)
+        .map(({ usage }) => usage)
+        .filter(({ usage_seq }) => usage_seq <= maxSeq && usage_seq < beforeSeq)
+        .reverse()
+        .slice(0, limit)
+    ),
+  usageTotals: (_, filter, maxSeq) =>
+    Effect.sync(() => totalsOf(rows.filtered(filter).filter(({ usage }) => usage.usage_seq <= maxSeq))),
+  usageAfter: (_, filter, afterSeq, limit) =>
+    Effect.sync(() =>
+      rows
+        .filtered(filter)
+        .map(({ usage }) => usage)
+        .filter(({ usage_seq }) => usage_seq > afterSeq)
+        .slice(0, limit)
+    ),
+  lastAlertSeq: () => Effect.sync(() => rows.alerts.length),
+  alertsAfter: (_, afterSeq, limit) =>
+    Effect.sync(() => rows.alerts.filter(({ seq }) => seq > afterSeq).slice(0, limit))
+})

@@ -1,0 +1,384 @@
+/**
+ * A small language for tables of money: one step a line, and what must come of it after the arrow.
+ *
+ *   budget A limit=100 type=team id=red     a daily cost budget, unless it says otherwise
+ *   hold r1 10 team=red        -> held      asks for 10 tokens, which cost a dollar each
+ *   post r1 4                  -> posted 4  reports 4 tokens
+ *   see A                      -> spent 4, held 0, left 96
+ *   wait 10m | at 2026-03-31T23:59:59.999Z | release r1 | extend r1 tokens=5 | change A limit=50
+ *   alerts                     -> threshold A 50     what was raised since this was last asked
+ *   total                      -> requests 1, tokens 4, cost 4
+ *   crash                                   memory is lost, rows are read again
+ *
+ * Every story is told twice: once straight through, and once with a crash after every step.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import type { Approval } from "../../../src/signal/Budgeting.ts"
+import type { SignalParams, SignalSuccess } from "../../../src/signal/Catalogue.ts"
+import type { SignalError } from "../../../src/signal/Errors.ts"
+import { formatAmount } from "../../../src/signal/Money.ts"
+import type { LedgerSignal } from "../../../src/tokens/Decide.ts"
+import { expireHolds } from "../../../src/tokens/HoldLife.ts"
+import { ADMIN, type Answer, Books, keyNamed } from "./Books.ts"
+import { checkInvariants } from "./Invariants.ts"
+
+type Options = { [name: string]: string }
+
+interface Step {
+  readonly verb: string
+  readonly words: ReadonlyArray<string>
+  readonly options: Options
+}
+
+const readStep = (text: string): Step => {
+  const [verb = "", ...rest] = text.trim().split(/\s+/u)
+  const options: Options = {}
+  const words: Array<string> = []
+  for (const word of rest) {
+    const at = word.indexOf("=")
+    if (at === -1) words.push(word)
+    else options[word.slice(0, at)] = word.slice(at + 1)
+  }
+  return { verb, words, options }
+}
+
+const UNITS: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+const readDuration = (text: string): number => {
+  const [, count, unit = "ms"] = /^([0-9]+)(ms|s|m|h|d)$/u.exec(text) ?? []
+  if (count === undefined) throw new Error(`${text} is not a duration`)
+  return Number(count) * (UNITS[unit] ?? 1)
+}
+
+const SHORT: { readonly [name: string]: string } = {
+  user: "user_id",
+  team: "team_id",
+  project: "project_id",
+  workflow: "workflow_id",
+  conversation: "conversation_id",
+  feature: "feature",
+  agent: "agent",
+  operation: "operation",
+  model: "model",
+  provider: "provider"
+}
+
+/** Provider, model and attribution as they are named in a story. */
+const subjectIn = (options: Options): { [field: string]: string } => {
+  const subject: { [field: string]: string } = { provider: "test", model: "dollar" }
+  for (const [name, value] of Object.entries(options)) {
+    const field = SHORT[name]
+    if (field === undefined) continue
+    if (value === "") delete subject[field]
+    else subject[field] = value
+  }
+  return subject
+}
+
+/** Fields whose values are numbers, by their names in a story. */
+const numbersIn = (
+  options: Options,
+  names: { readonly [name: string]: string }
+): { [field: string]: number } => {
+  const numbers: { [field: string]: number } = {}
+  for (const [name, field] of Object.entries(names)) {
+    const value = options[name]
+    if (value !== undefined) numbers[field] = Number(value)
+  }
+  return numbers
+}
+
+const flags = (...parts: ReadonlyArray<string | false>): string =>
+  parts.filter((part) => part !== false).join(", ")
+
+class Teller {
+  readonly books = new Books()
+  readonly #budgets = new Map<string, string>()
+  readonly #names = new Map<string, string>()
+  readonly #holds = new Map<string, string>()
+  #alertsSeen = 0
+
+  #ask<Name extends LedgerSignal>(
+    name: Name,
+    params: object,
+    options: Options = {}
+  ): Effect.Effect<Answer<Name>> {
+    const principal = options.key === undefined ? ADMIN : keyNamed(options.key)
+    const request = options.command === undefined ? {} : { request_id: options.command }
+    return this.books.ask(name, { ...request, ...params } as SignalParams<Name>, principal)
+  }
+
+  #nameOf(budgetId: string | undefined): string {
+    return this.#names.get(budgetId ?? "") ?? "?"
+  }
+
+  #failure(error: SignalError): string {
+    switch (error._tag) {
+      case "Conflict":
+        return `Conflict ${error.reason}`
+      case "InvalidParams":
+        return `InvalidParams ${error.issues.map(({ path }) => path.join(".")).join(" ")}`
+      default:
+        return error._tag
+    }
+  }
+
+  #show<Name extends LedgerSignal>(
+    answer: Answer<Name>,
+    show: (success: SignalSuccess<Name>) => string
+  ): string {
+    return Result.isSuccess(answer) ? show(answer.success) : this.#failure(answer.failure)
+  }
+
+  #approval(requestId: string, approval: Approval, as = ""): string {
+    if (!approval.allowed) {
+      const violations = approval.violations.map(
+        ({ budget_id, shortfall }) => ` ${this.#nameOf(budget_id)} by ${formatAmount(shortfall)}`
+      )
+      return violations.length === 0 ? "refused, no price" : `refused${violations.join(",")}`
+    }
+    if (approval.hold_id !== undefined) this.#holds.set(as === "" ? requestId : as, approval.hold_id)
+    const warned = approval.warnings.map(({ budget_id }) => `warns ${this.#nameOf(budget_id)}`)
+    return flags(approval.hold_id === undefined ? "may" : "held", ...warned)
+  }
+
+  #tracked({ usage, duplicate, alerts }: SignalSuccess<"track_usage">): string {
+    return flags(
+      `${duplicate ? "again" : usage.adjusts === undefined ? "posted" : "adjusted"} ${formatAmount(usage.cost)}`,
+      usage.cost_status !== "priced" && usage.cost_status,
+      usage.overage !== 0n && `overage ${formatAmount(usage.overage)}`,
+      usage.late && "late",
+      alerts.length > 0 && `alerts ${alerts.map((alert) => this.#alert(alert)).join(" ")}`
+    )
+  }
+
+  #alert({ kind, budget_id, data }: SignalSuccess<"track_usage">["alerts"][number]): string {
+    if (budget_id === undefined) return kind
+    return `${this.#nameOf(budget_id)}:${data.threshold}`
+  }
+
+  // --- verbs
+
+  readonly #verbs: { readonly [verb: string]: (step: Step) => Effect.Effect<string> } = {
+    at: ({ words }) => this.#turnTo(Date.parse(words[0] ?? "")),
+    wait: ({ words }) => this.#turnTo(this.books.now + readDuration(words[0] ?? "")),
+    crash: () => Effect.sync(() => this.books.crash()).pipe(Effect.as("")),
+    budget: (step) => this.#budget(step),
+    change: (step) => this.#change(step),
+    hold: (step) => this.#hold(step),
+    post: (step) => this.#post(step),
+    release: ({ words: [id = ""], options }) =>
+      Effect.map(this.#ask("release_hold", { hold_id: this.#holds.get(id) ?? id }, options), (answer) =>
+        this.#show(answer, () => "released")
+      ),
+    extend: (step) => this.#extend(step),
+    price: (step) => this.#price(step),
+    configure: ({ options: { unknown, output } }) =>
+      Effect.map(
+        this.#ask("configure_manager", {
+          ...(unknown === undefined ? {} : { unknown_price_policy: unknown }),
+          ...(output === undefined ? {} : { default_completion_tokens: Number(output) })
+        }),
+        (answer) => this.#show(answer, () => "")
+      ),
+    see: ({ words: [name = ""] }) => this.#see(name),
+    alerts: () => Effect.sync(() => this.#newAlerts()),
+    total: () =>
+      Effect.sync(() => {
+        const { tracked, tokens, cost } = this.books.rows.head
+        return `requests ${tracked}, tokens ${formatAmount(tokens)}, cost ${formatAmount(cost)}`
+      })
+  }
+
+  /** Time passes, and the timers that came due have run. */
+  #turnTo(now: number): Effect.Effect<string> {
+    return Effect.sync(() => {
+      this.books.now = now
+      expireHolds(this.books.ledger, now)
+      this.books.commit()
+      return ""
+    })
+  }
+
+  #budget({ words: [name = ""], options }: Step): Effect.Effect<string> {
+    const {
+      type = "global",
+      id,
+      limit = "100",
+      period = "daily",
+      measure = "cost",
+      week,
+      alerts,
+      mode
+    } = options
+    const params = {
+      name,
+      type,
+      period,
+      limit,
+      measure,
+      ...(id === undefined ? {} : { entity_id: id }),
+      ...(week === undefined ? {} : { week_starts_on: week }),
+      ...(alerts === undefined
+        ? {}
+        : { alert_thresholds: alerts === "" ? [] : alerts.split("/").map(Number) }),
+      enforcement: mode === "soft" ? "soft" : "hard",
+      active: mode !== "inactive"
+    }
+    return Effect.map(this.#ask("create_budget", params, options), (answer) =>
+      this.#show(answer, ({ budget_id, budget }) => {
+        this.#budgets.set(name, budget_id)
+        this.#names.set(budget_id, name)
+        const sent = budget.alerts_sent.length > 0 && `told ${budget.alerts_sent.join("/")}`
+        return flags(`spent ${formatAmount(budget.spent)}`, `held ${formatAmount(budget.held)}`, sent)
+      })
+    )
+  }
+
+  #change({ words: [name = ""], options }: Step): Effect.Effect<string> {
+    const { limit, active, alerts, mode, version, rename } = options
+    const updates = {
+      ...(limit === undefined ? {} : { limit }),
+      ...(active === undefined ? {} : { active: active === "yes" }),
+      ...(alerts === undefined ? {} : { alert_thresholds: alerts.split("/").map(Number) }),
+      ...(mode === undefined ? {} : { enforcement: mode }),
+      ...(rename === undefined ? {} : { name: rename })
+    }
+    const params = {
+      budget_id: this.#budgets.get(name) ?? name,
+      updates,
+      ...(version === undefined ? {} : { expected_version: Number(version) })
+    }
+    return Effect.map(this.#ask("update_budget", params, options), (answer) =>
+      this.#show(answer, ({ budget }) => `version ${budget.version}`)
+    )
+  }
+
+  #hold({ words: [id = "", tokens], options }: Step): Effect.Effect<string> {
+    const params = {
+      request_id: id,
+      ...subjectIn(options),
+      ...(tokens === undefined ? {} : { estimated_prompt_tokens: Number(tokens), max_completion_tokens: 0 }),
+      ...numbersIn(options, {
+        in: "estimated_prompt_tokens",
+        out: "max_completion_tokens",
+        tokens: "estimated_tokens"
+      }),
+      ...(options.cost === undefined ? {} : { estimated_cost: options.cost }),
+      ...(options.ttl === undefined ? {} : { hold_ttl_ms: readDuration(options.ttl) }),
+      ...(options.look === undefined ? {} : { hold: false })
+    }
+    return Effect.map(this.#ask("check_budget", params, options), (answer) =>
+      this.#show(answer, (approval) => this.#approval(id, approval, options.as))
+    )
+  }
+
+  #post({ words: [id = "", tokens = "0"], options }: Step): Effect.Effect<string> {
+    const params = {
+      request_id: id,
+      ...subjectIn(options),
+      prompt_tokens: Number(tokens),
+      completion_tokens: Number(options.out ?? 0),
+      ...numbersIn(options, { attempt: "attempt" }),
+      ...(options.settle === undefined ? {} : { settle: options.settle === "yes" }),
+      ...(options.status === undefined ? {} : { status: options.status }),
+      ...(options.when === undefined ? {} : { timestamp: options.when }),
+      ...(options.hold === undefined ? {} : { hold_id: this.#holds.get(options.hold) ?? options.hold }),
+      ...(options.reported === undefined ? {} : { reported_cost: options.reported })
+    }
+    return Effect.map(this.#ask("track_usage", params, options), (answer) =>
+      this.#show(answer, (tracked) => this.#tracked(tracked))
+    )
+  }
+
+  #extend({ words: [id = ""], options }: Step): Effect.Effect<string> {
+    const by = {
+      ...numbersIn(options, { tokens: "tokens" }),
+      ...(options.cost === undefined ? {} : { cost: options.cost })
+    }
+    const params = {
+      hold_id: this.#holds.get(id) ?? id,
+      ...(Object.keys(by).length === 0 ? {} : { by }),
+      ...(options.ttl === undefined ? {} : { ttl_ms: readDuration(options.ttl) })
+    }
+    return Effect.map(this.#ask("extend_hold", params, options), (answer) =>
+      this.#show(answer, (approval) => this.#approval(id, approval))
+    )
+  }
+
+  /** Dollars for each token, in and out. */
+  #price({ words: [model = "", dollars = "1"], options }: Step): Effect.Effect<string> {
+    const perMillion = `${BigInt(dollars) * 1_000_000n}`
+    const params = {
+      provider: options.provider ?? "test",
+      model,
+      pricing: { prompt_per_million: perMillion, completion_per_million: perMillion },
+      ...(options.from === undefined ? {} : { effective_from: options.from }),
+      ...(options.sure === undefined ? {} : { confirm_outlier: true })
+    }
+    return Effect.map(this.#ask("update_pricing", params, options), (answer) => this.#show(answer, () => ""))
+  }
+
+  #see(name: string): Effect.Effect<string> {
+    return Effect.map(
+      this.#ask("get_budget_status", { budget_id: this.#budgets.get(name) ?? name }),
+      (answer) =>
+        this.#show(answer, ({ budgets: [budget] }) =>
+          budget === undefined
+            ? "nothing"
+            : flags(
+                `spent ${formatAmount(budget.spent)}`,
+                `held ${formatAmount(budget.held)}`,
+                `left ${formatAmount(budget.remaining)}`
+              )
+        )
+    )
+  }
+
+  #newAlerts(): string {
+    const fresh = this.books.rows.alerts.slice(this.#alertsSeen)
+    this.#alertsSeen = this.books.rows.alerts.length
+    return fresh
+      .map(({ alert: { kind, budget_id, data } }) =>
+        budget_id === undefined ? kind : `${kind} ${this.#nameOf(budget_id)} ${data.threshold}`
+      )
+      .join(", ")
+  }
+
+  tell(line: string): Effect.Effect<void> {
+    const [text = "", expected] = line.split("->").map((part) => part.trim())
+    const step = readStep(text)
+    const verb = this.#verbs[step.verb]
+    if (verb === undefined) throw new Error(`there is no verb ${step.verb}`)
+    return Effect.map(verb(step), (happened) => {
+      if (expected !== undefined) assert.strictEqual(happened, expected, line)
+      checkInvariants(this.books, line)
+    })
+  }
+}
+
+const linesOf = (text: string): ReadonlyArray<string> =>
+  text
+    .split("\n")
+    .map((line) => line.replace(/\/\/.*$/u, "").trim())
+    .filter((line) => line !== "")
+
+const tell = (text: string, isCrashing: boolean) =>
+  Effect.gen(function* () {
+    const teller = new Teller()
+    for (const line of linesOf(text)) {
+      yield* teller.tell(line)
+      if (isCrashing) teller.books.crash()
+    }
+  })
+
+/** Tells each story twice, the second time with a crash after every step. */
+export const stories = (subject: string, table: { readonly [title: string]: string }): void => {
+  describe(subject, () => {
+    for (const [title, text] of Object.entries(table)) {
+      it.effect(title, () => tell(text, false))
+      it.effect(`${title} (a crash after every step)`, () => tell(text, true))
+    }
+  })
+}
