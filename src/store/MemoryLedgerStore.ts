@@ -1,0 +1,303 @@
+/**
+ * The ledger's store in memory: for tests, simulations and benchmarks.
+ *
+ * Owns: the same promises as the store on Postgres: fencing, a batch is written whole or not at all, unique ids,
+ * order. Nothing outlives the process.
+ * Does not decide: anything that the port leaves open. Rows are kept as they were given, without a copy: they are
+ * never changed by anybody.
+ */
+import { Effect, Layer } from "effect"
+import { ATTRIBUTION_FIELDS } from "../signal/Attribution.ts"
+import { DEFAULT_MANAGER_CONFIG, type ManagerConfig } from "../signal/Management.ts"
+import { type Amount, amountOfCount } from "../signal/Money.ts"
+import type { Price } from "../signal/Price.ts"
+import type { TokenUsage } from "../signal/Usage.ts"
+import { entityOf } from "../tokens/BudgetIndex.ts"
+import {
+  type AlertRow,
+  type Batch,
+  BatchRefused,
+  type BudgetDefinition,
+  type Claim,
+  type CommandRow,
+  type CommitError,
+  Fenced,
+  type HeadCounters,
+  type LedgerSnapshot,
+  LedgerStore,
+  type PeriodRow,
+  type RequestRow,
+  type SpentQuery,
+  type UsageFilter,
+  type UsageRow
+} from "../tokens/LedgerStore.ts"
+import { isStorable } from "./Columns.ts"
+
+export interface MemoryLedgerStoreOptions {
+  /** Whether text that Postgres would refuse is refused here too. Off in a benchmark of the ledger alone. */
+  readonly checksText?: boolean
+}
+
+const NOTHING_YET: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
+
+const periodKey = (budgetId: string, start: number): string => `${start} ${budgetId}`
+const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
+
+/** Everything of one tenant. */
+class Tenant {
+  owner = ""
+  epoch = 0
+  journalSeq = 0
+  batchId: string | undefined
+  head: HeadCounters = NOTHING_YET
+  config: ManagerConfig = DEFAULT_MANAGER_CONFIG
+  /** By `usage_seq`, the oldest first. */
+  readonly usage: Array<UsageRow> = []
+  readonly usageBySeq = new Map<number, TokenUsage>()
+  readonly requests = new Map<string, RequestRow>()
+  readonly openRequests = new Set<string>()
+  readonly budgets = new Map<string, BudgetDefinition>()
+  readonly periods = new Map<string, PeriodRow>()
+  readonly prices = new Map<string, Price>()
+  readonly alerts = new Map<number, AlertRow>()
+  readonly commands = new Map<string, CommandRow>()
+
+  isOf(claim: Claim): boolean {
+    return this.owner === claim.owner && this.epoch === claim.epoch
+  }
+
+  /** What is wrong with a batch, before anything of it is written. */
+  problemWith(batch: Batch): string | undefined {
+    const fresh = new Set<string>()
+    for (const { requestId } of batch.newRequests) {
+      if (this.requests.has(requestId) || fresh.has(requestId))
+        return `the request ${requestId} is there already`
+      fresh.add(requestId)
+    }
+    for (const { requestId } of batch.changedRequests) {
+      if (!this.requests.has(requestId)) return `the changed request ${requestId} is not there`
+    }
+    const seqs = new Set<number>()
+    for (const { usage } of batch.usage) {
+      if (this.usageBySeq.has(usage.usage_seq) || seqs.has(usage.usage_seq))
+        return "a usage_seq is there already"
+      seqs.add(usage.usage_seq)
+    }
+    if (batch.alerts.some(({ seq }) => this.alerts.has(seq))) return "an alert is there already"
+    if (batch.commands.some((row) => this.commands.has(commandKey(row.signal, row.requestId)))) {
+      return "the result of a command is there already"
+    }
+    return undefined
+  }
+
+  write(batch: Batch): void {
+    this.journalSeq += 1
+    this.batchId = batch.id
+    this.head = batch.head
+    this.config = batch.config ?? this.config
+    this.#writeUsage(batch.usage)
+    for (const row of batch.newRequests) this.#writeRequest(row)
+    for (const row of batch.changedRequests) this.#writeRequest(row)
+    for (const row of batch.budgets) this.budgets.set(row.id, row)
+    for (const row of batch.periods) this.periods.set(periodKey(row.budgetId, row.start), row)
+    for (const row of batch.prices) this.prices.set(row.id, row)
+    for (const row of batch.alerts) this.alerts.set(row.seq, row)
+    for (const row of batch.commands) this.commands.set(commandKey(row.signal, row.requestId), row)
+  }
+
+  #writeUsage(rows: ReadonlyArray<UsageRow>): void {
+    const last = this.usage.at(-1)?.usage.usage_seq ?? 0
+    for (const row of rows) {
+      this.usage.push(row)
+      this.usageBySeq.set(row.usage.usage_seq, row.usage)
+    }
+    if (rows.some(({ usage }, index) => usage.usage_seq <= (rows[index - 1]?.usage.usage_seq ?? last))) {
+      this.usage.sort((a, b) => a.usage.usage_seq - b.usage.usage_seq)
+    }
+  }
+
+  #writeRequest(row: RequestRow): void {
+    this.requests.set(row.requestId, row)
+    if (row.hold?.state === "held") this.openRequests.add(row.requestId)
+    else this.openRequests.delete(row.requestId)
+  }
+
+  snapshot(liveAfter: number): LedgerSnapshot {
+    const openRequests = [...this.openRequests].flatMap((id) => this.requests.get(id) ?? [])
+    const booked = new Set(
+      openRequests.flatMap(({ hold }) =>
+        (hold?.bookings ?? []).map((it) => periodKey(it.budgetId, it.periodStart))
+      )
+    )
+    return {
+      journalSeq: this.journalSeq,
+      head: this.head,
+      config: this.config,
+      budgets: [...this.budgets.values()],
+      periods: [...this.periods]
+        .filter(([key, { end }]) => end === null || end > liveAfter || booked.has(key))
+        .map(([, period]) => period),
+      openRequests,
+      prices: [...this.prices.values()]
+    }
+  }
+
+  /** Index of the first usage row after `seq`. */
+  indexAfter(seq: number): number {
+    let low = 0
+    let high = this.usage.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.usage[middle]?.usage.usage_seq ?? 0) <= seq) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+const hasOnlyStorableText = (value: unknown): boolean => {
+  if (typeof value === "string") return isStorable(value)
+  if (typeof value !== "object" || value === null) return true
+  for (const [key, part] of Object.entries(value)) {
+    if (!isStorable(key) || !hasOnlyStorableText(part)) return false
+  }
+  return true
+}
+
+const matches = (usage: TokenUsage, filter: UsageFilter): boolean => {
+  for (const field of ["provider", "model", "status", ...ATTRIBUTION_FIELDS] as const) {
+    if (filter[field] !== undefined && usage[field] !== filter[field]) return false
+  }
+  for (const [name, value] of Object.entries(filter.tags ?? {})) {
+    if (usage.tags?.[name] !== value) return false
+  }
+  if (filter.from !== undefined && usage.booked_at < filter.from) return false
+  return filter.to === undefined || usage.booked_at < filter.to
+}
+
+const spentIn = (rows: ReadonlyArray<UsageRow>, query: SpentQuery): Amount => {
+  let amount = 0n
+  for (const { usage, requests } of rows) {
+    if (usage.booked_at < query.from || (query.to !== null && usage.booked_at >= query.to)) continue
+    if (entityOf(query.type, usage) !== query.entityId) continue
+    if (query.measure === "cost") amount += usage.cost
+    else amount += amountOfCount(query.measure === "tokens" ? usage.total_tokens : requests)
+  }
+  return amount
+}
+
+const totalsOf = (rows: ReadonlyArray<UsageRow>) => {
+  const totals = { requests: 0, prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, cost: 0n }
+  for (const { usage, requests } of rows) {
+    totals.requests += requests
+    totals.prompt_tokens += usage.prompt_tokens
+    totals.completion_tokens += usage.completion_tokens
+    totals.total_tokens += usage.total_tokens
+    totals.cost += usage.cost
+  }
+  return totals
+}
+
+/** A fresh, empty store. Whoever shares the object shares the data. */
+export const makeMemoryLedgerStore = ({ checksText = true }: MemoryLedgerStoreOptions = {}): LedgerStore => {
+  const tenants = new Map<string, Tenant>()
+  const tenantOf = (name: string): Tenant => {
+    const known = tenants.get(name)
+    if (known !== undefined) return known
+    const fresh = new Tenant()
+    tenants.set(name, fresh)
+    return fresh
+  }
+
+  const commit = (claim: Claim, batch: Batch): Effect.Effect<void, CommitError> =>
+    Effect.suspend(() => {
+      const tenant = tenantOf(claim.tenant)
+      if (!tenant.isOf(claim) || tenant.journalSeq !== batch.journalSeq) {
+        return Effect.fail(new Fenced({ tenant: claim.tenant }))
+      }
+      const problem =
+        checksText && !hasOnlyStorableText(batch)
+          ? "a text has U+0000 or a lone surrogate"
+          : tenant.problemWith(batch)
+      if (problem !== undefined)
+        return Effect.fail(new BatchRefused({ tenant: claim.tenant, message: problem }))
+      tenant.write(batch)
+      return Effect.void
+    })
+
+  const claimTenant = (name: string, owner: string): Claim => {
+    const tenant = tenantOf(name)
+    tenant.owner = owner
+    tenant.epoch += 1
+    return { tenant: name, owner, epoch: tenant.epoch }
+  }
+
+  const select = (name: string, filter: UsageFilter, from: number, to: number): Array<UsageRow> => {
+    const tenant = tenantOf(name)
+    const rows = tenant.usage.slice(tenant.indexAfter(from), tenant.indexAfter(to))
+    return rows.filter(({ usage }) => matches(usage, filter))
+  }
+  const usageOf = (row: UsageRow): TokenUsage => row.usage
+
+  return {
+    kind: "embedded",
+    durability: "Nothing outlives the process: this store is in memory, for tests",
+    isReachable: Effect.succeed(true),
+    claim: (tenant, owner) => Effect.sync(() => claimTenant(tenant, owner)),
+    load: (claim, liveAfter) =>
+      Effect.suspend(() => {
+        const tenant = tenantOf(claim.tenant)
+        return tenant.isOf(claim)
+          ? Effect.succeed(tenant.snapshot(liveAfter))
+          : Effect.fail(new Fenced({ tenant: claim.tenant }))
+      }),
+    findRequests: (name, ids) =>
+      Effect.sync(() => {
+        const { requests, usageBySeq } = tenantOf(name)
+        return ids
+          .flatMap((id) => requests.get(id) ?? [])
+          .map((request) => ({
+            request,
+            usage: request.attempts.flatMap(({ usageSeq }) => usageBySeq.get(usageSeq) ?? [])
+          }))
+      }),
+    findCommands: (name, keys) =>
+      Effect.sync(() =>
+        keys.flatMap((key) => tenantOf(name).commands.get(commandKey(key.signal, key.requestId)) ?? [])
+      ),
+    spent: (name, query) => Effect.sync(() => spentIn(tenantOf(name).usage, query)),
+    commit,
+    resolve: (claim, batchId) =>
+      Effect.suspend(() => {
+        const tenant = tenantOf(claim.tenant)
+        if (tenant.owner !== claim.owner) return Effect.fail(new Fenced({ tenant: claim.tenant }))
+        tenant.epoch += 1
+        return Effect.succeed({
+          claim: { ...claim, epoch: tenant.epoch },
+          isWritten: tenant.batchId === batchId
+        })
+      }),
+    lastUsageSeq: (name) => Effect.sync(() => tenantOf(name).head.usageSeq),
+    usagePage: (name, filter, { maxSeq, beforeSeq, limit }) =>
+      Effect.sync(() =>
+        select(name, filter, 0, Math.min(maxSeq, beforeSeq - 1))
+          .reverse()
+          .slice(0, limit)
+          .map(usageOf)
+      ),
+    usageTotals: (name, filter, maxSeq) => Effect.sync(() => totalsOf(select(name, filter, 0, maxSeq))),
+    usageAfter: (name, filter, afterSeq, limit) =>
+      Effect.sync(() => select(name, filter, afterSeq, Number.MAX_SAFE_INTEGER).slice(0, limit).map(usageOf)),
+    lastAlertSeq: (name) => Effect.sync(() => tenantOf(name).head.alertSeq),
+    alertsAfter: (name, afterSeq, limit) =>
+      Effect.sync(() =>
+        [...tenantOf(name).alerts.values()]
+          .filter(({ seq }) => seq > afterSeq)
+          .sort((a, b) => a.seq - b.seq)
+          .slice(0, limit)
+      )
+  }
+}
+
+export const memoryLedgerStoreLayer = (options: MemoryLedgerStoreOptions = {}) =>
+  Layer.sync(LedgerStore, () => makeMemoryLedgerStore(options))
