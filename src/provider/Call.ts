@@ -197,8 +197,8 @@ export class Call implements CallSteps {
   ): Effect.Effect<TokenUsage | undefined, SignalError> {
     const work = Effect.suspend((): Effect.Effect<TokenUsage | undefined, SignalError> => {
       this.#inFlight = undefined
-      this.records.push(recordOf(end))
-      if (!end.isSent) return Effect.succeed(this.#money.lastUsage)
+      if (end.isSent) this.records.push(recordOf(end))
+      else return Effect.succeed(this.#money.lastUsage)
       return Effect.tap(this.#money.report(end, settle, patienceMs), (usage) => {
         this.#shown = { attempt: usage.attempt, target: end.target, counts: usage }
         this.#progress.settled(usage)

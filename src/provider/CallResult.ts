@@ -21,15 +21,19 @@ interface CallFacts {
 
 const NOTHING_SAID: Answer = { content: "", toolCalls: [], finishReason: "cancelled" }
 
-const adviceFor = (failure: ProviderFailure): string => {
-  if (failure.isRetryable) return "Send it again later, with a new request_id, or name a fallback"
+const adviceFor = (failure: ProviderFailure, attempts: number): string => {
+  // A call that was recorded answers the same whenever its id is sent again.
+  if (failure.isRetryable && attempts > 0) {
+    return "Send it again later, with a new request_id, or name a fallback"
+  }
+  if (failure.isRetryable) return "Send it again later, or name a fallback"
   if (failure.status === 401 || failure.status === 403) return "Check the provider's key"
   return "Change the request: the provider will not take it as it is"
 }
 
 export const providerFailed = (failure: ProviderFailure, attempts: number): ProviderFailed =>
   new ProviderFailed({
-    message: `${failure.provider}: ${failure.message}. ${adviceFor(failure)}`,
+    message: `${failure.provider}: ${failure.message}. ${adviceFor(failure, attempts)}`,
     provider: failure.provider,
     status: failure.status,
     retryable: failure.isRetryable,

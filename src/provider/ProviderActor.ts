@@ -68,6 +68,8 @@ const runCall = (around: ProviderSurroundings, { call, digest }: RunningCall, ac
       state = next
       call.stateChanged(next)
     }).pipe(Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : call.settleAfterDeath)))
+    // The machine tells its last state when it has answered: the actor must not end before that.
+    yield* Effect.yieldNow
     const result = resultOf(ending, { requestId, attempts: call.records, deadlineMs: call.deadlineMs })
     const outcome = memoryOf(call, result)
     if (outcome !== undefined) {

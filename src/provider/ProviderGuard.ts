@@ -59,7 +59,7 @@ export const makeGuard = Effect.fnUntraced(function* (adapter: Adapter, options:
   const isOpen = (retryAfterMs: number | undefined) =>
     neverSent(
       provider,
-      `${provider} failed ${options.failuresMax} times in a row and is not asked for now`,
+      `it failed ${options.failuresMax} times in a row and is not asked for now`,
       retryAfterMs
     )
 
@@ -90,7 +90,9 @@ export const makeGuard = Effect.fnUntraced(function* (adapter: Adapter, options:
     slots,
     closedBy: breaker.state(provider).pipe(
       Effect.map((state) =>
-        state._tag === "Open" ? isOpen(Duration.toMillis(state.retryAfter)) : undefined
+        state._tag === "Open" && Duration.isGreaterThan(state.retryAfter, Duration.zero)
+          ? isOpen(Duration.toMillis(state.retryAfter))
+          : undefined
       ),
       Effect.orElseSucceed(() => undefined)
     ),
@@ -106,7 +108,7 @@ export const makeGuard = Effect.fnUntraced(function* (adapter: Adapter, options:
                 Effect.fail(
                   neverSent(
                     provider,
-                    `${provider} has ${options.concurrency} calls running, which is its bound`,
+                    `it has ${options.concurrency} calls running, which is its bound`,
                     undefined
                   )
                 )

@@ -166,14 +166,15 @@ const waitFor = (running: RunningCall, restore: Restore): Effect.Effect<Completi
 
 const openText = (running: RunningCall, restore: Restore): Effect.Effect<OpenTopic, SignalError> =>
   Effect.suspend(() => {
-    const reader = running.call.text.open()
     let hasLeft = false
-    const leave = Effect.sync(() => {
+    const leaveOnce = (): void => {
       if (hasLeft) return
       hasLeft = true
       reader.close()
       running.leave()
-    })
+    }
+    const reader = running.call.text.open(leaveOnce)
+    const leave = Effect.sync(leaveOnce)
     return restore(admission(running)).pipe(
       Effect.as(follow(running, reader, leave)),
       Effect.onExit((exit) => (exit._tag === "Success" ? Effect.void : leave))

@@ -22,6 +22,7 @@ interface ReaderState {
   taken: number
   isLost: boolean
   wake: (() => void) | undefined
+  readonly onLost: () => void
 }
 
 export interface TextLogOptions {
@@ -64,8 +65,9 @@ export class TextLog {
     this.#wakeReaders()
   }
 
-  open(): TextReader {
-    const state: ReaderState = { offset: 0, taken: 0, isLost: false, wake: undefined }
+  /** A new reader, from the beginning. `onLost` is called when it took nothing for too long. */
+  open(onLost: () => void): TextReader {
+    const state: ReaderState = { offset: 0, taken: 0, isLost: false, wake: undefined, onLost }
     this.#readers.add(state)
     return {
       pull: this.#pull(state),
@@ -133,6 +135,7 @@ export class TextLog {
       for (const state of this.#laggards()) {
         state.isLost = true
         this.#remove(state)
+        state.onLost()
       }
     })
   }

@@ -5,9 +5,10 @@
  * Does not decide: whether a signal is taken (the server).
  */
 import type { RJSFSchema, UiSchema } from "@rjsf/utils"
-import { Result, Schema } from "effect"
+import { Result } from "effect"
 import { isSignalName, SIGNALS, type SignalName } from "../../signal/Catalogue.ts"
 import { decodePayload } from "../../signal/Decode.ts"
+import { paramsSchema } from "../../signal/JsonSchemas.ts"
 import { type SignalTraits, traitsOf } from "../../signal/Signal.ts"
 
 export type Params = Record<string, unknown>
@@ -42,12 +43,16 @@ const tidied = (schema: RJSFSchema): RJSFSchema => {
   return { ...schema, properties: Object.fromEntries(fields) }
 }
 
-/** Alternatives get names that a person can choose between. */
+/** Where a default is told, so that the form shows it and does not fill it in: what is left out is not sent. */
+export const DEFAULT_HINT = "x-default"
+
+/** Alternatives get names that a person can choose between; defaults become hints. */
 const named = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(named)
   if (typeof value !== "object" || value === null) return value
   const copy: Record<string, unknown> = {}
-  for (const [key, inner] of Object.entries(value)) copy[key] = named(inner)
+  for (const [key, inner] of Object.entries(value))
+    copy[key === "default" ? DEFAULT_HINT : key] = named(inner)
   if (Array.isArray(copy.anyOf)) {
     copy.anyOf = copy.anyOf.map((option: RJSFSchema, index) => ({
       title: option.enum === undefined ? (option.type ?? `option ${index + 1}`) : "one of these",
@@ -62,10 +67,7 @@ const definitions = new Map<SignalName, Definition>()
 export const definitionOf = (name: SignalName): Definition => {
   const known = definitions.get(name)
   if (known !== undefined) return known
-  const { schema, definitions: shared } = Schema.toJsonSchemaDocument(SIGNALS[name].payloadSchema, {
-    onExcessProperty: "error"
-  })
-  const root = named({ ...schema, $defs: shared }) as RJSFSchema
+  const root = named(paramsSchema(name)) as RJSFSchema
   const fresh: Definition = {
     name,
     traits: traitsOf(SIGNALS[name]),

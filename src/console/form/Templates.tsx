@@ -24,7 +24,7 @@ import {
 } from "@rjsf/utils"
 import { ATTRIBUTION_FIELDS } from "../../signal/Attribution.ts"
 import { Icon } from "../parts/Icon.tsx"
-import type { Params } from "./Definitions.ts"
+import { DEFAULT_HINT, type Params } from "./Definitions.ts"
 
 const labelText = (label: string): string =>
   label.replace(/-\d+$/u, (number) => ` ${Number(number.slice(1))}`)
@@ -52,13 +52,16 @@ const FieldTemplate = (props: FieldTemplateProps<Params>) => {
   )
 }
 
+const hintText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
+
 /** What kind of value is wanted, as far as the schema says more than the input does. */
 const Hint = ({ schema }: Pick<FieldTemplateProps<Params>, "schema">) => {
   const [example] = Array.isArray(schema.examples) ? schema.examples : []
   const parts = [
-    schema.default === undefined ? undefined : `else ${JSON.stringify(schema.default)}`,
+    schema[DEFAULT_HINT] === undefined ? undefined : `else ${hintText(schema[DEFAULT_HINT])}`,
     typeof example === "string" ? `like ${example}` : undefined,
-    schema.type === "integer" ? "whole number" : undefined
+    schema.type === "integer" ? "whole number" : undefined,
+    schema.description
   ].filter((part) => part !== undefined)
   return parts.length === 0 ? null : <small>{parts.join(", ")}</small>
 }
@@ -143,6 +146,7 @@ const ObjectFieldTemplate = (props: ObjectFieldTemplateProps<Params>) => {
 }
 
 const ArrayFieldTemplate = ({
+  schema,
   items,
   canAdd,
   onAddClick,
@@ -158,6 +162,7 @@ const ArrayFieldTemplate = ({
       <legend>
         {labelText(title)}
         {required === true && <em>required</em>}
+        <Hint schema={schema} />
       </legend>
       {items}
       {canAdd && (

@@ -76,8 +76,11 @@ export const duration = (ms: number): string => {
 }
 
 /** How long ago, told calmly: seconds do not flicker. */
-export const ago = (ms: number): string =>
-  ms < 5_000 ? "just now" : `${duration(ms - (ms < 60_000 ? ms % 5_000 : 0))} ago`
+export const ago = (ms: number): string => {
+  if (ms < 5_000) return "just now"
+  if (ms < MINUTE) return `${Math.floor(ms / 5_000) * 5} s ago`
+  return `${duration(ms)} ago`
+}
 
 /** How long a signal took: microseconds count here. */
 export const latency = (ms: number): string => {

@@ -7,6 +7,7 @@ const TONES: { readonly [state: string]: string } = {
   awaiting_budget: "hold",
   calling: "live",
   reporting: "live",
+  cutting_short: "warn",
   backing_off: "warn",
   falling_back: "warn",
   done: "good",

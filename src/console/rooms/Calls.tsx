@@ -49,6 +49,7 @@ const Row = memo(({ call, tenant }: { readonly call: CallRow; readonly tenant: s
       >
         <b>{whom === "" ? call.requestId : whom}</b>
         <span>{call.provider === "" ? "…" : `${call.provider} / ${call.model}`}</span>
+        {whom !== "" && <code>{call.requestId}</code>}
       </a>
       <span className={attempts > 1 ? "call-attempts is-warn" : "call-attempts"} title={attemptsSay(call)}>
         {attempts > 1 ? `×${attempts}` : ""}

@@ -71,7 +71,7 @@ interface FigureProps {
 const Totals = () => {
   const totals = useModel((model) => model.totals)
   const calls = useModel((model) => model.calls)
-  const refused = useModel((model) => model.counters.refused)
+  const { refused, signals } = useModel((model) => model.counters)
   const inFlight = inFlightOf(calls.values())
   const currency = totals?.currency ?? "USD"
   return (
@@ -93,7 +93,7 @@ const Totals = () => {
       <Figure name="Calls" pending={<span className="pencil">{count(inFlight.calls)} in flight</span>}>
         {totals === null ? "–" : shortCount(totals.requests)}
       </Figure>
-      <Figure name="Refused" pending="since this page is open">
+      <Figure name="Refused" pending={`of ${shortCount(signals)} signals seen`}>
         <span className={refused > 0 ? "is-bad" : ""}>{count(refused)}</span>
       </Figure>
     </dl>

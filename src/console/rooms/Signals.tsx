@@ -20,7 +20,7 @@ const TOP_PX = 4
 
 const GapRow = ({ entry }: { readonly entry: Extract<LogEntry, { kind: "gap" }> }) => (
   <span className="gap">
-    {entry.count === null ? "Some signals are missing" : `${count(entry.count)} signals are missing`}:{" "}
+    {entry.count === null ? "Signals may be missing here" : `${count(entry.count)} signals are missing here`}:{" "}
     {entry.why}
   </span>
 )

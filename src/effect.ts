@@ -1,0 +1,79 @@
+/**
+ * What an Effect host imports: the runtime as layers ("bursar/effect").
+ *
+ * Owns: which layers make a runtime, from one set of options.
+ * Does not decide: any setting; no environment variable is read here.
+ */
+import { Effect, Layer, Redacted } from "effect"
+import { layer as actorLayer } from "./actor/ActorSystem.ts"
+import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
+import type { KeyStore } from "./bridge/KeyStore.ts"
+import type { SessionStore } from "./bridge/SessionStore.ts"
+import { anthropic } from "./provider/Anthropic.ts"
+import { openAi } from "./provider/OpenAi.ts"
+import type { ProvidersConfig } from "./provider/Providers.ts"
+import { simulator } from "./provider/Simulator.ts"
+import { layer as runtimeLayer } from "./runtime/Runtime.ts"
+import type { SignalRouter } from "./signal/SignalRouter.ts"
+import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
+import { LedgerStore } from "./tokens/LedgerStore.ts"
+import { VERSION } from "./Version.ts"
+
+export { type BridgeConfig, serveBridge } from "./bridge/Bridge.ts"
+export { SIGNALS } from "./signal/Catalogue.ts"
+export * from "./signal/Errors.ts"
+export { installationPrincipal, type Principal } from "./signal/Principal.ts"
+export { SignalRouter } from "./signal/SignalRouter.ts"
+
+/** How to reach a provider. */
+export interface ProviderOptions {
+  readonly apiKey: Redacted.Redacted<string>
+  /** For a gateway, or for tests. */
+  readonly baseUrl?: string
+}
+
+export interface BursarOptions {
+  /** Where the embedded store lives, if there is no `databaseUrl`. */
+  readonly dataDirectory: string
+  /** A Postgres server to keep everything in. */
+  readonly databaseUrl?: Redacted.Redacted<string>
+  readonly anthropic?: ProviderOptions
+  readonly openai?: ProviderOptions
+  /** Whether the built-in model answers when it is named. */
+  readonly simulator?: boolean
+}
+
+/** What a runtime gives to whoever builds on it. */
+export type Bursar = SignalRouter | LedgerStore | KeyStore | SessionStore | InstallationSecret
+
+const sdkOptions = ({ apiKey, baseUrl }: ProviderOptions) => ({
+  apiKey: Redacted.value(apiKey),
+  ...(baseUrl === undefined ? {} : { baseURL: baseUrl })
+})
+
+const providersOf = (options: BursarOptions): ProvidersConfig => ({
+  adapters: [
+    ...(options.anthropic === undefined ? [] : [anthropic(sdkOptions(options.anthropic))]),
+    ...(options.openai === undefined ? [] : [openAi(sdkOptions(options.openai))]),
+    ...(options.simulator === false ? [] : [simulator()])
+  ],
+  configuredBy: { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY", simulator: "BURSAR_SIMULATOR=on" }
+})
+
+/** A whole runtime. It ends with its scope: no new work, calls settled, commits finished, store closed. */
+export const layer = (options: BursarOptions): Layer.Layer<Bursar, StoreFailed> => {
+  const store =
+    options.databaseUrl === undefined
+      ? embeddedStore({ directory: options.dataDirectory })
+      : serverStore({ url: options.databaseUrl })
+  return runtimeLayer({ providers: providersOf(options), version: VERSION }).pipe(
+    Layer.provide(actorLayer),
+    Layer.provideMerge(store)
+  )
+}
+
+/** Whether the runtime can take signals: its store answers. */
+export const readiness = Effect.map(
+  Effect.flatMap(LedgerStore, (store) => store.isReachable),
+  (ready) => ({ ready, why: ready ? "" : "the store does not answer" })
+)

@@ -1,0 +1,114 @@
+/**
+ * The program: reads the environment, chooses live layers, serves until it is told to stop.
+ *
+ * Owns: the command line, what is printed, and when the playground opens.
+ * Does not decide: anything else.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { NodeRuntime } from "@effect/platform-node"
+import { Effect, Layer, Logger, Option, Redacted, References } from "effect"
+import { serveBridge } from "./bridge/Bridge.ts"
+import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Config.ts"
+import { type BursarOptions, layer, type ProviderOptions, readiness } from "./effect.ts"
+import { runPlayground } from "./playground/Playground.ts"
+import { adminKeyIn } from "./runtime/AdminKey.ts"
+import { VERSION } from "./Version.ts"
+
+const HELP = `bursar ${VERSION}: an actor runtime for LLM agents in which no token is spent without a budget
+
+  bursar [--no-playground] [--help] [--version]
+
+Settings come from the environment; .env.example lists them. With neither DATABASE_URL nor a provider's
+key set, a playground opens: the built-in simulator, some budgets, and agents at work on them.
+`
+
+const CONSOLE_DIRECTORY = fileURLToPath(new URL("../dist/console", import.meta.url))
+const OPENRPC = new URL("../schemas/openrpc.json", import.meta.url)
+
+const LEVELS = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const
+
+const levelOf = (name: string): (typeof LEVELS)[keyof typeof LEVELS] =>
+  name in LEVELS ? LEVELS[name as keyof typeof LEVELS] : "Info"
+
+const providerOf = (
+  key: Option.Option<Secret>,
+  baseUrl: Option.Option<string>
+): ProviderOptions | undefined =>
+  Option.isNone(key)
+    ? undefined
+    : { apiKey: key.value, ...(Option.isSome(baseUrl) ? { baseUrl: baseUrl.value } : {}) }
+
+const optionsOf = (set: Settings): BursarOptions => {
+  const anthropic = providerOf(set.anthropicKey, set.anthropicBaseUrl)
+  const openai = providerOf(set.openaiKey, set.openaiBaseUrl)
+  return {
+    dataDirectory: set.dataDirectory,
+    ...(Option.isSome(set.databaseUrl) ? { databaseUrl: set.databaseUrl.value } : {}),
+    ...(anthropic === undefined ? {} : { anthropic }),
+    ...(openai === undefined ? {} : { openai }),
+    simulator: set.simulator !== "off"
+  }
+}
+
+const isPlayground = (options: BursarOptions): boolean =>
+  !process.argv.includes("--no-playground") &&
+  options.databaseUrl === undefined &&
+  options.anthropic === undefined &&
+  options.openai === undefined &&
+  options.simulator === true
+
+const warnOfLaterProviders = Effect.forEach(
+  LATER_PROVIDER_KEYS.filter((name) => process.env[name] !== undefined),
+  (name) => Effect.logWarning(`${name} is set, but this version has no adapter for that provider`),
+  { discard: true }
+)
+
+const serve = Effect.fnUntraced(function* (set: Settings, playground: boolean) {
+  const adminKey = Option.isSome(set.adminKey) ? set.adminKey.value : yield* adminKeyIn(set.dataDirectory)
+  const isReady = yield* Effect.map(Effect.context<never>(), (context) =>
+    Effect.provideContext(readiness, context as never)
+  )
+  const bridge = yield* serveBridge({
+    host: set.host,
+    port: set.port,
+    adminKey: Redacted.make(Redacted.value(adminKey)),
+    allowedHosts: set.allowedHosts.split(",").filter((host) => host !== ""),
+    trustsProxy: set.trustsProxy,
+    consoleDirectory: CONSOLE_DIRECTORY,
+    openRpc: existsSync(OPENRPC) ? readFileSync(OPENRPC, "utf8") : undefined,
+    about: { version: VERSION, playground },
+    isReady
+  })
+  if (playground) yield* Effect.forkScoped(runPlayground)
+  yield* Effect.sync(() => announce(bridge.url, bridge.oneTimeLink(), playground))
+  return yield* Effect.never
+})
+
+const announce = (url: string, link: string, playground: boolean): void => {
+  process.stdout.write(`bursar ready ${url}\n`)
+  process.stdout.write(`console ${link} (good once, for five minutes)\n`)
+  if (playground) {
+    process.stdout.write(
+      "This is the playground: a built-in simulator, no real provider, made-up prices. --no-playground turns it off.\n"
+    )
+  }
+}
+
+const program = Effect.gen(function* () {
+  const set = yield* settings
+  const options = optionsOf(set)
+  const logging = Layer.mergeAll(
+    Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+    Layer.succeed(References.MinimumLogLevel, levelOf(set.logLevel))
+  )
+  yield* Effect.scoped(
+    Effect.andThen(warnOfLaterProviders, serve(set, isPlayground(options))).pipe(
+      Effect.provide(layer(options))
+    )
+  ).pipe(Effect.provide(logging))
+})
+
+if (process.argv.includes("--help")) process.stdout.write(HELP)
+else if (process.argv.includes("--version")) process.stdout.write(`${VERSION}\n`)
+else NodeRuntime.runMain(program)

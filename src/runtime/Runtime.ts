@@ -1,0 +1,58 @@
+/**
+ * The runtime put together: TokenManagers, providers, topics behind one router.
+ *
+ * Owns: how the parts of the product meet. tokens/ and provider/ know nothing of each other; here a call's
+ * questions become asks to its tenant's TokenManager.
+ * Does not decide: where money is kept (the store), or how signals come in (bridge/, index.ts).
+ */
+import { Effect, Layer } from "effect"
+import { ActorSystem } from "../actor/ActorSystem.ts"
+import { BudgetKeeper, CallObserver, type CompletionLog } from "../provider/BudgetKeeper.ts"
+import { Providers, type ProvidersConfig, layer as providersLayer } from "../provider/Providers.ts"
+import { SIMULATOR_PRICES } from "../provider/SimulatorModels.ts"
+import { SignalRouter } from "../signal/SignalRouter.ts"
+import { LedgerStore } from "../tokens/LedgerStore.ts"
+import { Hub } from "./Hub.ts"
+import { makeRouter } from "./Router.ts"
+import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
+
+export interface RuntimeConfig {
+  readonly providers: ProvidersConfig
+  readonly version: string
+}
+
+const keeperOf = (tokenManagers: TokenManagers): BudgetKeeper => ({
+  check: (payload, principal) => tokenManagers.ask("check_budget", payload, principal),
+  extend: (payload, principal) => tokenManagers.ask("extend_hold", payload, principal),
+  release: (payload, principal) => tokenManagers.ask("release_hold", payload, principal),
+  track: (payload, principal) => tokenManagers.ask("track_usage", payload, principal),
+  price: (provider, model, counts, principal) =>
+    tokenManagers.ask("calculate_cost", { provider, model, ...counts }, principal)
+})
+
+/** Everything that answers signals. */
+export const layer = (
+  config: RuntimeConfig
+): Layer.Layer<SignalRouter, never, ActorSystem | LedgerStore | CompletionLog> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const store = yield* LedgerStore
+      const hub = new Hub()
+      const tokenManagers = makeTokenManagers(system, {
+        store,
+        builtInPrices: SIMULATOR_PRICES,
+        version: config.version,
+        observer: hub
+      })
+      const ports = Layer.mergeAll(
+        Layer.succeed(BudgetKeeper, keeperOf(tokenManagers)),
+        Layer.succeed(CallObserver, { progress: hub.progress })
+      )
+      const router = Layer.effect(
+        SignalRouter,
+        Effect.map(Providers, (providers) => makeRouter({ system, store, hub, tokenManagers, providers }))
+      )
+      return router.pipe(Layer.provide(providersLayer(config.providers)), Layer.provide(ports))
+    })
+  )

@@ -1,0 +1,52 @@
+/**
+ * The whole store, on a Postgres server or embedded.
+ *
+ * Owns: which layers make one, and that its tables are there before anything reads them.
+ * Does not decide: what is kept (the ports of tokens/, bridge/ and provider/).
+ */
+import { Effect, Layer, type Redacted, Schema } from "effect"
+import { layerMemory as credentialsLayer } from "../bridge/MemoryCredentials.ts"
+import { CompletionLog } from "../provider/BudgetKeeper.ts"
+import { embeddedLayer } from "./embedded/EmbeddedPostgres.ts"
+import { migrationsLayer } from "./Migrations.ts"
+import { serverLayer } from "./Postgres.ts"
+import { ledgerStoreLayer } from "./SqlLedgerStore.ts"
+import { monthsAheadLayer } from "./UsagePartitions.ts"
+
+/** The store could not be opened, or not brought to this version's tables. */
+export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed", {
+  message: Schema.String
+}) {}
+
+const COMMITS_AND_READS = 10
+
+const completionLog = Layer.sync(CompletionLog, () => {
+  const log = new Map<string, never>()
+  return {
+    find: (tenant: string, id: string) => Effect.sync(() => log.get(`${tenant}/${id}`)),
+    save: (tenant: string, id: string, finished: unknown) =>
+      Effect.sync(() => void log.set(`${tenant}/${id}`, finished as never))
+  }
+})
+
+const storeOn = (kind: "embedded" | "server") =>
+  Layer.mergeAll(ledgerStoreLayer(kind), credentialsLayer, completionLog, monthsAheadLayer).pipe(
+    Layer.provide(migrationsLayer)
+  )
+
+const failed = (error: { readonly message: string }): StoreFailed =>
+  new StoreFailed({ message: `The store could not be opened: ${error.message}` })
+
+/** The store in a directory of this machine. It survives the process being killed, not the machine losing power. */
+export const embeddedStore = (options: { readonly directory: string }) =>
+  storeOn("embedded").pipe(
+    Layer.provide(embeddedLayer(options)),
+    Layer.catch((error) => Layer.effectContext(Effect.fail(failed(error))))
+  )
+
+/** The store on a Postgres server. */
+export const serverStore = (options: { readonly url: Redacted.Redacted<string> }) =>
+  storeOn("server").pipe(
+    Layer.provide(serverLayer({ ...options, maxConnections: COMMITS_AND_READS })),
+    Layer.catch((error) => Layer.effectContext(Effect.fail(failed(error))))
+  )
