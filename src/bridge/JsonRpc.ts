@@ -24,6 +24,8 @@ import { isForbiddenKey } from "../signal/Text.ts"
 export const BATCH_MAX = 100
 /** Nesting of params past which they are refused: no signal needs half of it. */
 const DEPTH_MAX = 64
+/** Fields and elements in params, at every depth. What is wrong with each would be looked for, at some µs each. */
+const VALUES_MAX = 20_000
 
 export type RpcId = string | number | null
 
@@ -62,25 +64,31 @@ const isId = (id: unknown): id is RpcId => {
 const nestedProblem = (
   value: unknown,
   path: ReadonlyArray<string | number>,
-  depth: number
+  depth: number,
+  room: { values: number }
 ): InvalidParams | undefined => {
   if (typeof value !== "object" || value === null) return undefined
   if (depth === 0) {
     return invalidParam(path.slice(0, 8), `Expected at most ${DEPTH_MAX} levels of nesting`)
   }
+  const keys = Array.isArray(value) ? [] : Object.keys(value)
+  room.values -= Array.isArray(value) ? value.length : keys.length
+  if (room.values < 0) {
+    return invalidParam(path.slice(0, 8), `Expected at most ${VALUES_MAX} fields and elements in all`)
+  }
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
       if (typeof value[index] !== "object") continue
-      const problem = nestedProblem(value[index], [...path, index], depth - 1)
+      const problem = nestedProblem(value[index], [...path, index], depth - 1, room)
       if (problem !== undefined) return problem
     }
     return undefined
   }
-  for (const key of Object.keys(value)) {
+  for (const key of keys) {
     if (isForbiddenKey(key)) return invalidParam([...path, key], `Expected no key named ${key}`)
     const field: unknown = (value as Record<string, unknown>)[key]
     if (typeof field !== "object") continue
-    const problem = nestedProblem(field, [...path, key], depth - 1)
+    const problem = nestedProblem(field, [...path, key], depth - 1, room)
     if (problem !== undefined) return problem
   }
   return undefined
@@ -89,7 +97,7 @@ const nestedProblem = (
 const paramsProblem = (params: unknown): InvalidParams | undefined =>
   Array.isArray(params)
     ? invalidParam([], "Expected params by name, as an object: signals take no params by position")
-    : nestedProblem(params, [], DEPTH_MAX)
+    : nestedProblem(params, [], DEPTH_MAX, { values: VALUES_MAX })
 
 const MEMBERS_LOOKED_AT = 16
 

@@ -63,6 +63,8 @@ const TABLE: ReadonlyArray<readonly [string, string | ReadonlyArray<string>]> = 
     `{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":${"[".repeat(400_000)}${"]".repeat(400_000)}}}`,
     "1 m InvalidParams"
   ],
+  [`{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":[${"0,".repeat(19_998)}0]}}`, "1 m"],
+  [`{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":[${"0,".repeat(19_999)}0]}}`, "1 m InvalidParams"],
   ["", "! null ParseError"],
   ['{"jsonrpc":"2.0","id":1,"method":"m"', "! null ParseError"],
   ['{"jsonrpc":"2.0","id":1,"method":"m"}{}', "! null ParseError"],

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Queue, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Logger, Queue, Scope } from "effect"
 import type { DeadLetter } from "../../src/bridge/Door.ts"
 import { layerMemory } from "../../src/bridge/MemoryCredentials.ts"
 import { NotFound } from "../../src/signal/Errors.ts"
-import { ADMIN_KEY, type Json, openClient, startBridge, withBridge } from "./Fixture.ts"
+import { ADMIN_KEY, type Json, openClient, postSignals, startBridge, withBridge } from "./Fixture.ts"
 
 const key = ADMIN_KEY
 const admin = { key }
@@ -138,23 +138,34 @@ describe("JSON-RPC over a WebSocket", () => {
     )
   )
 
-  it.live("shows a defect as an incident, and nothing of what is inside", () =>
-    withBridge(
+  it.live("shows a defect as the incident of one log line, and nothing of what is inside", () => {
+    const lines: Array<string> = []
+    const remember = Logger.map(Logger.formatJson, (line) => void lines.push(line))
+    return withBridge(
       Effect.gen(function* () {
-        const { wsUrl, stub } = yield* startBridge()
+        const { bridge, wsUrl, stub } = yield* startBridge()
         const client = yield* openClient(wsUrl, admin)
         stub.answers.set("release_hold", () => Effect.die(new Error("SELECT secret FROM keys")))
         const answer = yield* client.call("release_hold", { hold_id: "h" })
-        assert.strictEqual(answer.error.code, -32603)
-        assert.match(answer.error.data.incident, /^[0-9a-f-]{36}$/u)
+        assert.deepStrictEqual([answer.error.code, answer.error.data._tag], [-32603, "InternalError"])
         assert.notInclude(JSON.stringify(answer), "SELECT")
+        const logged = lines.filter((line) => line.includes(answer.error.data.incident))
+        assert.lengthOf(logged, 1)
+        assert.include(logged[0], "SELECT secret FROM keys")
         stub.answers.set("release_hold", () => Effect.succeed({ released: "not a boolean" }))
         const unencodable = yield* client.call("release_hold", { hold_id: "h" })
         assert.strictEqual(unencodable.error.data._tag, "InternalError")
+        stub.answers.set("release_hold", () => {
+          throw new Error("thrown before there was an effect")
+        })
+        const thrown = yield* client.call("release_hold", { hold_id: "h" })
+        assert.strictEqual(thrown.error.data._tag, "InternalError")
+        const overHttp = yield* postSignals(bridge, request(1, "release_hold", { hold_id: "h" }))
+        assert.deepStrictEqual([overHttp.status, overHttp.json.error.data._tag], [200, "InternalError"])
         assert.isDefined((yield* client.call("get_pricing", {})).result)
       })
-    )
-  )
+    ).pipe(Effect.provide(Logger.layer([remember])))
+  })
 
   it.live("echoes only bursar.v1 of the subprotocols, and takes the key from the other", () =>
     withBridge(
