@@ -9,8 +9,12 @@ import { Config, type Redacted } from "effect"
 const secret = (name: string) => Config.Redacted(name).pipe(Config.option)
 const url = (name: string) => Config.String(name).pipe(Config.option)
 
-/** Providers that this version can call, and the variable that holds their key. */
-export const PROVIDER_KEYS = { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY" } as const
+/** Providers that this version can call, and what configures each. */
+export const CONFIGURED_BY = {
+  anthropic: "ANTHROPIC_API_KEY",
+  openai: "OPENAI_API_KEY",
+  simulator: "BURSAR_SIMULATOR"
+} as const
 
 /** Providers whose variables are known, but whose adapters come with a later version. */
 export const LATER_PROVIDER_KEYS = [
@@ -31,10 +35,10 @@ export const settings = Config.all({
   databaseUrl: secret("DATABASE_URL"),
   adminKey: secret("BURSAR_ADMIN_KEY"),
   logLevel: Config.String("BURSAR_LOG_LEVEL").pipe(Config.withDefault("info")),
-  simulator: Config.String("BURSAR_SIMULATOR").pipe(Config.withDefault("on")),
-  anthropicKey: secret(PROVIDER_KEYS.anthropic),
+  simulator: Config.String(CONFIGURED_BY.simulator).pipe(Config.withDefault("on")),
+  anthropicKey: secret(CONFIGURED_BY.anthropic),
   anthropicBaseUrl: url("ANTHROPIC_BASE_URL"),
-  openaiKey: secret(PROVIDER_KEYS.openai),
+  openaiKey: secret(CONFIGURED_BY.openai),
   openaiBaseUrl: url("OPENAI_BASE_URL")
 })
 

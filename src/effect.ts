@@ -9,6 +9,7 @@ import { layer as actorLayer } from "./actor/ActorSystem.ts"
 import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
 import type { SessionStore } from "./bridge/SessionStore.ts"
+import { CONFIGURED_BY } from "./Config.ts"
 import { anthropic } from "./provider/Anthropic.ts"
 import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
@@ -17,7 +18,7 @@ import { layer as runtimeLayer } from "./runtime/Runtime.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
 import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
 import { LedgerStore } from "./tokens/LedgerStore.ts"
-import { VERSION } from "./Version.ts"
+import { VERSION } from "./runtime/Version.ts"
 
 export { type BridgeConfig, serveBridge } from "./bridge/Bridge.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
@@ -57,7 +58,7 @@ const providersOf = (options: BursarOptions): ProvidersConfig => ({
     ...(options.openai === undefined ? [] : [openAi(sdkOptions(options.openai))]),
     ...(options.simulator === false ? [] : [simulator()])
   ],
-  configuredBy: { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY", simulator: "BURSAR_SIMULATOR=on" }
+  configuredBy: CONFIGURED_BY
 })
 
 /** A whole runtime. It ends with its scope: no new work, calls settled, commits finished, store closed. */

@@ -13,7 +13,7 @@ import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Con
 import { type BursarOptions, layer, type ProviderOptions, readiness } from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
-import { VERSION } from "./Version.ts"
+import { VERSION } from "./runtime/Version.ts"
 
 const HELP = `bursar ${VERSION}: an actor runtime for LLM agents in which no token is spent without a budget
 

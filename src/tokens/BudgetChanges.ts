@@ -22,6 +22,8 @@ type Decision<A> = Result.Result<A, SignalError>
 /** Budgets of one tenant; more are refused. */
 const BUDGETS_MAX = 1_000_000
 const HOUR_MS = 3_600_000n
+/** What comes later cannot be written as a time of RFC 3339. */
+const CALENDAR_END = Date.UTC(10_000, 0)
 
 const sortedOnce = (thresholds: ReadonlyArray<number>): ReadonlyArray<number> =>
   [...new Set(thresholds)].sort((a, b) => a - b)
@@ -196,7 +198,7 @@ const pace = (
   if (perHour <= 0n) return { burn_rate_per_hour: perHour, projected_exhaustion: null }
   const leftMs = Number((remaining * HOUR_MS) / perHour)
   const at = now + leftMs
-  const isWithin = period.end === null ? at < 8.64e15 : at < period.end
+  const isWithin = at < (period.end ?? CALENDAR_END)
   return { burn_rate_per_hour: perHour, projected_exhaustion: isWithin ? at : null }
 }
 

@@ -65,11 +65,11 @@ export const updatePricing = (
   const effectiveFrom = payload.effective_from ?? now
   const current = ledger.prices.find(provider, model, effectiveFrom)
   const outlier = current && !payload.confirm_outlier ? outlierIn(rates, current) : undefined
-  if (current !== undefined && outlier !== undefined) {
+  if (outlier !== undefined) {
     return Result.fail(
       invalidParam(
-        ["pricing", outlier],
-        `More than 100 times away from the rate in force (${formatAmount(current[outlier] ?? 0n)} per million tokens). Rates are per million; send confirm_outlier: true if this one is meant`
+        ["pricing", ...outlier.path],
+        `More than 100 times away from what is in force (${formatAmount(outlier.inForce)}). Rates are per million tokens; send confirm_outlier: true if this one is meant`
       )
     )
   }

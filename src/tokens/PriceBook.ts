@@ -6,9 +6,10 @@
  */
 import type { Amount } from "../signal/Money.ts"
 import { nearestFew } from "../signal/Nearest.ts"
-import type { Price, Rates } from "../signal/Price.ts"
+import { type Price, type Rates, rateFields } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { CATALOGUE_PROVIDERS, catalogueModels, catalogueVersions } from "./PriceCatalogue.ts"
+import { ratesFor } from "./Pricing.ts"
 
 /** Models whose catalogue prices are kept at hand. */
 const CACHED_MODELS_MAX = 4096
@@ -22,7 +23,8 @@ const keyOf = (provider: string, model: string): string => `${provider}\n${model
 const inForce = (versions: ReadonlyArray<Price>, at: Millis): Price | undefined => {
   for (let index = versions.length - 1; index >= 0; index--) {
     const version = versions[index]
-    if (version !== undefined && (version.effective_from ?? 0) <= at) return version
+    if (version !== undefined && (version.effective_from === null || version.effective_from <= at))
+      return version
   }
   return undefined
 }
@@ -115,12 +117,36 @@ const isFar = (rate: Amount, inForceRate: Amount): boolean =>
   inForceRate > 0n &&
   (rate > inForceRate * OUTLIER_FACTOR || rate * OUTLIER_FACTOR < inForceRate)
 
+export interface Outlier {
+  readonly path: ReadonlyArray<string>
+  readonly inForce: Amount
+}
+
+const RATE_FIELDS = Object.keys(rateFields) as ReadonlyArray<keyof Rates>
+
+const farRate = (rates: Rates, current: Rates): Outlier | undefined => {
+  for (const field of RATE_FIELDS) {
+    const rate = rates[field]
+    const inForce = current[field]
+    if (rate !== undefined && inForce !== undefined && isFar(rate, inForce)) return { path: [field], inForce }
+  }
+  return undefined
+}
+
 /** The first rate that is more than 100 times away from the one in force, or `undefined`. */
-export const outlierIn = (pricing: Rates, current: Price): keyof Rates | undefined => {
-  for (const field of ["prompt_per_million", "completion_per_million", "cached_per_million"] as const) {
-    const rate = pricing[field]
-    const known = current[field]
-    if (rate !== undefined && known !== undefined && isFar(rate, known)) return field
+export const outlierIn = (
+  pricing: Pick<Price, keyof Rates | "per_request" | "tiers">,
+  current: Price
+): Outlier | undefined => {
+  const { per_request } = pricing
+  if (per_request !== undefined && isFar(per_request, current.per_request ?? 0n)) {
+    return { path: ["per_request"], inForce: current.per_request ?? 0n }
+  }
+  const base = farRate(pricing, current)
+  if (base !== undefined) return base
+  for (const [index, tier] of (pricing.tiers ?? []).entries()) {
+    const far = farRate(tier, ratesFor(current, tier.above_prompt_tokens + 1))
+    if (far !== undefined) return { ...far, path: ["tiers", `${index}`, ...far.path] }
   }
   return undefined
 }

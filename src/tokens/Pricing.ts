@@ -5,7 +5,7 @@
  * Does not decide: which price applies (PriceBook).
  */
 import { type Amount, costOfTokens } from "../signal/Money.ts"
-import type { Price, Rates } from "../signal/Price.ts"
+import { type Price, type PriceTier, type Rates, rateFields } from "../signal/Price.ts"
 import type { CostLine, Counts, TokenType } from "../signal/Usage.ts"
 
 const ONE_MILLION = 1_000_000n
@@ -16,12 +16,13 @@ export interface Cost {
 }
 
 /** The rates for a request of this size: the highest tier that it is above reprices the whole request. */
-const ratesFor = (price: Price, promptTokens: number): Rates => {
-  let rates: Rates = price
+export const ratesFor = (price: Price, promptTokens: number): Rates => {
+  let highest: PriceTier | undefined
   for (const tier of price.tiers ?? []) {
-    if (promptTokens > tier.above_prompt_tokens) rates = tier
+    const isAbove = promptTokens > tier.above_prompt_tokens
+    if (isAbove && tier.above_prompt_tokens >= (highest?.above_prompt_tokens ?? 0)) highest = tier
   }
-  return rates
+  return highest ?? price
 }
 
 /**
@@ -63,9 +64,9 @@ export const priceCounts = (price: Price, counts: Counts): Cost => {
   return { cost, breakdown }
 }
 
+const RATE_FIELDS = Object.keys(rateFields) as ReadonlyArray<keyof Rates>
+
 /** Whether every rate of a price is zero. */
 export const isFree = (price: Price): boolean =>
-  price.prompt_per_million === 0n &&
-  price.completion_per_million === 0n &&
   (price.per_request ?? 0n) === 0n &&
-  (price.tiers ?? []).every((tier) => tier.prompt_per_million === 0n && tier.completion_per_million === 0n)
+  [price, ...(price.tiers ?? [])].every((rates) => RATE_FIELDS.every((field) => (rates[field] ?? 0n) === 0n))

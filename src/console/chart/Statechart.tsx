@@ -108,7 +108,6 @@ export default function Statechart({ graph, state, path, isTall }: StatechartPro
           <marker
             key={kind}
             id={`tip-${kind}`}
-            className={`chart-tip ${kind}`}
             viewBox="0 0 8 8"
             refX="7"
             refY="4"
@@ -116,18 +115,19 @@ export default function Statechart({ graph, state, path, isTall }: StatechartPro
             markerHeight="7"
             orient="auto-start-reverse"
           >
-            <path d="M0 0.8 7.4 4 0 7.2Z" />
+            <path className={`chart-tip-${kind}`} d="M0 0.8 7.4 4 0 7.2Z" />
           </marker>
         ))}
       </defs>
       {layout.arrows.map((arrow) => (
         <g key={arrow.id} className={arrowClass(arrow)}>
           <path
+            className="chart-arrow-line"
             d={lineThrough(arrow.points)}
             markerEnd={`url(#tip-${trail.arrows.has(arrow.id) ? "passed" : "rest"})`}
           />
           {arrow.label !== null && (
-            <text x={arrow.label.x} y={arrow.label.y + 10}>
+            <text className="chart-arrow-text" x={arrow.label.x} y={arrow.label.y + 10}>
               {arrow.label.text}
             </text>
           )}

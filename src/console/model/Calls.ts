@@ -7,7 +7,14 @@
  */
 import { parseAmount } from "../../signal/Money.ts"
 import type { CallProgress } from "../../signal/Subscriptions.ts"
-import { type ActorRow, type Attempt, CALLS_MAX, type CallRow, type WireUsage } from "./Model.ts"
+import {
+  type ActorRow,
+  type Attempt,
+  CALLS_MAX,
+  type CallRow,
+  type WireRecord,
+  type WireUsage
+} from "./Model.ts"
 
 const FINAL_STATES = new Set(["done", "refused", "failed", "cancelled", "ended"])
 
@@ -26,6 +33,7 @@ const freshRow = (requestId: string, at: number): CallRow => ({
   currency: "USD",
   attribution: {},
   attempts: [],
+  refusal: null,
   startedAt: at,
   at
 })
@@ -94,6 +102,30 @@ export const withUsage = (known: CallRow | undefined, usage: WireUsage): CallRow
     attempts,
     at: Math.max(row.at, at)
   }
+}
+
+interface Check extends Attribution {
+  readonly provider?: string
+  readonly model?: string
+}
+
+/**
+ * What a `check_budget` adds: who a call is for before it runs, and why it never will. A refused check that no actor
+ * of ours made is a refused call too; an approved one is not a call yet.
+ */
+export const withCheck = (known: CallRow | undefined, record: WireRecord): CallRow | undefined => {
+  const requestId = record.request_id
+  const isRefused = record.outcome === "refused"
+  if (requestId === null || (known === undefined && !isRefused)) return known
+  const at = Date.parse(record.at)
+  const check = record.payload as Check
+  const row = known ?? freshRow(requestId, at)
+  const named: CallRow =
+    row.provider === ""
+      ? { ...row, provider: check.provider ?? "", model: check.model ?? "", attribution: check }
+      : row
+  if (!isRefused || at < row.startedAt || row.attempts.length > 0) return named
+  return { ...named, state: "refused", isOpen: false, refusal: record, tokensInFlight: 0, costInFlight: 0n }
 }
 
 /** The request id in the address of a call, or `null`. The id itself may hold slashes. */

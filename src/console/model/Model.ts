@@ -47,6 +47,9 @@ export interface Identity {
   readonly tenant: string
   readonly version: string
   readonly playground: boolean
+  /** Whose key opened this session. */
+  readonly owner?: string
+  readonly roles?: ReadonlyArray<string>
 }
 
 export interface Totals {
@@ -81,6 +84,8 @@ export interface CallRow {
   readonly currency: string
   readonly attribution: Attribution
   readonly attempts: ReadonlyArray<Attempt>
+  /** The signal with which budget said no. */
+  readonly refusal: WireRecord | null
   readonly startedAt: number
   readonly at: number
 }

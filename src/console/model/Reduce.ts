@@ -9,7 +9,7 @@
  */
 import { parseAmount } from "../../signal/Money.ts"
 import type { ActorFact, Topic } from "../../signal/Subscriptions.ts"
-import { boundCalls, withActor, withProgress, withUsage } from "./Calls.ts"
+import { boundCalls, requestIdOf, withActor, withCheck, withProgress, withUsage } from "./Calls.ts"
 import {
   ACTORS_MAX,
   type ActorRow,
@@ -97,6 +97,13 @@ const addSignal = (draft: Draft, record: WireRecord): void => {
   }
 }
 
+const addCheck = (draft: Draft, record: WireRecord): void => {
+  if (record.signal !== "check_budget" || record.request_id === null) return
+  const known = draft.next.calls.get(record.request_id)
+  const call = withCheck(known, record)
+  if (call !== undefined && call !== known) draft.calls().set(record.request_id, call)
+}
+
 const addUsage = (draft: Draft, usage: WireUsage): void => {
   const calls = draft.calls()
   calls.set(usage.request_id, withUsage(calls.get(usage.request_id), usage))
@@ -123,7 +130,7 @@ const stepped = (path: ActorRow["path"], fact: WireFact): ActorRow["path"] => {
   return [...path, step].slice(-PATH_MAX)
 }
 
-const addFact = (draft: Draft, fact: WireFact): void => {
+const addFact = (draft: Draft, fact: WireFact, now: number): void => {
   const actors = draft.actors()
   const { address } = fact.actor
   const known = actors.get(address)
@@ -132,7 +139,7 @@ const addFact = (draft: Draft, fact: WireFact): void => {
   const isAgain = fact.fact === "started" && known !== undefined && known.endedAt !== null
   const row: ActorRow = {
     info: fact.actor,
-    endedAt: hasEnded ? at : isAgain || known === undefined ? null : known.endedAt,
+    endedAt: hasEnded ? now : isAgain || known === undefined ? null : known.endedAt,
     path: stepped(known === undefined || isAgain ? [] : known.path, fact)
   }
   if (known === undefined && (hasEnded || actors.size >= ACTORS_MAX)) return
@@ -141,11 +148,16 @@ const addFact = (draft: Draft, fact: WireFact): void => {
 }
 
 const addActorToCall = (draft: Draft, row: ActorRow, at: number): void => {
-  const requestId = row.info.address.split("/").slice(2).join("/")
+  const requestId = requestIdOf(row.info.address)
+  if (requestId === null) return
   const known = draft.next.calls.get(requestId)
   const call = withActor(known, row, at)
   if (call !== undefined && call !== known) draft.calls().set(requestId, call)
 }
+
+/** The time of what is known of a call already, in the server's clock: a snapshot carries none of its own. */
+const timeOf = (draft: Draft, info: WireActor): number =>
+  draft.next.calls.get(requestIdOf(info.address) ?? "")?.at ?? Date.parse(info.started_at)
 
 const snapshotActors = (draft: Draft, list: ReadonlyArray<WireActor>, now: number): void => {
   const actors = draft.actors()
@@ -162,17 +174,18 @@ const snapshotActors = (draft: Draft, list: ReadonlyArray<WireActor>, now: numbe
       path: info.state === null || path.at(-1)?.state === info.state ? path : [...path, step]
     }
     actors.set(info.address, row)
-    if (info.kind === "call") addActorToCall(draft, row, now)
+    if (info.kind === "call") addActorToCall(draft, row, timeOf(draft, info))
   }
   for (const [address, row] of actors) {
     if (alive.has(address) || row.endedAt !== null) continue
     const ended: ActorRow = { ...row, endedAt: now, info: { ...row.info, status: "stopped" } }
     actors.set(address, ended)
-    if (row.info.kind === "call") addActorToCall(draft, ended, now)
+    if (row.info.kind === "call") addActorToCall(draft, ended, timeOf(draft, row.info))
   }
+  const aliveCalls = new Set(list.map((info) => requestIdOf(info.address)))
   // Calls whose actor is gone are not on their way any more, whatever was heard of them last.
   for (const [id, call] of draft.next.calls) {
-    if (!call.isOpen || list.some((info) => info.address.endsWith(`/${id}`))) continue
+    if (!call.isOpen || aliveCalls.has(id)) continue
     draft.calls().set(id, { ...call, isOpen: false, state: "ended", tokensInFlight: 0, costInFlight: 0n })
   }
 }
@@ -195,8 +208,10 @@ const forgetEnded = (draft: Draft, now: number): void => {
 }
 
 const addEvent = (draft: Draft, topic: Topic, event: WireEvent, now: number): void => {
-  if ("signal" in event) addSignal(draft, event.signal)
-  else if ("actor" in event) addFact(draft, event.actor)
+  if ("signal" in event) {
+    addSignal(draft, event.signal)
+    addCheck(draft, event.signal)
+  } else if ("actor" in event) addFact(draft, event.actor, now)
   else if ("in_flight" in event) {
     const calls = draft.calls()
     const id = event.in_flight.request_id
@@ -240,32 +255,38 @@ const applyChange = (draft: Draft, change: Change): void => {
   const { next } = draft
   switch (change.kind) {
     case "event":
-      return addEvent(draft, change.topic, change.event, change.now)
+      addEvent(draft, change.topic, change.event, change.now)
+      break
     case "connection":
       next.connection = change.connection
-      return
+      break
     case "identity":
       next.identity = change.identity
-      return
+      break
     case "status":
       next.status = change.status
-      return
+      break
     case "budgets":
-      return readBudgets(draft, change.budgets, change.isAll)
+      readBudgets(draft, change.budgets, change.isAll)
+      break
     case "actors":
-      return snapshotActors(draft, change.actors, change.now)
+      snapshotActors(draft, change.actors, change.now)
+      break
     case "usage":
-      return readUsage(draft, change.answer)
+      readUsage(draft, change.answer)
+      break
     case "denied":
       next.denied = new Map(next.denied).set(change.what, change.why)
-      return
+      break
     case "gap":
-      return addGap(draft, change.topic, change.count, change.why, change.now)
+      addGap(draft, change.topic, change.count, change.why, change.now)
+      break
     case "loaded":
       next.isLoaded = true
-      return
+      break
     case "tick":
-      return forgetEnded(draft, change.now)
+      forgetEnded(draft, change.now)
+      break
   }
 }
 

@@ -20,7 +20,7 @@ export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
       <div key={violation.budget_id} className="violation">
         <p className="violation-name">
           <b>{violation.name}</b>
-          <span>
+          <span className="violation-scope">
             {scopeOf(violation)} · limit {inMeasure(violation.limit, violation)}
             {unitOf(violation)}
           </span>

@@ -3,10 +3,12 @@ import { lazy, Suspense, useEffect, useState } from "react"
 import type { MachineGraph } from "../../signal/Actors.ts"
 import { requestIdOf } from "../model/Calls.ts"
 import { clock, count, duration, roundedMoney } from "../model/Figures.ts"
+import { retryAtIn, violationsIn } from "../model/Log.ts"
 import type { ActorRow, PathStep } from "../model/Model.ts"
 import { CallState } from "../parts/CallState.tsx"
 import { useConsole, useMedia, useModel, useNow } from "../parts/Console.ts"
 import { Json } from "../parts/Json.tsx"
+import { Refusal } from "../parts/Refusal.tsx"
 import { goTo, hrefTo } from "../parts/Route.ts"
 
 const Statechart = lazy(() => import("../chart/Statechart.tsx"))
@@ -53,7 +55,7 @@ const Steps = ({
       {path.map((step, index) => {
         const until = path[index + 1]?.at ?? endedAt ?? now
         return (
-          <li key={`${step.at} ${step.state} ${index}`} title={step.event ?? "first seen in this state"}>
+          <li key={`${step.at} ${step.state}`} title={step.event ?? "first seen in this state"}>
             <CallState state={step.state} />
             <time dateTime={new Date(step.at).toISOString()}>{clock(step.at)}</time>
             <span>
@@ -90,6 +92,21 @@ const Spending = ({ address }: { readonly address: string }) => {
         <dd className={call.isOpen ? "pencil" : ""}>{roundedMoney(cost, call.currency, 6)}</dd>
       </div>
     </>
+  )
+}
+
+const WhyRefused = ({ address }: { readonly address: string }) => {
+  const requestId = requestIdOf(address)
+  const record = useModel((model) =>
+    requestId === null ? null : (model.calls.get(requestId)?.refusal ?? null)
+  )
+  if (record === null) return null
+  return (
+    <Refusal
+      reason={record.reason}
+      violations={violationsIn(record.answer)}
+      retryAt={retryAtIn(record.answer)}
+    />
   )
 }
 
@@ -142,6 +159,7 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
           </button>
         )}
       </header>
+      <WhyRefused address={info.address} />
       {graph !== null && (
         <div className="look-chart">
           {graph === undefined ? (

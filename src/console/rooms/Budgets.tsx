@@ -26,6 +26,7 @@ const Meter = ({ budget }: { readonly budget: WireBudget }) => {
   const { spent, held, used } = meterOf(budget)
   const says = `${inMeasure(budget.spent, budget)} spent, ${inMeasure(budget.held, budget)} held, ${inMeasure(budget.remaining, budget)} remaining`
   return (
+    // biome-ignore lint/a11y/useSemanticElements: <meter> cannot show two parts, and what is held must not look spent.
     <div
       className="meter"
       role="meter"

@@ -39,27 +39,31 @@ const Row = memo(({ call, tenant }: { readonly call: CallRow; readonly tenant: s
   const { tokens, cost, isPriced } = totalsOf(call)
   const attempts = Math.max(call.attempt, call.attempts.length)
   const whom = forWhom(call)
+  const hasRun = call.attempts.length > 0 || tokens > 0
+  const why = call.refusal?.reason
   return (
     <li className={call.isOpen ? "call is-open" : "call"}>
       <CallState state={call.state} />
       <a
         className="call-name"
         href={hrefTo("actors", `call/${tenant}/${call.requestId}`)}
-        title={call.requestId}
+        title={why ?? call.requestId}
       >
         <b>{whom === "" ? call.requestId : whom}</b>
         <span>{call.provider === "" ? "…" : `${call.provider} / ${call.model}`}</span>
-        {whom !== "" && <code>{call.requestId}</code>}
+        <i>{why ?? (whom === "" ? "" : call.requestId)}</i>
       </a>
       <span className={attempts > 1 ? "call-attempts is-warn" : "call-attempts"} title={attemptsSay(call)}>
         {attempts > 1 ? `×${attempts}` : ""}
       </span>
-      <span className={call.isOpen ? "call-tokens pencil" : "call-tokens"}>{count(tokens)}</span>
+      <span className={call.isOpen ? "call-tokens pencil" : "call-tokens"}>
+        {hasRun ? count(tokens) : "–"}
+      </span>
       <span
         className={call.isOpen ? "call-cost pencil" : "call-cost"}
         title={isPriced ? exactMoney(cost, call.currency) : "There was no price for this model"}
       >
-        {isPriced ? roundedMoney(cost, call.currency, 6) : "unpriced"}
+        {hasRun ? (isPriced ? roundedMoney(cost, call.currency, 6) : "unpriced") : "–"}
       </span>
       <span className="call-age" title={clock(call.startedAt)}>
         {call.isOpen ? <Age since={call.startedAt} /> : clock(call.at).slice(0, 8)}
@@ -115,7 +119,6 @@ const CallList = ({ isAlone }: { readonly isAlone: boolean }) => {
         <span>Cost</span>
         <span>Since</span>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveElementInteractions: the arrows only move the focus between its links. */}
       <ul className="calls" {...hold} onKeyDown={walkRows}>
         {shown.map((call) => (
           <Row key={call.requestId} call={call} tenant={tenant} />

@@ -1,9 +1,10 @@
 /** What lies over the page: help, alerts. */
 import { clock } from "../model/Figures.ts"
-import { useModel } from "../parts/Console.ts"
+import { useConsole, useModel } from "../parts/Console.ts"
 import { Dialog } from "../parts/Dialog.tsx"
 import { Empty } from "../parts/Panel.tsx"
 import { ROOM_TITLES, ROOMS } from "../parts/Route.ts"
+import { signOut } from "../wire/Browser.ts"
 
 interface OverlayProps {
   readonly onClose: () => void
@@ -22,7 +23,7 @@ export const Alerts = ({ onClose }: OverlayProps) => {
           {alerts.map((alert) => (
             <li key={alert.id} className={`alert is-${alert.severity}`}>
               <p>{alert.message}</p>
-              <span>
+              <span className="alert-foot">
                 {alert.severity} · {alert.kind.replaceAll("_", " ")} ·{" "}
                 {clock(Date.parse(alert.at)).slice(0, 8)}
               </span>
@@ -45,6 +46,28 @@ const KEYS: ReadonlyArray<readonly [string, string]> = [
   ["Esc", "Close"],
   ["?", "This page"]
 ]
+
+const Session = () => {
+  const { connection } = useConsole()
+  const identity = useModel((model) => model.identity)
+  const leave = () => {
+    signOut().then(
+      () => connection.connect(),
+      () => undefined
+    )
+  }
+  return (
+    <p className="session">
+      <span>
+        {identity?.owner !== undefined && `Signed in with the key of ${identity.owner}`}
+        {identity?.roles !== undefined && ` (${identity.roles.join(", ")})`}
+      </span>
+      <button type="button" className="button small" onClick={leave}>
+        Sign out
+      </button>
+    </p>
+  )
+}
 
 export const Help = ({ onClose }: OverlayProps) => (
   <Dialog kind="overlay" title="How to read this page" onClose={onClose}>
@@ -74,5 +97,6 @@ export const Help = ({ onClose }: OverlayProps) => (
         </div>
       ))}
     </dl>
+    <Session />
   </Dialog>
 )

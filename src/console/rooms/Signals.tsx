@@ -30,7 +30,9 @@ const SignalRow = memo(({ record }: { readonly record: WireRecord }) => (
     <time dateTime={record.at}>{clock(Date.parse(record.at))}</time>
     <span className={`outcome ${outcomeTone(record)}`}>{record.outcome}</span>
     <code className="signal-name">{record.signal}</code>
-    <span className="signal-address">{record.reason === null ? record.address : <b>{record.reason}</b>}</span>
+    <span className="signal-address">
+      {record.reason === null ? record.address : <b className="signal-why">{record.reason}</b>}
+    </span>
     <span className="signal-took">{latency(record.duration_ms)}</span>
   </>
 ))

@@ -29,6 +29,11 @@ export const signIn = async (key: string): Promise<string | null> => {
   return `The server answered ${response.status}.`
 }
 
+/** Ends the session of this browser. */
+export const signOut = async (): Promise<void> => {
+  await fetch("/session", { method: "DELETE" })
+}
+
 export const browserSurroundings: Surroundings = {
   openSocket: () => {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:"

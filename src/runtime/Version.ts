@@ -1,4 +1,4 @@
 /** The version of the product, as package.json says. */
-import packageJson from "../package.json" with { type: "json" }
+import packageJson from "../../package.json" with { type: "json" }
 
 export const VERSION: string = packageJson.version
