@@ -1,0 +1,199 @@
+/** Budget periods by the calendar, in UTC (signals.md, sections 3 and 4). */
+import { assert, describe, it } from "@effect/vitest"
+import type { Period, Weekday } from "../../src/signal/Budget.ts"
+import { windowAt } from "../../src/tokens/Period.ts"
+import { stories } from "./support/Story.ts"
+
+const day = (text: string): number => Date.parse(text)
+
+const show = (period: Period, at: string, weekStartsOn: Weekday = "monday"): string => {
+  const { start, end } = windowAt(period, weekStartsOn, day(at))
+  const write = (moment: number) =>
+    new Date(moment)
+      .toISOString()
+      .replace(/:00\.000Z$/u, "")
+      .replace("T00:00", "")
+  return `${write(start)} to ${end === null ? "no end" : write(end)}`
+}
+
+describe("lesson 11: periods are of the calendar", () => {
+  const table: ReadonlyArray<readonly [Period, string, string]> = [
+    ["hourly", "2026-03-10T10:00:00.000Z", "2026-03-10T10:00 to 2026-03-10T11:00"],
+    ["hourly", "2026-03-10T10:59:59.999Z", "2026-03-10T10:00 to 2026-03-10T11:00"],
+    ["hourly", "2026-12-31T23:59:59.999Z", "2026-12-31T23:00 to 2027-01-01"],
+    ["daily", "2026-03-10T00:00:00.000Z", "2026-03-10 to 2026-03-11"],
+    ["daily", "2026-03-10T23:59:59.999Z", "2026-03-10 to 2026-03-11"],
+    ["daily", "2028-02-28T12:00:00.000Z", "2028-02-28 to 2028-02-29"],
+    ["daily", "2028-02-29T12:00:00.000Z", "2028-02-29 to 2028-03-01"],
+    ["daily", "2026-02-28T12:00:00.000Z", "2026-02-28 to 2026-03-01"],
+    ["daily", "2026-03-29T01:30:00.000Z", "2026-03-29 to 2026-03-30"],
+    ["weekly", "2026-03-09T00:00:00.000Z", "2026-03-09 to 2026-03-16"],
+    ["weekly", "2026-03-15T23:59:59.999Z", "2026-03-09 to 2026-03-16"],
+    ["weekly", "2026-03-16T00:00:00.000Z", "2026-03-16 to 2026-03-23"],
+    ["weekly", "2027-01-01T12:00:00.000Z", "2026-12-28 to 2027-01-04"],
+    ["monthly", "2026-01-31T23:59:59.999Z", "2026-01-01 to 2026-02-01"],
+    ["monthly", "2026-02-01T00:00:00.000Z", "2026-02-01 to 2026-03-01"],
+    ["monthly", "2028-02-29T12:00:00.000Z", "2028-02-01 to 2028-03-01"],
+    ["monthly", "2026-12-31T12:00:00.000Z", "2026-12-01 to 2027-01-01"],
+    ["quarterly", "2026-03-31T23:59:59.999Z", "2026-01-01 to 2026-04-01"],
+    ["quarterly", "2026-04-01T00:00:00.000Z", "2026-04-01 to 2026-07-01"],
+    ["quarterly", "2026-12-31T23:59:59.999Z", "2026-10-01 to 2027-01-01"],
+    ["yearly", "2026-12-31T23:59:59.999Z", "2026-01-01 to 2027-01-01"],
+    ["yearly", "2028-02-29T00:00:00.000Z", "2028-01-01 to 2029-01-01"],
+    ["lifetime", "2026-03-10T10:00:00.000Z", "1970-01-01 to no end"]
+  ]
+  for (const [period, at, expected] of table) {
+    it(`${period} at ${at} is ${expected}`, () => {
+      assert.strictEqual(show(period, at), expected)
+    })
+  }
+
+  const weeks: ReadonlyArray<readonly [Weekday, string]> = [
+    ["monday", "2026-03-09 to 2026-03-16"],
+    ["tuesday", "2026-03-10 to 2026-03-17"],
+    ["wednesday", "2026-03-11 to 2026-03-18"],
+    ["thursday", "2026-03-05 to 2026-03-12"],
+    ["friday", "2026-03-06 to 2026-03-13"],
+    ["saturday", "2026-03-07 to 2026-03-14"],
+    ["sunday", "2026-03-08 to 2026-03-15"]
+  ]
+  for (const [startsOn, expected] of weeks) {
+    it(`the week of a Wednesday that starts on ${startsOn} is ${expected}`, () => {
+      assert.strictEqual(show("weekly", "2026-03-11T00:00:00Z", startsOn), expected)
+    })
+  }
+
+  it("every moment lies in its window, and windows join without gap or overlap", () => {
+    for (const period of ["hourly", "daily", "weekly", "monthly", "quarterly", "yearly"] as const) {
+      let at = day("2027-11-30T22:10:00Z")
+      for (let count = 0; count < 200; count++) {
+        const { start, end } = windowAt(period, "wednesday", at)
+        if (end === null) throw new Error(`${period} has no end`)
+        assert.isTrue(start <= at && at < end, `${period} ${at}`)
+        assert.deepStrictEqual(windowAt(period, "wednesday", end - 1), { start, end })
+        assert.strictEqual(windowAt(period, "wednesday", end).start, end)
+        at = end
+      }
+    }
+  })
+})
+
+stories("lesson 11: resets", {
+  "a new period starts with nothing spent, and the old one keeps what it has": `
+    budget A limit=10
+    at 2026-03-10T23:59:59.999Z
+    post r1 8           -> posted 8, alerts A:50 A:80
+    hold r2 3           -> refused A by 1
+    wait 1ms
+    see A               -> spent 0, held 0, left 10
+    hold r2 3           -> held
+  `,
+  "every period resets at its own end": `
+    budget H period=hourly
+    budget D period=daily
+    budget W period=weekly week=wednesday
+    budget M period=monthly
+    budget Q period=quarterly
+    budget Y period=yearly
+    budget L period=lifetime
+    at 2026-03-10T23:30:00Z
+    post r1 10
+    at 2026-03-11T00:00:00Z
+    see H               -> spent 0, held 0, left 100
+    see D               -> spent 0, held 0, left 100
+    see W               -> spent 0, held 0, left 100
+    see M               -> spent 10, held 0, left 90
+    at 2026-04-01T00:00:00Z
+    see M               -> spent 0, held 0, left 100
+    see Q               -> spent 0, held 0, left 100
+    see Y               -> spent 10, held 0, left 90
+    at 2027-01-01T00:00:00Z
+    see Y               -> spent 0, held 0, left 100
+    see L               -> spent 10, held 0, left 90
+  `,
+  "a reset during an open hold: the post lands in the old period": `
+    budget A limit=10
+    at 2026-03-10T23:59:00Z
+    hold r1 10          -> held
+    at 2026-03-11T00:01:00Z
+    see A               -> spent 0, held 0, left 10
+    hold r2 10          -> held
+    post r1 10          -> posted 10, alerts A:50 A:80 A:90 A:100
+    see A               -> spent 0, held 10, left 0
+    release r2          -> released
+    see A               -> spent 0, held 0, left 10
+  `,
+  "an extension of an old hold asks the old period": `
+    budget A limit=10
+    at 2026-03-10T23:59:00Z
+    hold r1 6 ttl=1h    -> held
+    at 2026-03-11T00:01:00Z
+    hold r2 10          -> held
+    extend r1 tokens=4  -> held
+    extend r1 tokens=1  -> refused A by 1
+    see A               -> spent 0, held 10, left 0
+    at 2026-03-11T02:00:00Z
+    see A               -> spent 0, held 0, left 10
+  `,
+  "late usage within 48 hours lands in its own period": `
+    budget A limit=10
+    wait 1d
+    post r1 4 when=2026-03-10T09:00:00Z -> posted 4
+    see A               -> spent 0, held 0, left 10
+    post r2 4           -> posted 4
+    see A               -> spent 4, held 0, left 6
+  `,
+  "older usage is clamped to 48 hours, and says that it is late": `
+    budget A limit=100
+    at 2026-03-10T00:00:00Z
+    post r1 4 when=2026-03-08T00:00:00Z         -> posted 4
+    post r2 4 when=2026-03-07T23:59:59.999Z     -> posted 4, late
+    post r3 4 when=2001-01-01T00:00:00Z         -> posted 4, late
+    see A               -> spent 0, held 0, left 100
+  `,
+  "a report from the future is of now": `
+    budget A limit=100
+    post r1 4 when=2030-01-01T00:00:00Z -> posted 4
+    see A               -> spent 4, held 0, left 96
+  `,
+  "the hold's creation decides, whatever the report's own time": `
+    budget A limit=100
+    at 2026-03-10T23:59:00Z
+    hold r1 10          -> held
+    at 2026-03-11T00:01:00Z
+    post r1 4 when=2026-03-11T00:00:30Z -> posted 4
+    see A               -> spent 0, held 0, left 100
+  `,
+  "a hold that was kept open for days posts within the late window": `
+    budget A limit=100
+    hold r1 10 ttl=24h  -> held
+    wait 23h
+    extend r1 ttl=24h   -> held
+    wait 23h
+    extend r1 ttl=24h   -> held
+    wait 23h
+    post r1 4           -> posted 4, late
+    see A               -> spent 0, held 0, left 100
+    total               -> requests 1, tokens 4, cost 4
+  `,
+  "a hold over nothing survives the turn of a period": `
+    budget T limit=10 measure=tokens
+    wait 1d
+    hold r1 0           -> held
+    extend r1 tokens=11 -> refused T by 1
+    extend r1 tokens=10 -> held
+    see T               -> spent 0, held 10, left 0
+  `,
+  "months have their own length": `
+    budget M period=monthly limit=10
+    at 2028-02-29T23:59:59.999Z
+    post r1 10          -> posted 10, alerts M:50 M:80 M:90 M:100
+    hold r2 1           -> refused M by 1
+    at 2028-03-01T00:00:00Z
+    hold r2 10          -> held
+    at 2028-03-31T23:59:59Z
+    hold r3 10          -> held
+    at 2028-04-01T00:00:00Z
+    hold r4 10          -> held
+  `
+})
