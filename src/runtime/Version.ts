@@ -1,4 +1,6 @@
 /** The version of the product, as package.json says. */
-import packageJson from "../../package.json" with { type: "json" }
+import { readFileSync } from "node:fs"
 
-export const VERSION: string = packageJson.version
+const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+
+export const VERSION: string = (JSON.parse(text) as { readonly version: string }).version
