@@ -1,8 +1,8 @@
 /** Connections end with what they rest on, and with the other side's silence. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect } from "effect"
+import { Clock, Deferred, Effect, Stream } from "effect"
 import { KeyStore } from "../../src/bridge/KeyStore.ts"
-import { ADMIN_KEY, makeKey, openClient, postSignals, startBridge, withBridge } from "./Fixture.ts"
+import { ADMIN, ADMIN_KEY, makeKey, openClient, postSignals, startBridge, withBridge } from "./Fixture.ts"
 
 const admin = { key: ADMIN_KEY }
 
@@ -23,6 +23,25 @@ describe("a revoked key", () => {
         assert.strictEqual((yield* Effect.flip(openClient(wsUrl, made))).status, 401)
         const body = { jsonrpc: "2.0", id: 1, method: "get_pricing" }
         assert.strictEqual((yield* postSignals(bridge, body, {}, made.key)).status, 401)
+      })
+    )
+  )
+
+  it.live("cancels the calls that stream to it at once, also when its client does not read", () =>
+    withBridge(
+      Effect.gen(function* () {
+        const { bridge, stub, wsUrl } = yield* startBridge()
+        const made = yield* makeKey(bridge)
+        const cancelled = yield* Deferred.make<void>()
+        stub.stream = Stream.fromEffect(
+          Effect.onInterrupt(Effect.never, () => Deferred.succeed(cancelled, undefined))
+        )
+        const client = yield* openClient(wsUrl, made)
+        const messages = [{ role: "user", content: "hi" }]
+        yield* client.call("complete", { provider: "p", model: "m", messages, stream: true })
+        client.ws.pause()
+        yield* bridge.keys.revoke({ key_id: made.key_id }, ADMIN)
+        yield* Deferred.await(cancelled)
       })
     )
   )
