@@ -94,7 +94,7 @@ const cookieOf = (request: IncomingMessage, name: string): string | undefined =>
 }
 
 /** The subprotocols that a client offers, in its order. */
-export const subprotocolsOf = (request: IncomingMessage): ReadonlyArray<string> =>
+const subprotocolsOf = (request: IncomingMessage): ReadonlyArray<string> =>
   (request.headers["sec-websocket-protocol"] ?? "")
     .split(",")
     .map((name) => name.trim())

@@ -28,7 +28,7 @@ import { makeOutlet } from "./Outlet.ts"
 import { makeSubscriptions, needsAnswer, type Opened } from "./Subscriptions.ts"
 
 export const CLOSE_GOING_AWAY = 1001
-export const CLOSE_UNSUPPORTED_DATA = 1003
+const CLOSE_UNSUPPORTED_DATA = 1003
 /** The key was revoked or has expired, or the session is over. */
 export const CLOSE_CREDENTIAL_ENDED = 4001
 

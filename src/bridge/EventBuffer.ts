@@ -5,7 +5,7 @@
  */
 
 /** Something that waits, or the number of things that were dropped in its place. */
-export type Waiting<A> = { readonly value: A } | { readonly gap: number }
+type Waiting<A> = { readonly value: A } | { readonly gap: number }
 
 export interface EventBuffer<A> {
   /** Whether `push` would drop. */

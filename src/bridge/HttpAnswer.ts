@@ -10,7 +10,7 @@ import type { Refused } from "./Access.ts"
 import { writeError } from "./JsonRpc.ts"
 
 export const JSON_TYPE = "application/json; charset=utf-8"
-export const TEXT_TYPE = "text/plain; charset=utf-8"
+const TEXT_TYPE = "text/plain; charset=utf-8"
 
 export interface Answer {
   readonly status: number

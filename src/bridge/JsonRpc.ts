@@ -21,7 +21,7 @@ import {
 import { nearest } from "../signal/Nearest.ts"
 import { isForbiddenKey } from "../signal/Text.ts"
 
-export const BATCH_MAX = 100
+const BATCH_MAX = 100
 /** Nesting of params past which they are refused: no signal needs half of it. */
 const DEPTH_MAX = 64
 /** Fields and elements in params, at every depth. What is wrong with each would be looked for, at some µs each. */

@@ -11,7 +11,7 @@ import type { Role } from "../signal/Signal.ts"
 import type { Millis } from "../signal/Text.ts"
 
 /** The command that made a key, so that sending it again finds the same key. */
-export interface KeyRequest {
+interface KeyRequest {
   /** The maker's tenant: `(tenant, id)` is unique among keys. */
   readonly tenant: string
   readonly id: string

@@ -22,7 +22,7 @@ import { infoOfKey, type ListKeys, nextKeyCursor, readKeyCursor } from "./KeyLis
 import { type KeyRow, KeyStore } from "./KeyStore.ts"
 
 /** The key id of BURSAR_ADMIN_KEY, which no store holds. */
-export const INSTALLATION_KEY_ID = "installation"
+const INSTALLATION_KEY_ID = "installation"
 
 const VERIFIED_MAX = 10_000
 /** How long a verified key is believed before the store is asked again: another node may have ended it. */

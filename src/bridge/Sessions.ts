@@ -5,7 +5,7 @@
  * Does not decide: how the cookie travels (Access, Http).
  */
 import { randomBytes } from "node:crypto"
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect } from "effect"
 import { Unauthenticated, type Unavailable } from "../signal/Errors.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type Credential, type Ended, makeRecent } from "./Credential.ts"
@@ -18,7 +18,7 @@ const VERIFIED_MAX = 10_000
 /** How long a session is believed before the store is asked again: another node may have ended it. */
 const VERIFIED_FRESH_MS = 30_000
 
-export interface OpenSession {
+interface OpenSession {
   /** What the cookie carries. It is in no store. */
   readonly token: string
   readonly expiresAt: Millis
@@ -101,5 +101,3 @@ export const make = Effect.gen(function* () {
     }
   })
 })
-
-export const layer = Layer.effect(Sessions, make)

@@ -24,7 +24,7 @@ import { type Credential, type Ended, isEndedBy } from "./Credential.ts"
 import { notFound, pathOf, refusalText, refusedBy } from "./HttpAnswer.ts"
 import { makeTally, tooManyConnections } from "./Limits.ts"
 
-export const SIGNALS_PATH = "/signals"
+const SIGNALS_PATH = "/signals"
 
 export interface WebSocketsOptions {
   readonly shared: ConnectionShared

@@ -41,7 +41,7 @@ export const makeKey = (
   maker: Principal = ADMIN
 ) => bridge.keys.create({ name: "a test's key", roles: ["admin"], ...payload }, maker)
 
-export interface Closed {
+interface Closed {
   readonly code: number
   readonly reason: string
 }

@@ -1,12 +1,12 @@
 /**
  * A router for tests of the bridge: it answers at once, remembers what reached it, and streams what it is told to.
  */
-import { Effect, Queue, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { SignalError } from "../../src/signal/Errors.ts"
 import type { Principal } from "../../src/signal/Principal.ts"
 import { type OpenTopic, SignalRouter, type TopicEvent } from "../../src/signal/SignalRouter.ts"
 
-export interface Asked {
+interface Asked {
   readonly name: string
   readonly payload: unknown
   readonly principal: Principal
@@ -63,9 +63,3 @@ export const makeStub = (): Stub => {
   }
   return stub
 }
-
-/** A stream that a test feeds. */
-export const fed = Effect.map(Queue.unbounded<TopicEvent>(), (queue) => ({
-  send: (event: TopicEvent) => Queue.offer(queue, event),
-  stream: Stream.fromQueue(queue)
-}))

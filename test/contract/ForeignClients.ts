@@ -8,7 +8,7 @@ import WebSocket from "ws"
 import type { Call } from "./Story.ts"
 
 /** What a client says, and how it goes home. */
-export interface ForeignClient {
+interface ForeignClient {
   readonly call: Call
   readonly close: () => void
 }
