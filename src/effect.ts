@@ -4,8 +4,8 @@
  * Owns: which layers make a runtime, from one set of options.
  * Does not decide: any setting; no environment variable is read here.
  */
-import { Effect, Layer, Redacted } from "effect"
-import { layer as actorLayer } from "./actor/ActorSystem.ts"
+import { Layer, Redacted } from "effect"
+import { type ActorSystem, layer as actorLayer } from "./actor/ActorSystem.ts"
 import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
 import type { SessionStore } from "./bridge/SessionStore.ts"
@@ -15,12 +15,12 @@ import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
 import { simulator } from "./provider/Simulator.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
+import { VERSION } from "./runtime/Version.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
 import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
-import { LedgerStore } from "./tokens/LedgerStore.ts"
-import { VERSION } from "./runtime/Version.ts"
+import type { LedgerStore } from "./tokens/LedgerStore.ts"
 
-export { type BridgeConfig, serveBridge } from "./bridge/Bridge.ts"
+export { type ServeOptions, serve } from "./runtime/Serve.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
 export { installationPrincipal, type Principal } from "./signal/Principal.ts"
@@ -45,7 +45,7 @@ export interface BursarOptions {
 }
 
 /** What a runtime gives to whoever builds on it. */
-export type Bursar = SignalRouter | LedgerStore | KeyStore | SessionStore | InstallationSecret
+export type Bursar = SignalRouter | ActorSystem | LedgerStore | KeyStore | SessionStore | InstallationSecret
 
 const sdkOptions = ({ apiKey, baseUrl }: ProviderOptions) => ({
   apiKey: Redacted.value(apiKey),
@@ -68,13 +68,7 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StoreFailed> 
       ? embeddedStore({ directory: options.dataDirectory })
       : serverStore({ url: options.databaseUrl })
   return runtimeLayer({ providers: providersOf(options), version: VERSION }).pipe(
-    Layer.provide(actorLayer),
+    Layer.provideMerge(actorLayer),
     Layer.provideMerge(store)
   )
 }
-
-/** Whether the runtime can take signals: its store answers. */
-export const readiness = Effect.map(
-  Effect.flatMap(LedgerStore, (store) => store.isReachable),
-  (ready) => ({ ready, why: ready ? "" : "the store does not answer" })
-)

@@ -6,8 +6,7 @@
  * Does not decide: anything. It is the same runtime that the program serves; "bursar/effect" has it as layers.
  */
 import { Effect, Exit, ManagedRuntime, Redacted, Result, Schema, Scope, Stream } from "effect"
-import { serveBridge } from "./bridge/Bridge.ts"
-import { type BursarOptions, type Bursar as BursarServices, layer, readiness } from "./effect.ts"
+import { type BursarOptions, layer, serve } from "./effect.ts"
 import { newAdminKey } from "./runtime/AdminKey.ts"
 import { authorize, authorizeTopic } from "./signal/Authorization.ts"
 import type { SignalName, SignalParams, SignalPayload, SignalResult } from "./signal/Catalogue.ts"
@@ -108,15 +107,11 @@ const openTopic = (topic: Topic, options: SubscribeOptions, principal: Principal
     return eventsOf(yield* router.subscribe(topic, filter, options.fromCursor, principal))
   })
 
-const listen = (options: NonNullable<StartOptions["listen"]>) =>
-  Effect.gen(function* () {
-    const services = yield* Effect.context<BursarServices>()
-    return yield* serveBridge({
-      host: options.host ?? "127.0.0.1",
-      port: options.port ?? 4680,
-      adminKey: options.adminKey === undefined ? newAdminKey() : Redacted.make(options.adminKey),
-      isReady: Effect.provideContext(readiness, services)
-    })
+const listen = ({ host, port, adminKey }: NonNullable<StartOptions["listen"]>) =>
+  serve({
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    adminKey: adminKey === undefined ? newAdminKey() : Redacted.make(adminKey)
   })
 
 /** Starts a runtime. It is ready when the promise resolves. */

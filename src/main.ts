@@ -4,13 +4,10 @@
  * Owns: the command line, what is printed, and when the playground opens.
  * Does not decide: anything else.
  */
-import { existsSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Layer, Logger, Option, Redacted, References } from "effect"
-import { serveBridge } from "./bridge/Bridge.ts"
+import { Effect, Layer, Logger, Option, References } from "effect"
 import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Config.ts"
-import { type BursarOptions, layer, type ProviderOptions, readiness } from "./effect.ts"
+import { type BursarOptions, layer, type ProviderOptions, serve } from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { VERSION } from "./runtime/Version.ts"
@@ -22,9 +19,6 @@ const HELP = `bursar ${VERSION}: an actor runtime for LLM agents in which no tok
 Settings come from the environment; .env.example lists them. With neither DATABASE_URL nor a provider's
 key set, a playground opens: the built-in simulator, some budgets, and agents at work on them.
 `
-
-const CONSOLE_DIRECTORY = fileURLToPath(new URL("../dist/console", import.meta.url))
-const OPENRPC = new URL("../schemas/openrpc.json", import.meta.url)
 
 const LEVELS = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const
 
@@ -64,21 +58,15 @@ const warnOfLaterProviders = Effect.forEach(
   { discard: true }
 )
 
-const serve = Effect.fnUntraced(function* (set: Settings, playground: boolean) {
+const run = Effect.fnUntraced(function* (set: Settings, playground: boolean) {
   const adminKey = Option.isSome(set.adminKey) ? set.adminKey.value : yield* adminKeyIn(set.dataDirectory)
-  const isReady = yield* Effect.map(Effect.context<never>(), (context) =>
-    Effect.provideContext(readiness, context as never)
-  )
-  const bridge = yield* serveBridge({
+  const bridge = yield* serve({
     host: set.host,
     port: set.port,
-    adminKey: Redacted.make(Redacted.value(adminKey)),
+    adminKey,
     allowedHosts: set.allowedHosts.split(",").filter((host) => host !== ""),
     trustsProxy: set.trustsProxy,
-    consoleDirectory: CONSOLE_DIRECTORY,
-    openRpc: existsSync(OPENRPC) ? readFileSync(OPENRPC, "utf8") : undefined,
-    about: { version: VERSION, playground },
-    isReady
+    playground
   })
   if (playground) yield* Effect.forkScoped(runPlayground)
   yield* Effect.sync(() => announce(bridge.url, bridge.oneTimeLink(), playground))
@@ -103,9 +91,7 @@ const program = Effect.gen(function* () {
     Layer.succeed(References.MinimumLogLevel, levelOf(set.logLevel))
   )
   yield* Effect.scoped(
-    Effect.andThen(warnOfLaterProviders, serve(set, isPlayground(options))).pipe(
-      Effect.provide(layer(options))
-    )
+    Effect.andThen(warnOfLaterProviders, run(set, isPlayground(options))).pipe(Effect.provide(layer(options)))
   ).pipe(Effect.provide(logging))
 })
 

@@ -118,8 +118,9 @@ export class ActorRef {
     for (const envelope of this.mailbox.takeNow(Number.POSITIVE_INFINITY)) this.#refuse(envelope)
   }
 
-  letDie(envelope: Envelope, why: string): void {
-    this.surroundings.deadLetters.add({ address: this.address, envelope, at: this.surroundings.now(), why })
+  letDie({ name, payload, principal }: Envelope, why: string): void {
+    const { deadLetters, now } = this.surroundings
+    deadLetters.add({ address: this.address.text, signal: name, payload, principal, at: now(), why })
   }
 
   #send<Name extends SignalName>(sent: Sent<Name>): void {

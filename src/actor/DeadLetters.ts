@@ -4,15 +4,18 @@
  * Owns: the bounded list of the newest of them, and their count since the start.
  * Does not decide: whether they are sent again.
  */
-import type { Address } from "./Address.ts"
-import type { Envelope } from "./Envelope.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { Millis } from "../signal/Text.ts"
 
 const KEPT_MAX = 1000
 
 export interface DeadLetter {
-  readonly address: Address
-  readonly envelope: Envelope
-  readonly at: number
+  /** Where it was sent; a notification that never reached an actor stops at the `bridge`. */
+  readonly address: string
+  readonly signal: string
+  readonly payload: unknown
+  readonly principal: Principal
+  readonly at: Millis
   readonly why: string
 }
 
