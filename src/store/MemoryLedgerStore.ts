@@ -210,7 +210,7 @@ export const makeMemoryLedgerStore = ({ checksText = true }: MemoryLedgerStoreOp
   }
 
   const commit = (claim: Claim, batch: Batch): Effect.Effect<void, CommitError> =>
-    Effect.suspend(() => {
+    Effect.suspend((): Effect.Effect<void, CommitError> => {
       const tenant = tenantOf(claim.tenant)
       if (!tenant.isOf(claim) || tenant.journalSeq !== batch.journalSeq) {
         return Effect.fail(new Fenced({ tenant: claim.tenant }))

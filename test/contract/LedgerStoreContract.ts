@@ -1,0 +1,668 @@
+/**
+ * What every store of a ledger must do. Run it on each layer that claims to be one.
+ */
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import { ATTRIBUTION_FIELDS } from "../../src/signal/Attribution.ts"
+import { DEFAULT_MANAGER_CONFIG } from "../../src/signal/Management.ts"
+import { AMOUNT_MAX, UNIT } from "../../src/signal/Money.ts"
+import type { TokenUsage } from "../../src/signal/Usage.ts"
+import { SUBJECT_FIELDS } from "../../src/tokens/BudgetIndex.ts"
+import {
+  type Batch,
+  type Claim,
+  LedgerStore,
+  type PeriodRow,
+  type UsageFilter
+} from "../../src/tokens/LedgerStore.ts"
+import {
+  batch,
+  budget,
+  head,
+  hold,
+  NOON,
+  Random,
+  randomUsage,
+  request,
+  usage,
+  usageRow
+} from "./LedgerRows.ts"
+
+let tenants = 0
+
+/** A tenant that no other test knows. */
+export const freshTenant = (): string => `tenant-${++tenants}`
+
+/** Claims a fresh tenant and writes batches into it, one after the other. */
+export const openTenant = Effect.fnUntraced(function* (tenant = freshTenant()) {
+  const store = yield* LedgerStore
+  const claim = yield* store.claim(tenant, `owner of ${tenant}`)
+  let { journalSeq } = yield* store.load(claim, 0)
+  const commit = (fields: Partial<Batch>) =>
+    Effect.tap(store.commit(claim, batch(`batch ${journalSeq}`, { journalSeq }, fields)), () =>
+      Effect.sync(() => {
+        journalSeq += 1
+      })
+    )
+  const load = (liveAfter = 0) => store.load(claim, liveAfter)
+  return { store, tenant, claim, commit, load }
+})
+
+const seqs = (rows: ReadonlyArray<TokenUsage>) => rows.map((row) => row.usage_seq)
+const FIRST_PAGE = { maxSeq: 1_000_000, beforeSeq: 1_000_001, limit: 1000 }
+const tag = <A>(effect: Effect.Effect<A, { readonly _tag: string }, LedgerStore>) =>
+  Effect.map(Effect.flip(effect), (error) => error._tag)
+
+type Check = (title: string, body: Effect.Effect<void, unknown, LedgerStore>) => void
+
+const ownership = (check: Check): void => {
+  check(
+    "lets the newest owner write, and nobody else",
+    Effect.gen(function* () {
+      const { store, tenant, claim: first } = yield* openTenant()
+      const second = yield* store.claim(tenant, "second")
+      assert.isAbove(second.epoch, first.epoch)
+      const entry = batch("b1", { journalSeq: 0 }, { usage: [usageRow(1)], newRequests: [request("r1")] })
+      assert.strictEqual(yield* tag(store.commit(first, entry)), "Fenced")
+      assert.strictEqual(yield* tag(store.load(first, 0)), "Fenced")
+      assert.deepStrictEqual(yield* store.findRequests(tenant, ["r1"]), [])
+      assert.strictEqual(yield* store.lastUsageSeq(tenant), 0)
+      yield* store.commit(second, entry)
+      assert.strictEqual((yield* store.load(second, 0)).journalSeq, 1)
+    })
+  )
+  check(
+    "a claim by the same owner is a new claim",
+    Effect.gen(function* () {
+      const { store, tenant, claim } = yield* openTenant()
+      const again = yield* store.claim(tenant, claim.owner)
+      assert.strictEqual(yield* tag(store.commit(claim, batch("b1", { journalSeq: 0 }))), "Fenced")
+      yield* store.commit(again, batch("b1", { journalSeq: 0 }))
+    })
+  )
+  check(
+    "of many owners at once exactly one can write",
+    Effect.gen(function* () {
+      const store = yield* LedgerStore
+      const tenant = freshTenant()
+      const claims = yield* Effect.forEach(
+        Array.from({ length: 10 }, (_, index) => `owner ${index}`),
+        (owner) => store.claim(tenant, owner),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(new Set(claims.map((claim) => claim.epoch)).size, 10)
+      const written = yield* Effect.forEach(
+        claims,
+        (claim, index) =>
+          Effect.isSuccess(
+            store.commit(claim, batch(`b${index}`, { journalSeq: 0 }, { usage: [usageRow(1)] }))
+          ),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(written.filter((isWritten) => isWritten).length, 1)
+      assert.lengthOf(yield* store.usageAfter(tenant, {}, 0, 10), 1)
+    })
+  )
+  check(
+    "writes the same batch once",
+    Effect.gen(function* () {
+      const { store, tenant, claim } = yield* openTenant()
+      const entry = batch("b1", { journalSeq: 0 }, { usage: [usageRow(1)] })
+      yield* store.commit(claim, entry)
+      assert.strictEqual(yield* tag(store.commit(claim, entry)), "Fenced")
+      assert.strictEqual(
+        yield* tag(store.commit(claim, batch("b9", { journalSeq: 7 }, { usage: [usageRow(2)] }))),
+        "Fenced"
+      )
+      assert.deepStrictEqual(seqs(yield* store.usageAfter(tenant, {}, 0, 10)), [1])
+    })
+  )
+  check(
+    "resolve says whether a batch is there, and fences what was on its way",
+    Effect.gen(function* () {
+      const { store, tenant, claim } = yield* openTenant()
+      yield* store.commit(claim, batch("b1", { journalSeq: 0 }, { usage: [usageRow(1)] }))
+      const known = yield* store.resolve(claim, "b1")
+      assert.isTrue(known.isWritten)
+      const next = batch("b2", { journalSeq: 1 }, { usage: [usageRow(2)] })
+      assert.strictEqual(yield* tag(store.commit(claim, next)), "Fenced")
+      // The answer of resolve itself may get lost: it can be asked again, with the claim of before.
+      const unknown = yield* store.resolve(claim, "b2")
+      assert.isFalse(unknown.isWritten)
+      yield* store.commit(unknown.claim, next)
+      assert.deepStrictEqual(seqs(yield* store.usageAfter(tenant, {}, 0, 10)), [1, 2])
+      yield* store.claim(tenant, "somebody else")
+      assert.strictEqual(yield* tag(store.resolve(unknown.claim, "b2")), "Fenced")
+    })
+  )
+}
+
+const period = (budgetId: string, fields: Partial<PeriodRow> = {}): PeriodRow => ({
+  budgetId,
+  start: NOON,
+  end: NOON + 3_600_000,
+  spent: 1n,
+  held: 2n,
+  alertsSent: [],
+  ...fields
+})
+
+const activation = (check: Check): void => {
+  check(
+    "a tenant that nobody knows is empty",
+    Effect.gen(function* () {
+      const { load } = yield* openTenant()
+      assert.deepStrictEqual(yield* load(), {
+        journalSeq: 0,
+        head: head(),
+        config: DEFAULT_MANAGER_CONFIG,
+        budgets: [],
+        periods: [],
+        openRequests: [],
+        prices: []
+      })
+    })
+  )
+  check(
+    "everything that was written comes back as it was",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const budgets = [
+        budget("budget_1", { type: "global", entityId: null, alertThresholds: [], isActive: false }),
+        budget("budget_2", { name: "'ü\"\\ 🙂", limit: AMOUNT_MAX, createdAt: NOON + 1, version: 2 ** 40 })
+      ]
+      const prices = [
+        {
+          id: "price_2",
+          provider: "p",
+          model: "m'",
+          currency: "USD",
+          prompt_per_million: 3n,
+          completion_per_million: AMOUNT_MAX,
+          per_request: 0n,
+          tiers: [{ above_prompt_tokens: 200_000, prompt_per_million: 1n, completion_per_million: 7n }],
+          effective_from: NOON,
+          effective_to: null,
+          source: "override" as const
+        },
+        {
+          id: "price_1",
+          provider: "p",
+          model: "m'",
+          currency: "USD",
+          prompt_per_million: 1n,
+          completion_per_million: 2n,
+          effective_from: null,
+          effective_to: null,
+          source: "override" as const
+        }
+      ]
+      const periods = [
+        period("budget_1", { start: 0, end: null, spent: -AMOUNT_MAX, held: 10n ** 30n }),
+        period("budget_2", { alertsSent: [50, 80] })
+      ]
+      const openRequests = [request("ü '1'", { hold: hold("ü '1'") })]
+      const counters = head({ usageSeq: 3, alertSeq: 4, idSeq: 5, tracked: 6, tokens: 10n ** 30n, cost: -1n })
+      const config = { ...DEFAULT_MANAGER_CONFIG, max_pending: 7 }
+      yield* commit({ head: counters, budgets, periods, newRequests: openRequests, prices, config })
+      const loaded = yield* load()
+      assert.deepStrictEqual(
+        loaded.periods.toSorted((a, b) => a.start - b.start),
+        periods
+      )
+      assert.deepStrictEqual(
+        { ...loaded, periods },
+        { journalSeq: 1, head: counters, config, budgets, periods, openRequests, prices }
+      )
+    })
+  )
+  check(
+    "counters, definitions and configuration are what was written last",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      yield* commit({ budgets: [budget("budget_1")], periods: [period("budget_1")] })
+      const config = { ...DEFAULT_MANAGER_CONFIG, default_completion_tokens: 9 }
+      const periods = [period("budget_1", { spent: 12n, held: 0n, alertsSent: [50] })]
+      const budgets = [budget("budget_1", { limit: 1n, entityId: "core", version: 2 })]
+      yield* commit({ budgets, periods, config })
+      yield* commit({ head: head({ idSeq: 9 }) })
+      const loaded = yield* load()
+      assert.deepStrictEqual(loaded.periods, periods)
+      assert.deepStrictEqual(loaded.budgets, budgets)
+      assert.deepStrictEqual(loaded.config, config)
+      assert.deepStrictEqual(loaded.head, head({ idSeq: 9 }))
+    })
+  )
+  check(
+    "reads the periods that can still change",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const ended = period("ended", { end: NOON + 10 })
+      const running = period("running", { end: NOON + 11 })
+      const forever = period("forever", { start: 0, end: null })
+      const booked = period("booked", { end: NOON + 10 })
+      const bookings = [{ budgetId: "booked", periodStart: NOON, amount: 2n }]
+      yield* commit({
+        periods: [ended, running, forever, booked],
+        newRequests: [request("r1", { hold: hold("r1", { bookings }) })]
+      })
+      const names = (yield* load(NOON + 10)).periods.map((row) => row.budgetId).sort()
+      assert.deepStrictEqual(names, ["booked", "forever", "running"])
+    })
+  )
+  check(
+    "open holds come back, closed ones do not",
+    Effect.gen(function* () {
+      const { store, tenant, commit, load } = yield* openTenant()
+      const ids = ["held", "posted", "released", "expired", "renewed", "none"]
+      const closed = (state: "posted" | "released" | "expired") =>
+        request(state, { hold: hold(state, { state, bookings: [], remainingCost: 0n, remainingTokens: 0 }) })
+      yield* commit({
+        newRequests: ids.map((id) => request(id, { hold: id === "none" ? null : hold(id) }))
+      })
+      assert.lengthOf((yield* load()).openRequests, 5)
+      const changed = [closed("posted"), closed("released"), closed("expired")]
+      yield* commit({ changedRequests: [...changed, request("renewed", { hold: closed("expired").hold })] })
+      assert.deepStrictEqual((yield* load()).openRequests, [request("held", { hold: hold("held") })])
+      const again = request("renewed", { hold: hold("renewed", { id: "hold_2.renewed", digest: "other" }) })
+      yield* commit({ changedRequests: [again] })
+      const open = (yield* load()).openRequests.toSorted((a, b) => (a.requestId < b.requestId ? -1 : 1))
+      assert.deepStrictEqual(open, [request("held", { hold: hold("held") }), again])
+      const found = (yield* store.findRequests(tenant, ids)).map((known) => known.request)
+      for (const row of [...changed, again, request("none")]) assert.deepInclude(found, row)
+    })
+  )
+}
+
+const lookups = (check: Check): void => {
+  check(
+    "finds requests with the usage of their attempts",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const attempts = [
+        { attempt: 1, digest: "d1", usageSeq: 1, isEstimated: true },
+        { attempt: 2, digest: "d'2", usageSeq: 3, isEstimated: false }
+      ]
+      const row = request("r1", { hold: hold("r1", { provider: null, model: null }), attempts })
+      const rows = [usageRow(1), usageRow(2), usageRow(3, { request_id: "r1", attempt: 2 }, 0)]
+      yield* commit({ usage: rows, newRequests: [row, request("r2")] })
+      const found = yield* store.findRequests(tenant, ["r1", "nobody", "\u0000", "\ud800"])
+      assert.lengthOf(found, 1)
+      assert.deepStrictEqual(found[0]?.request, row)
+      assert.sameDeepMembers([...(found[0]?.usage ?? [])], [rows[0]?.usage, rows[2]?.usage])
+      assert.deepStrictEqual(yield* store.findRequests(tenant, []), [])
+      assert.deepStrictEqual(yield* store.findRequests("another", ["r1"]), [])
+    })
+  )
+  check(
+    "finds 2,000 requests at once",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const ids = Array.from({ length: 2000 }, (_, index) => `r${index}`)
+      yield* commit({ newRequests: ids.map((id) => request(id)) })
+      assert.lengthOf(yield* store.findRequests(tenant, ids), 2000)
+    })
+  )
+  check(
+    "finds the results of commands by signal and id",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const row = { signal: "create_budget", requestId: "1", digest: "d", result: { a: ["ü'", null, 1.5] } }
+      yield* commit({ commands: [row, { ...row, signal: "update_budget", result: null }] })
+      const find = (signal: string, requestId: string, of = tenant) =>
+        store.findCommands(of, [{ signal, requestId }])
+      assert.deepStrictEqual(yield* find("create_budget", "1"), [row])
+      assert.deepStrictEqual(yield* find("update_budget", "1"), [
+        { ...row, signal: "update_budget", result: null }
+      ])
+      assert.deepStrictEqual(yield* find("create_budget", "2"), [])
+      assert.deepStrictEqual(yield* find("create_budget", "\u0000"), [])
+      assert.deepStrictEqual(yield* find("create_budget", "1", "another"), [])
+      assert.deepStrictEqual(yield* store.findCommands(tenant, []), [])
+    })
+  )
+  check(
+    "keeps alerts in order",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const alert = (seq: number) => ({
+        seq,
+        alert: {
+          id: `alert_${seq}`,
+          kind: "threshold" as const,
+          severity: "warning" as const,
+          message: "'80 %' \\ 🙂",
+          at: NOON,
+          data: { limit: "1.5", list: [1, null] },
+          ...(seq === 2 ? { budget_id: "budget_1" } : {})
+        }
+      })
+      yield* commit({ alerts: [alert(1), alert(2)] })
+      yield* commit({ alerts: [alert(3)] })
+      assert.deepStrictEqual(yield* store.alertsAfter(tenant, 1, 10), [alert(2), alert(3)])
+      assert.deepStrictEqual(yield* store.alertsAfter(tenant, 0, 1), [alert(1)])
+      assert.strictEqual(yield* store.lastAlertSeq(tenant), 3)
+      assert.strictEqual(yield* store.lastAlertSeq("another"), 0)
+    })
+  )
+}
+
+const NUL = "a\u0000b"
+const LONE = "a\ud800b"
+
+/** Every place that a text can come in through. */
+const hostileParts = (text: string): { readonly [place: string]: Partial<Batch> } => ({
+  "the id of a request": { newRequests: [request(text)] },
+  "who a hold is for": {
+    newRequests: [request("h", { hold: hold("h", { attribution: { user_id: text } }) })]
+  },
+  "the digest of an attempt": {
+    newRequests: [request("h", { attempts: [{ attempt: 1, digest: text, usageSeq: 1, isEstimated: false }] })]
+  },
+  "a user": { usage: [usageRow(1, { user_id: text })] },
+  "the value of a tag": { usage: [usageRow(1, { tags: { env: text } })] },
+  metadata: { usage: [usageRow(1, { metadata: { a: { b: [text] } } })] },
+  "a name in raw usage": { usage: [usageRow(1, { raw_usage: { [text]: 1 } })] },
+  "a budget": { budgets: [budget("b", { name: text })] },
+  "the entity of a budget": { budgets: [budget("b", { entityId: text })] },
+  "the result of a command": {
+    commands: [{ signal: "s", requestId: "r", digest: "d", result: { answer: text } }]
+  }
+})
+
+const refusals = (check: Check): void => {
+  for (const [name, text] of [
+    ["U+0000", NUL],
+    ["a lone surrogate", LONE]
+  ] as const) {
+    check(
+      `refuses ${name} wherever it stands, and writes nothing`,
+      Effect.gen(function* () {
+        const { store, tenant, commit, load } = yield* openTenant()
+        for (const [place, part] of Object.entries(hostileParts(text))) {
+          const good = { newRequests: [request("good"), ...(part.newRequests ?? [])] }
+          assert.strictEqual(yield* tag(commit({ ...part, ...good })), "BatchRefused", place)
+        }
+        const loaded = yield* load()
+        assert.deepStrictEqual([loaded.journalSeq, loaded.budgets, loaded.openRequests], [0, [], []])
+        assert.deepStrictEqual(yield* store.findRequests(tenant, ["good"]), [])
+        assert.deepStrictEqual(yield* store.usageAfter(tenant, {}, 0, 10), [])
+        yield* commit({ newRequests: [request("good")] })
+        assert.lengthOf(yield* store.findRequests(tenant, ["good"]), 1)
+      })
+    )
+  }
+  check(
+    "refuses what is there already, and changes of what is not, and writes nothing",
+    Effect.gen(function* () {
+      const { store, tenant, claim, commit, load } = yield* openTenant()
+      const alert = {
+        seq: 1,
+        alert: { id: "a", kind: "anomaly", severity: "info", message: "m", at: NOON, data: {} } as const
+      }
+      const command = { signal: "s", requestId: "r", digest: "d", result: 1 }
+      yield* commit({
+        usage: [usageRow(1)],
+        newRequests: [request("r1")],
+        alerts: [alert],
+        commands: [command]
+      })
+      const wrong: { readonly [what: string]: Partial<Batch> } = {
+        "a request twice": { newRequests: [request("r1")] },
+        "a request twice in a batch": { newRequests: [request("r9"), request("r9")] },
+        "a change of a request that is not there": { changedRequests: [request("r1"), request("r8")] },
+        "a usage twice": { usage: [usageRow(1)] },
+        "an alert twice": { alerts: [alert] },
+        "the result of a command twice": { commands: [command] }
+      }
+      for (const [what, fields] of Object.entries(wrong)) {
+        const entry = { ...fields, budgets: [budget("budget_1")] }
+        assert.strictEqual(yield* tag(commit(entry)), "BatchRefused", what)
+      }
+      const loaded = yield* load()
+      assert.deepStrictEqual([loaded.journalSeq, loaded.budgets], [1, []])
+      assert.deepStrictEqual(yield* store.findRequests(tenant, ["r8", "r9"]), [])
+      // An owner that is fenced is told so, whatever it wanted to write.
+      yield* store.claim(tenant, "another")
+      const late = batch("late", { journalSeq: 1 }, { changedRequests: [request("r8")] })
+      assert.strictEqual(yield* tag(store.commit(claim, late)), "Fenced")
+    })
+  )
+  check(
+    "the same request id is another request in another tenant",
+    Effect.gen(function* () {
+      const one = yield* openTenant()
+      const two = yield* openTenant()
+      yield* one.commit({ newRequests: [request("r1")], usage: [usageRow(1, { user_id: "one" })] })
+      yield* two.commit({ newRequests: [request("r1")], usage: [usageRow(1, { user_id: "two" })] })
+      const page = yield* one.store.usagePage(one.tenant, {}, FIRST_PAGE)
+      assert.deepStrictEqual(
+        page.map((row) => row.user_id),
+        ["one"]
+      )
+      const all = yield* one.store.spent(two.tenant, {
+        type: "global",
+        entityId: null,
+        measure: "requests",
+        from: 0,
+        to: null
+      })
+      assert.strictEqual(all, UNIT)
+    })
+  )
+}
+
+const FILTER_FIELDS = ["provider", "model", ...ATTRIBUTION_FIELDS] as const
+
+const reading = (check: Check): void => {
+  check(
+    "usage comes back exactly as it went in",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const seed = 20_260_515
+      const random = new Random(seed)
+      const all = Array.from({ length: 300 }, (_, index) => randomUsage(random, index + 1))
+      for (let from = 0; from < all.length; from += 50) {
+        yield* commit({ usage: all.slice(from, from + 50).map((row) => ({ usage: row, requests: 1 })) })
+      }
+      const back = yield* store.usageAfter(tenant, {}, 0, 1000)
+      for (const [index, row] of all.entries()) {
+        assert.deepStrictEqual(back[index], row, `row ${index} of seed ${seed}`)
+      }
+    })
+  )
+  for (const field of FILTER_FIELDS) {
+    check(
+      `filters by ${field}`,
+      Effect.gen(function* () {
+        const { store, tenant, commit } = yield* openTenant()
+        const value = "o'Hara \\ ü"
+        yield* commit({
+          usage: [usageRow(1, { [field]: value }), usageRow(2, { [field]: "other" }), usageRow(3)]
+        })
+        yield* expectRows(store, tenant, {}, [1, 2, 3])
+        yield* expectRows(store, tenant, { [field]: value }, [1])
+        yield* expectRows(store, tenant, { [field]: "none" }, [])
+        yield* expectRows(store, tenant, { [field]: NUL }, [])
+        yield* expectRows(store, tenant, { [field]: LONE }, [])
+      })
+    )
+  }
+  check(
+    "filters by status, by time, by tags one by one, and by all of them",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      yield* commit({
+        usage: [
+          usageRow(1, { booked_at: NOON, status: "error", tags: { env: "prod", "a.b": "1" } }),
+          usageRow(2, { booked_at: NOON + 1, tags: { env: "prod", "a.b": "2", more: "" } }),
+          usageRow(3, { booked_at: NOON + 2, tags: { env: "te'st" }, user_id: "ada" })
+        ]
+      })
+      const cases: ReadonlyArray<readonly [UsageFilter, ReadonlyArray<number>]> = [
+        [{ status: "error" }, [1]],
+        [{ status: "cancelled" }, []],
+        [{ from: NOON + 1 }, [2, 3]],
+        [{ to: NOON + 1 }, [1]],
+        [{ from: NOON + 1, to: NOON + 2 }, [2]],
+        [{ from: NOON + 3 }, []],
+        [{ tags: {} }, [1, 2, 3]],
+        [{ tags: { env: "prod" } }, [1, 2]],
+        [{ tags: { env: "prod", "a.b": "2" } }, [2]],
+        [{ tags: { more: "" } }, [2]],
+        [{ tags: { env: "te'st" } }, [3]],
+        [{ tags: { env: "none" } }, []],
+        [{ tags: { env: NUL } }, []],
+        [{ tags: { env: "te'st" }, user_id: "ada", from: NOON, to: NOON + 9, status: "success" }, [3]],
+        [{ tags: { env: "prod" }, user_id: "ada" }, []]
+      ]
+      for (const [filter, expected] of cases) yield* expectRows(store, tenant, filter, expected)
+    })
+  )
+  check(
+    "pages are not moved by later writes",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      yield* commit({ usage: [1, 2, 3, 4, 5].map((seq) => usageRow(seq)) })
+      const maxSeq = yield* store.lastUsageSeq(tenant)
+      assert.strictEqual(maxSeq, 5)
+      const first = yield* store.usagePage(tenant, {}, { maxSeq, beforeSeq: 6, limit: 2 })
+      assert.deepStrictEqual(seqs(first), [5, 4])
+      const before = yield* store.usageTotals(tenant, {}, maxSeq)
+      yield* commit({ usage: [usageRow(6), usageRow(7)] })
+      const second = yield* store.usagePage(tenant, {}, { maxSeq, beforeSeq: 4, limit: 2 })
+      assert.deepStrictEqual(seqs(second), [3, 2])
+      const again = yield* store.usagePage(tenant, {}, { maxSeq, beforeSeq: 8, limit: 9 })
+      assert.deepStrictEqual(seqs(again), [5, 4, 3, 2, 1])
+      assert.deepStrictEqual(yield* store.usageTotals(tenant, {}, maxSeq), before)
+      assert.strictEqual((yield* store.usageTotals(tenant, {}, 7)).requests, 7)
+      assert.deepStrictEqual(seqs(yield* store.usageAfter(tenant, {}, 5, 1)), [6])
+    })
+  )
+  check(
+    "totals add up exactly, adjustments included",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      yield* commit({
+        usage: [
+          usageRow(1, { cost: AMOUNT_MAX, prompt_tokens: 2 ** 52 }),
+          usageRow(2, { cost: AMOUNT_MAX, model: "other" }),
+          usageRow(3, { cost: -1n, prompt_tokens: -7, completion_tokens: -5, total_tokens: -12 }, 0)
+        ]
+      })
+      assert.deepStrictEqual(yield* store.usageTotals(tenant, {}, 3), {
+        requests: 2,
+        prompt_tokens: 2 ** 52 + 3,
+        completion_tokens: 5,
+        total_tokens: 18,
+        cost: 2n * AMOUNT_MAX - 1n
+      })
+      const nothing = { requests: 0, prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, cost: 0n }
+      assert.deepStrictEqual(yield* store.usageTotals(tenant, { model: "none" }, 3), nothing)
+      assert.deepStrictEqual(yield* store.usageTotals(tenant, { model: LONE }, 3), nothing)
+    })
+  )
+  check(
+    "says what a budget of each type has spent, in each measure",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const mine = Object.fromEntries(Object.values(SUBJECT_FIELDS).map((field) => [field, "mine"]))
+      yield* commit({
+        usage: [
+          usageRow(1, { ...mine, booked_at: NOON, cost: 7n, total_tokens: 3 }),
+          usageRow(2, { ...mine, booked_at: NOON + 10, cost: 5n, total_tokens: 4 }, 0),
+          usageRow(3, { booked_at: NOON, cost: 100n, total_tokens: 100 })
+        ]
+      })
+      const spent = (query: Partial<Parameters<LedgerStore["spent"]>[1]>) =>
+        store.spent(tenant, { type: "global", entityId: null, measure: "cost", from: 0, to: null, ...query })
+      for (const type of Object.keys(SUBJECT_FIELDS) as ReadonlyArray<keyof typeof SUBJECT_FIELDS>) {
+        const of = { type, entityId: "mine" }
+        assert.strictEqual(yield* spent(of), 12n, type)
+        assert.strictEqual(yield* spent({ ...of, to: NOON + 10 }), 7n, type)
+        assert.strictEqual(yield* spent({ ...of, from: NOON + 1 }), 5n, type)
+        assert.strictEqual(yield* spent({ ...of, measure: "tokens" }), 7n * UNIT, type)
+        assert.strictEqual(yield* spent({ ...of, measure: "requests" }), UNIT, type)
+        assert.strictEqual(yield* spent({ type, entityId: "nobody" }), 0n, type)
+      }
+      assert.strictEqual(yield* spent({}), 112n)
+      assert.strictEqual(yield* spent({ measure: "requests" }), 2n * UNIT)
+    })
+  )
+}
+
+/** The same rows by page, by cursor and by their count, with one filter. */
+const expectRows = Effect.fnUntraced(function* (
+  store: LedgerStore,
+  tenant: string,
+  filter: UsageFilter,
+  expected: ReadonlyArray<number>
+) {
+  const what = JSON.stringify(filter)
+  assert.deepStrictEqual(
+    seqs(yield* store.usagePage(tenant, filter, FIRST_PAGE)),
+    expected.toReversed(),
+    what
+  )
+  assert.deepStrictEqual(seqs(yield* store.usageAfter(tenant, filter, 0, 100)), expected, what)
+  assert.strictEqual((yield* store.usageTotals(tenant, filter, 100)).requests, expected.length, what)
+})
+
+export interface StoreUnderTest<E> {
+  readonly name: string
+  /** Shared by all tests but the one of restarts. */
+  readonly store: Layer.Layer<LedgerStore, E>
+  /** The same data in every layer that this makes; they are not open at once. */
+  readonly restartable: () => Layer.Layer<LedgerStore, E>
+}
+
+export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
+  layer(under.store, { excludeTestServices: true, timeout: 60_000 })(under.name, (it) => {
+    const check: Check = (title, body) =>
+      it.effect(title, () => body as Effect.Effect<void, never, LedgerStore>)
+    ownership(check)
+    activation(check)
+    lookups(check)
+    refusals(check)
+    reading(check)
+    check(
+      "can be reached, and says what it survives",
+      Effect.gen(function* () {
+        const store = yield* LedgerStore
+        assert.isTrue(yield* store.isReachable)
+        assert.isAbove(store.durability.length, 20)
+      })
+    )
+  })
+
+  describe(`${under.name}, restarted`, () => {
+    it.live("has everything that was acknowledged, in order and without gaps", () =>
+      Effect.gen(function* () {
+        const tenant = freshTenant()
+        let claims: ReadonlyArray<Claim> = []
+        for (let life = 0; life < 3; life++) {
+          yield* Effect.gen(function* () {
+            const { store, claim, commit, load } = yield* openTenant(tenant)
+            const seq = (yield* load()).head.usageSeq
+            assert.strictEqual(seq, life * 2)
+            for (const next of [seq + 1, seq + 2]) {
+              const id = `r${next}`
+              yield* commit({ usage: [usageRow(next)], newRequests: [request(id, { hold: hold(id) })] })
+            }
+            assert.lengthOf((yield* load()).openRequests, seq + 2)
+            const all = yield* store.usageAfter(tenant, {}, 0, 100)
+            assert.deepStrictEqual(
+              all,
+              Array.from({ length: seq + 2 }, (_, index) => usage(index + 1))
+            )
+            claims = [...claims, claim]
+          }).pipe(Effect.provide(under.restartable(), { local: true }))
+        }
+        assert.deepStrictEqual(
+          claims.map((claim) => claim.epoch),
+          [1, 2, 3]
+        )
+      })
+    )
+  })
+}
