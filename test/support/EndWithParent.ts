@@ -1,0 +1,9 @@
+/**
+ * Loaded into a program under test before anything else: ends it when whoever started it is gone.
+ *
+ * Standard input is a pipe from that process, which the system closes however it ends.
+ */
+process.stdin.on("end", () => process.kill(process.pid, "SIGKILL"))
+process.stdin.on("error", () => process.kill(process.pid, "SIGKILL"))
+process.stdin.resume()
+;(process.stdin as unknown as { unref(): void }).unref()
