@@ -73,6 +73,7 @@ export class FakeKeeper implements BudgetKeeper {
   /** Every ask in its order, as one line each. */
   readonly asks: Array<string> = []
   spent: Amount = 0n
+  heldAtMost: Amount = 0n
   limit: Amount = parseAmount("1000000")
   readonly #failures = new Map<Name, Array<SignalError>>()
   readonly #gates = new Map<Name, Deferred.Deferred<void>>()
@@ -130,6 +131,7 @@ export class FakeKeeper implements BudgetKeeper {
         expiresAt: now + payload.hold_ttl_ms
       }
       this.holds.push(hold)
+      if (this.held > this.heldAtMost) this.heldAtMost = this.held
       return this.#approve(hold, now)
     })
 
