@@ -18,6 +18,8 @@ interface StatechartProps {
 }
 
 const CORNER = 6
+/** A chart in a wide room does not shout. */
+const SCALE_MAX = 1.3
 
 /** Straight lines with rounded corners through ELK's points. */
 const lineThrough = (points: Arrow["points"]): string => {

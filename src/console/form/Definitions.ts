@@ -104,9 +104,16 @@ const RANDOM_BYTES = 6
 export const freshRequestId = (): string =>
   `console-${[...crypto.getRandomValues(new Uint8Array(RANDOM_BYTES))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`
 
-/** What a form starts with: a request id where one is required, so that sending again is safe. */
-export const initialParams = ({ required }: Definition): Params =>
-  required.includes("request_id") ? { request_id: freshRequestId() } : {}
+/** What a form starts with: a request id where one is required, so that sending again is safe, and the first item of a list. */
+export const initialParams = ({ required, schema }: Definition): Params => {
+  const params: Params = required.includes("request_id") ? { request_id: freshRequestId() } : {}
+  for (const field of required) {
+    const inner = schema.properties?.[field]
+    const isList = typeof inner === "object" && inner.type === "array" && (inner.minItems ?? 0) > 0
+    if (isList && typeof inner.items === "object" && "$ref" in inner.items) params[field] = [{}]
+  }
+  return params
+}
 
 /** Without what was left empty, so that a field that nobody filled is a field that is not sent. */
 export const withoutEmpty = (params: Params): Params =>

@@ -20,6 +20,7 @@ import {
 } from "./Definitions.ts"
 import { issuesIn, type Outcome, send } from "./Sending.ts"
 import { SignalForm } from "./SignalForm.tsx"
+import { suggestionsIn, withSuggestions } from "./Suggestions.ts"
 
 const FIRST: SignalName = "check_budget"
 
@@ -65,10 +66,16 @@ const SignalList = ({ chosen }: { readonly chosen: SignalName }) => {
   )
 }
 
-const Sender = ({ name }: { readonly name: SignalName }) => {
-  const { connection } = useConsole()
-  const definition = definitionOf(name)
-  const [params, setParams] = useState<Params>(() => initialParams(definition))
+interface SenderProps {
+  readonly name: SignalName
+  /** Fields that the link to here filled in. */
+  readonly given: Params
+}
+
+const Sender = ({ name, given }: SenderProps) => {
+  const { connection, store } = useConsole()
+  const [definition] = useState(() => withSuggestions(definitionOf(name), suggestionsIn(store.model)))
+  const [params, setParams] = useState<Params>(() => ({ ...initialParams(definition), ...given }))
   const [found, setFound] = useState<ReadonlyArray<Issue>>([])
   const [outcome, setOutcome] = useState<Outcome | null>(null)
   const issues = found.length > 0 ? found : issuesIn(outcome)
@@ -127,15 +134,22 @@ const Sender = ({ name }: { readonly name: SignalName }) => {
   )
 }
 
+/** `update_budget?budget_id=b1`: a signal's name, and what is known of its params. */
+const readSubject = (subject: string | null): { readonly name: string; readonly given: Params } => {
+  const [name = "", query = ""] = (subject ?? FIRST).split("?")
+  return { name, given: Object.fromEntries(new URLSearchParams(query)) }
+}
+
 export default function Send({ subject }: { readonly subject: string | null }) {
-  const name = subject !== null && isSignalName(subject) ? subject : FIRST
+  const { name, given } = readSubject(subject)
   useEffect(() => {
-    if (subject !== null && !isSignalName(subject)) goTo("send", FIRST)
-  }, [subject])
+    if (!isSignalName(name)) goTo("send", FIRST)
+  }, [name])
+  const chosen = isSignalName(name) ? name : FIRST
   return (
     <div className="send">
-      <SignalList chosen={name} />
-      <Sender key={name} name={name} />
+      <SignalList chosen={chosen} />
+      <Sender key={subject} name={chosen} given={given} />
     </div>
   )
 }

@@ -1,4 +1,6 @@
 /** The state of a machine (a call's, a provider's circuit) as a pill. The colour repeats what the word says. */
+import { isFinalState } from "../model/Calls.ts"
+
 const TONES: { readonly [state: string]: string } = {
   closed: "good",
   half_open: "warn",
@@ -18,6 +20,14 @@ const TONES: { readonly [state: string]: string } = {
 }
 
 export const toneOf = (state: string): string => TONES[state.split(".")[0] ?? state] ?? "move"
+
+/** A machine that ended, whatever it was doing when it did. */
+export const EndedState = ({ state }: { readonly state: string }) =>
+  isFinalState(state) ? (
+    <CallState state={state} />
+  ) : (
+    <span className="pill tone-off">ended in {state.replaceAll("_", " ")}</span>
+  )
 
 export const CallState = ({ state }: { readonly state: string }) => (
   <span className={`pill tone-${toneOf(state)}`}>{state.replaceAll("_", " ")}</span>

@@ -30,10 +30,17 @@ export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
             <dt>Requested</dt>
             <dd>{inMeasure(violation.requested, violation)}</dd>
           </div>
-          <div>
-            <dt>Remaining</dt>
-            <dd>− {inMeasure(violation.remaining, violation)}</dd>
-          </div>
+          {violation.remaining.startsWith("-") ? (
+            <div>
+              <dt>Over already</dt>
+              <dd>+ {inMeasure(violation.remaining.slice(1), violation)}</dd>
+            </div>
+          ) : (
+            <div>
+              <dt>Remaining</dt>
+              <dd>− {inMeasure(violation.remaining, violation)}</dd>
+            </div>
+          )}
           <div className="violation-short">
             <dt>Short by</dt>
             <dd>{inMeasure(violation.shortfall, violation)}</dd>
@@ -51,9 +58,14 @@ export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
       <a className="button small" href={hrefTo("budgets")}>
         All budgets
       </a>
-      <a className="button small" href={hrefTo("send", "update_budget")}>
-        Raise a limit
-      </a>
+      {violations[0] !== undefined && (
+        <a
+          className="button small"
+          href={hrefTo("send", `update_budget?budget_id=${encodeURIComponent(violations[0].budget_id)}`)}
+        >
+          Raise the limit
+        </a>
+      )}
     </p>
   </section>
 )

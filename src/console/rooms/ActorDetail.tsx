@@ -5,7 +5,7 @@ import { requestIdOf } from "../model/Calls.ts"
 import { clock, count, duration, roundedMoney } from "../model/Figures.ts"
 import { retryAtIn, violationsIn } from "../model/Log.ts"
 import type { ActorRow, PathStep } from "../model/Model.ts"
-import { CallState } from "../parts/CallState.tsx"
+import { CallState, EndedState } from "../parts/CallState.tsx"
 import { useConsole, useMedia, useModel, useNow } from "../parts/Console.ts"
 import { Json } from "../parts/Json.tsx"
 import { Refusal } from "../parts/Refusal.tsx"
@@ -148,7 +148,8 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
         <h3>
           <code>{info.address}</code>
         </h3>
-        {info.state !== null && <CallState state={info.state} />}
+        {info.state !== null &&
+          (endedAt === null ? <CallState state={info.state} /> : <EndedState state={info.state} />)}
         {isFollowing ? (
           <span className="look-mode">
             Following calls · <a href={hrefTo("actors", info.address)}>stay here</a>

@@ -1,5 +1,6 @@
 /** The actors that live here, by kind, and a close look at one of them. */
 import { memo, useMemo, useState } from "react"
+import { isFinalState } from "../model/Calls.ts"
 import { ago, count } from "../model/Figures.ts"
 import type { ActorRow } from "../model/Model.ts"
 import { toneOf } from "../parts/CallState.tsx"
@@ -37,7 +38,9 @@ interface RowProps {
 
 const Row = memo(({ row, isSelected }: RowProps) => {
   const { info, endedAt } = row
-  const says = info.state ?? info.status
+  const state = info.state ?? info.status
+  const isCutOff = endedAt !== null && info.state !== null && !isFinalState(info.state)
+  const says = isCutOff ? `ended in ${state}` : state
   return (
     <li>
       <a
@@ -46,7 +49,9 @@ const Row = memo(({ row, isSelected }: RowProps) => {
         aria-current={isSelected ? "true" : undefined}
         title={info.address}
       >
-        <span className={`dot tone-${info.state === null ? statusTone(info.status) : toneOf(info.state)}`} />
+        <span
+          className={`dot tone-${isCutOff ? "off" : info.state === null ? statusTone(info.status) : toneOf(info.state)}`}
+        />
         <span className="actor-name">{nameOf(row)}</span>
         <span className="actor-state">{says.replaceAll("_", " ")}</span>
         <span className="actor-side">

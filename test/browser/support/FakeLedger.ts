@@ -104,7 +104,7 @@ const budgetOf = (id: string, fields: Partial<Status> & Pick<Status, "name" | "t
 })
 
 const BUDGETS: ReadonlyArray<readonly [Status, string]> = [
-  [budgetOf("b-all", { name: "Everything", type: "global", limit: "250", period: "monthly" }), "61.4082195"],
+  [budgetOf("b-all", { name: "Everything", type: "global", limit: "2500", period: "monthly" }), "61.4082195"],
   [
     budgetOf("b-research", { name: "Research agent", type: "agent", entity_id: "researcher", limit: "5" }),
     "3.91288"
@@ -118,11 +118,11 @@ const BUDGETS: ReadonlyArray<readonly [Status, string]> = [
       name: "Growth team",
       type: "team",
       entity_id: "growth",
-      limit: "40",
+      limit: "400",
       period: "weekly",
       enforcement: "soft"
     }),
-    "12.075"
+    "112.075"
   ],
   [
     budgetOf("b-tokens", {

@@ -129,10 +129,15 @@ export class FakeServer {
     const answer = (body: object) => socket.send(JSON.stringify({ jsonrpc: "2.0", id: request.id, ...body }))
     const fail = (tag: keyof typeof ERROR_CODES, message: string, fields: object = {}) =>
       answer({ error: { code: ERROR_CODES[tag], message, data: { _tag: tag, ...fields } } })
-    if (!isSignalName(request.method)) return fail("UnknownSignal", `There is no signal ${request.method}`)
+    if (!isSignalName(request.method)) {
+      fail("UnknownSignal", `There is no signal ${request.method}`)
+      return
+    }
     const decoded = decodePayload(request.method, request.params)
-    if (Result.isFailure(decoded))
-      return fail("InvalidParams", decoded.failure.message, { issues: decoded.failure.issues })
+    if (Result.isFailure(decoded)) {
+      fail("InvalidParams", decoded.failure.message, { issues: decoded.failure.issues })
+      return
+    }
     const result = this.#answer(socket, request.method, request.params ?? {})
     if (result === null) fail("NotFound", "There is no such thing here", { kind: "thing", id: "?" })
     else answer({ result })
