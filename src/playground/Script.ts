@@ -11,7 +11,7 @@ type BudgetParams = SignalParams<"create_budget">
 export const BUDGETS: ReadonlyArray<BudgetParams> = [
   { name: "Whole company", type: "global", period: "daily", limit: "2.00" },
   { name: "Research team", type: "team", entity_id: "research", period: "daily", limit: "0.60" },
-  { name: "Marketing team", type: "team", entity_id: "marketing", period: "hourly", limit: "0.04" },
+  { name: "Marketing team", type: "team", entity_id: "marketing", period: "hourly", limit: "0.012" },
   { name: "Ada", type: "user", entity_id: "ada", period: "daily", limit: "0.35" },
   {
     name: "Report writer, soft",

@@ -12,6 +12,7 @@ import { Providers, type ProvidersConfig, layer as providersLayer } from "../pro
 import { SIMULATOR_PRICES } from "../provider/SimulatorModels.ts"
 import { SignalRouter } from "../signal/SignalRouter.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
+import { makeCostSoFar } from "./CostSoFar.ts"
 import { Hub } from "./Hub.ts"
 import { makeRouter } from "./Router.ts"
 import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
@@ -26,8 +27,7 @@ const keeperOf = (tokenManagers: TokenManagers): BudgetKeeper => ({
   extend: (payload, principal) => tokenManagers.ask("extend_hold", payload, principal),
   release: (payload, principal) => tokenManagers.ask("release_hold", payload, principal),
   track: (payload, principal) => tokenManagers.ask("track_usage", payload, principal),
-  price: (provider, model, counts, principal) =>
-    tokenManagers.ask("calculate_cost", { provider, model, ...counts }, principal)
+  price: makeCostSoFar(tokenManagers)
 })
 
 /** Everything that answers signals. */
