@@ -41,7 +41,7 @@ const cacheWrites = (usage: AnthropicUsage): { readonly fiveMinutes: number; rea
   return { fiveMinutes: total - oneHour, oneHour }
 }
 
-export const countsOf = (usage: AnthropicUsage): Counts => {
+const countsOf = (usage: AnthropicUsage): Counts => {
   const { fiveMinutes, oneHour } = cacheWrites(usage)
   const cached = usage.cache_read_input_tokens ?? 0
   const completion = usage.output_tokens ?? 0

@@ -51,7 +51,7 @@ const shortValue = (value: string | undefined): string | undefined =>
   value !== undefined && value !== "" && byteLength(value) <= VALUE_BYTES_MAX ? value : undefined
 
 /** Counts that nobody reported are `estimated`, unless the reader went away: then it is `cancelled`. */
-export const statusOf = (end: AttemptEnd): UsageStatus => {
+const statusOf = (end: AttemptEnd): UsageStatus => {
   if (end.kind === "cancelled") return "cancelled"
   if (end.metered.source === "estimated") return "estimated"
   return end.kind === "answered" ? "success" : "error"

@@ -40,7 +40,7 @@ export interface CallSurroundings {
   readonly now: () => number
 }
 
-export const DAY_MS = 86_400_000
+const DAY_MS = 86_400_000
 
 export class Call implements CallSteps {
   readonly identity: CallIdentity

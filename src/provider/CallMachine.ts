@@ -6,6 +6,8 @@
  *                        ▼                       │ exhausted → falling_back → estimating (the next model)
  *                     refused                    ▼ given up, or stopped → releasing → failed | cancelled
  *
+ * `cutting_short` stands between `calling` and `reporting` where the call was stopped.
+ *
  * Owns: which step follows which, the deadline over all, and that every ending passes `reporting` (something was
  * sent) or `releasing` (something may be held).
  * Does not decide: what a step does (Call), whether another try is worth it (Retry).
@@ -65,14 +67,6 @@ const stopWatch = fromCallback<{ type: "STOP"; why: StopReason }, { readonly ste
   ({ input, sendBack }) => input.steps.onStop((why) => sendBack({ type: "STOP", why }))
 )
 
-interface ReportOrder {
-  readonly steps: CallSteps
-  readonly target: ModelRef
-  readonly end: AttemptEnd | undefined
-  readonly stop: StopReason | undefined
-  readonly settle: boolean
-}
-
 /** How a call ended, from the facts that it left behind. */
 const stateOf = ({ refused, error, stop, end }: CallContext): CallEnding["state"] => {
   if (refused !== undefined) return "refused"
@@ -101,8 +95,8 @@ export const makeCallMachine = (context: Context.Context<never>) =>
       call: invoked(context, (input: { steps: CallSteps; target: ModelRef }) =>
         input.steps.call(input.target)
       ),
-      report: invoked(context, ({ steps, end, settle }: ReportOrder & { readonly end: AttemptEnd }) =>
-        steps.report(end, settle)
+      report: invoked(context, (input: { steps: CallSteps; end: AttemptEnd; settle: boolean }) =>
+        input.steps.report(input.end, input.settle)
       ),
       cutShort: invoked(context, (input: { steps: CallSteps; target: ModelRef; why: StopReason }) =>
         input.steps.cutShort(input.target, input.why)
@@ -222,11 +216,10 @@ export const makeCallMachine = (context: Context.Context<never>) =>
       reporting: {
         invoke: {
           src: "report",
-          input: ({ context: { steps, target, end, stop, plan } }) => ({
+          // Both ways here have noted how the attempt ended.
+          input: ({ context: { steps, end, plan } }) => ({
             steps,
-            target,
             end: end as AttemptEnd,
-            stop,
             settle: plan.kind === "finish"
           }),
           onDone: [

@@ -22,7 +22,7 @@ import type { BudgetKeeper } from "./BudgetKeeper.ts"
 const REPORT_WAIT_MS = 200
 const REPORT_WAIT_MAX_MS = 10_000
 /** In all, while the runtime lives; and when it is being stopped. */
-export const REPORT_PATIENCE_MS = 300_000
+const REPORT_PATIENCE_MS = 300_000
 export const DYING_PATIENCE_MS = 10_000
 const CHECK_PATIENCE_MS = 2_000
 

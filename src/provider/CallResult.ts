@@ -31,7 +31,7 @@ const adviceFor = (failure: ProviderFailure, attempts: number): string => {
   return "Change the request: the provider will not take it as it is"
 }
 
-export const providerFailed = (failure: ProviderFailure, attempts: number): ProviderFailed =>
+const providerFailed = (failure: ProviderFailure, attempts: number): ProviderFailed =>
   new ProviderFailed({
     message: `${failure.provider}: ${failure.message}. ${adviceFor(failure, attempts)}`,
     provider: failure.provider,
@@ -52,7 +52,7 @@ const stopped = (ending: CallEnding, facts: CallFacts): ProviderFailed =>
     attempts: facts.attempts.length
   })
 
-export const budgetExceeded = ({ reason, violations }: Refused): BudgetExceeded =>
+const budgetExceeded = ({ reason, violations }: Refused): BudgetExceeded =>
   new BudgetExceeded({
     message: `${reason}. Raise the budget, ask for fewer tokens, or wait for the next period`,
     reason,

@@ -11,7 +11,7 @@ import type { Adapter, ModelEvent, ReportedUsage } from "./Adapter.ts"
 import { estimateOutput } from "./TokenEstimate.ts"
 
 /** `reported` by the provider for the whole attempt; `estimated` in part or in whole. */
-export type UsageSource = "reported" | "estimated"
+type UsageSource = "reported" | "estimated"
 
 export interface Metered {
   readonly usage: ReportedUsage

@@ -34,7 +34,7 @@ const partsOf = (total: number) => {
   }
 }
 
-export const countsOf = (usage: OpenAiUsage): Counts => {
+const countsOf = (usage: OpenAiUsage): Counts => {
   const prompt = usage.prompt_tokens ?? 0
   const completion = usage.completion_tokens ?? 0
   const ofPrompt = partsOf(prompt)

@@ -5,7 +5,7 @@
  * interval and only when something changed.
  * Does not decide: who looks (CallObserver).
  */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import type { ModelRef } from "../signal/Providers.ts"
 import type { Counts } from "../signal/Usage.ts"
 import type { CallObserver, Priced } from "./BudgetKeeper.ts"
@@ -78,6 +78,3 @@ export class Progress {
     return Effect.forever(look)
   }
 }
-
-/** The runtime's clock as a function. */
-export const nowOf = Effect.map(Clock.Clock, (clock) => () => clock.currentTimeMillisUnsafe())

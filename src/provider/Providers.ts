@@ -33,7 +33,7 @@ export interface ProvidersConfig {
   readonly settings?: Partial<CallSettings>
 }
 
-export const DEFAULT_SETTINGS: CallSettings = {
+const DEFAULT_SETTINGS: CallSettings = {
   retry: DEFAULT_RETRY,
   random: Math.random,
   holdTtlMs: 600_000,

@@ -36,7 +36,7 @@ export const error = (status: number, type: string, headers: Record<string, stri
     ...headers
   })
 
-export const event = (data: { readonly type: string }): string =>
+const event = (data: { readonly type: string }): string =>
   `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`
 
 export const ping = event({ type: "ping" })

@@ -7,7 +7,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from "nod
 import type { AddressInfo } from "node:net"
 import { Effect } from "effect"
 
-export interface Seen {
+interface Seen {
   readonly path: string
   readonly headers: IncomingHttpHeaders
   readonly body: { readonly [field: string]: unknown }
@@ -45,7 +45,7 @@ export const hangUp: Reply = (response) => {
   response.destroy()
 }
 
-export class MockServer {
+class MockServer {
   readonly seen: Array<Seen> = []
   readonly replies: Array<Reply>
   readonly port: number

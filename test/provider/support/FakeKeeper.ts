@@ -13,7 +13,7 @@ import { type Amount, costOfTokens, formatAmount, parseAmount } from "../../../s
 import type { Principal } from "../../../src/signal/Principal.ts"
 import type { Counts, TokenUsage } from "../../../src/signal/Usage.ts"
 
-export interface Rates {
+interface Rates {
   readonly input: string
   readonly cached?: string
   readonly write5m?: string
@@ -22,7 +22,7 @@ export interface Rates {
 }
 
 /** Dollars per million tokens. */
-export const RATES: { readonly [model: string]: Rates } = {
+const RATES: { readonly [model: string]: Rates } = {
   "claude-test": { input: "3", cached: "0.30", write5m: "3.75", write1h: "6", output: "15" },
   "gpt-test": { input: "2.50", cached: "1.25", output: "10" },
   "sim-fast": { input: "0.10", cached: "0.01", output: "0.40" },

@@ -32,7 +32,7 @@ export const request = (fields: Partial<CompletePayload> = {}): CompletePayload 
   ...fields
 })
 
-export class MemoryLog {
+class MemoryLog {
   readonly calls = new Map<string, FinishedCall>()
   find = (tenant: string, id: string) => Effect.sync(() => this.calls.get(`${tenant}/${id}`))
   save = (tenant: string, id: string, finished: FinishedCall) =>
