@@ -7,7 +7,13 @@
  */
 import { Effect, Stream } from "effect"
 import type { FinishReason, ModelRef, ToolCall } from "../signal/Providers.ts"
-import type { Adapter, ModelAnswer, ModelEvent, ModelRequest, ProviderFailure } from "./Adapter.ts"
+import {
+  type Adapter,
+  type ModelAnswer,
+  type ModelEvent,
+  type ModelRequest,
+  ProviderFailure
+} from "./Adapter.ts"
 import type { Admission } from "./Admission.ts"
 import type { Answer, AttemptEnd } from "./Attempt.ts"
 import { Meter } from "./Meter.ts"
@@ -50,6 +56,13 @@ export class AttemptRun {
 
   get run(): Effect.Effect<AttemptEnd, ProviderFailure> {
     return Effect.suspend(() => (this.order.isStream ? this.#stream : this.#plain)).pipe(
+      // What breaks here may have been sent: it is an attempt that failed, and is reported like one.
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError(`An adapter broke: ${this.order.adapter.name}`, defect),
+          Effect.fail(brokenAdapter(this.order.adapter.name))
+        )
+      ),
       Effect.tap((end) => {
         this.end = end
         return Effect.void
@@ -182,6 +195,17 @@ export class AttemptRun {
     return { content: this.#content, toolCalls, finishReason }
   }
 }
+
+const brokenAdapter = (provider: string): ProviderFailure =>
+  new ProviderFailure({
+    provider,
+    status: null,
+    isRetryable: false,
+    retryAfterMs: undefined,
+    message: "the answer could not be read, by a defect of ours; the log says more",
+    usage: undefined,
+    reachedProvider: true
+  })
 
 /** A plain answer as the events that would have led to it. */
 const eventsOf = ({ content, toolCalls, usage }: ModelAnswer): ReadonlyArray<ModelEvent> => [

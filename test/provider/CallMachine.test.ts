@@ -62,6 +62,20 @@ describe("a plain call", () => {
   )
 })
 
+describe("an adapter that breaks", () => {
+  it.effect("has made an attempt, which is reported and charged as estimated", () =>
+    Effect.gen(function* () {
+      const adapter = new ScriptedAdapter([])
+      adapter.call = () => Effect.die(new Error("not what is documented"))
+      const { providers, keeper } = yield* makeWorld([adapter])
+      const error = yield* Effect.flip(providers.complete(request(), principal))
+      assert.deepInclude(error, { _tag: "ProviderFailed", retryable: false, attempts: 1 })
+      assert.deepStrictEqual(keeper.attempts, ["1 model-a estimated 10+0 $0.00001 settled"])
+      assert.strictEqual(keeper.held, 0n)
+    }).pipe(Effect.provide(ground))
+  )
+})
+
 describe("retries", () => {
   it.effect("a 429 then success is two tracked attempts of one request", () =>
     Effect.gen(function* () {
