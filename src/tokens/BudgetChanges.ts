@@ -15,6 +15,7 @@ import { entityOf, isCovered } from "./BudgetIndex.ts"
 import { type BudgetRecord, budgetOf, remainingOf } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
+import { keep } from "./RequestRecord.ts"
 import { askedOf } from "./Room.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
@@ -101,7 +102,7 @@ const countOpenHolds = (ledger: Ledger, budget: BudgetRecord, now: Millis): void
       tokens: hold.remainingTokens,
       requests: request !== undefined && request.attempts.length > 0 ? 0 : 1
     })
-    hold.bookings.push({ period, amount })
+    keep(hold, period, amount)
     period.held += amount
     if (request !== undefined) ledger.changeRequest(request)
   }
@@ -213,11 +214,6 @@ export const getBudgetStatus = (
   if (budget_id !== undefined && (named === undefined || !covers(named, principal))) {
     return Result.fail(noBudget(budget_id))
   }
-  const openHolds = new Map<string, number>()
-  for (const hold of ledger.holds.values()) {
-    for (const { period } of hold.bookings)
-      openHolds.set(period.budgetId, (openHolds.get(period.budgetId) ?? 0) + 1)
-  }
   const candidates = named === undefined ? ledger.budgets.values() : [named]
   const budgets: Array<BudgetStatus> = []
   for (const budget of candidates) {
@@ -229,7 +225,7 @@ export const getBudgetStatus = (
     budgets.push({
       ...budgetOf(budget, now),
       ...pace(budget, now),
-      open_holds: openHolds.get(definition.id) ?? 0,
+      open_holds: budget.openHolds,
       pending_overrides: 0
     })
   }

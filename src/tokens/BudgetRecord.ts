@@ -18,6 +18,8 @@ export class PeriodRecord {
   spent: Amount
   held: Amount
   alertsSent: ReadonlyArray<number>
+  /** Open holds that keep something here. */
+  openHolds = 0
 
   constructor(row: PeriodRow) {
     this.budgetId = row.budgetId
@@ -96,6 +98,13 @@ export class BudgetRecord {
     }
     this.#latest = record
     return record
+  }
+
+  /** Open holds in any of its periods. */
+  get openHolds(): number {
+    let count = 0
+    for (const period of this.#periods.values()) count += period.openHolds
+    return count
   }
 
   /** The period that starts at `start`, which an open hold has booked into. */

@@ -14,7 +14,7 @@ import { type Millis, toSentence } from "../signal/Text.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 import { priceCounts } from "./Pricing.ts"
-import type { HoldRecord, RequestRecord } from "./RequestRecord.ts"
+import { type HoldRecord, keep, type RequestRecord } from "./RequestRecord.ts"
 import { type Asked, approval, askedOf, refuseForRoom, roomIn } from "./Room.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
@@ -34,7 +34,7 @@ export const book = (
     const amount = askedOf(budget, asked)
     const period = budget.periodAt(at)
     const booking = hold.bookings.find((candidate) => candidate.period === period)
-    if (booking === undefined) hold.bookings.push({ period, amount })
+    if (booking === undefined) keep(hold, period, amount)
     else booking.amount += amount
     period.held += amount
     // Written even where nothing is kept: a reload must find every period that a hold is in.
@@ -45,6 +45,7 @@ export const book = (
 /** Gives back what a hold still keeps. The caller says what became of it. */
 export const close = (ledger: Ledger, hold: HoldRecord, state: "posted" | "released" | "expired"): void => {
   for (const { period, amount } of hold.bookings) {
+    period.openHolds -= 1
     if (amount === 0n) continue
     period.held -= amount
     ledger.changePeriod(period)

@@ -28,7 +28,7 @@ import type {
   UsageRow
 } from "./LedgerStore.ts"
 import { PriceBook } from "./PriceBook.ts"
-import { type HoldRecord, RequestRecord } from "./RequestRecord.ts"
+import { type HoldRecord, keep, RequestRecord } from "./RequestRecord.ts"
 
 /** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
 const RECENT_REQUESTS_MAX = 1_000
@@ -323,11 +323,13 @@ export class Ledger {
   }
 
   #restoreHold(record: RequestRecord, row: HoldRow): void {
-    const bookings = row.bookings.flatMap(({ budgetId, periodStart, amount }) => {
+    const hold: HoldRecord = { ...row, requestId: record.requestId, bookings: [] }
+    for (const { budgetId, periodStart, amount } of row.bookings) {
       const period = this.budgets.get(budgetId)?.periodFrom(periodStart)
-      return period === undefined ? [] : [{ period, amount }]
-    })
-    const hold: HoldRecord = { ...row, requestId: record.requestId, bookings }
+      if (period === undefined)
+        throw new Error(`the store has a hold on ${budgetId}, but not the period it is in`)
+      keep(hold, period, amount)
+    }
     record.hold = hold
     if (hold.state === "held") this.openHold(hold)
   }

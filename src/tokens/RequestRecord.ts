@@ -35,6 +35,12 @@ export interface HoldRecord {
   readonly attribution: Attribution
 }
 
+/** A hold's share in a period that it was not in before. */
+export const keep = (hold: HoldRecord, period: PeriodRecord, amount: Amount): void => {
+  hold.bookings.push({ period, amount })
+  period.openHolds += 1
+}
+
 export class RequestRecord {
   readonly requestId: string
   hold: HoldRecord | null = null

@@ -112,6 +112,8 @@ class Shift {
   readonly #ledger: Ledger
   readonly #wakeup = new Wakeup()
   #claim: Claim
+  /** Taken out of the mailbox, and neither decided nor put back yet. */
+  #taken: ReadonlyArray<Envelope<LedgerSignal>> = []
   #pending: Array<Decided> = []
   #onItsWay: OnItsWay | undefined
   #end: ShiftEnd | undefined
@@ -150,7 +152,9 @@ class Shift {
         if (self.#end !== undefined) return self.#end
         expireHolds(self.#ledger, self.#now())
         const envelopes = self.#take()
+        self.#taken = envelopes
         if (envelopes.length > 0) yield* self.#decideTaken(envelopes)
+        self.#taken = []
         if (self.#end !== undefined) return self.#end
         if (self.#mustGather()) yield* self.#gatherMore()
         else if (!self.#startCommit()) yield* self.#waitForWork()
@@ -179,16 +183,21 @@ class Shift {
 
   /** The store could not be asked: the signals wait in front, and those that waited too long are told. */
   #putOff(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
-    this.#env.mailbox.putBack(envelopes)
+    this.#putBack(envelopes)
     this.#env.answerOverdue()
     return Effect.sleep(LOOK_UP_PAUSE_MS)
+  }
+
+  #putBack(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): void {
+    this.#taken = []
+    this.#env.mailbox.putBack(envelopes)
   }
 
   #decideAll(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
     for (const [index, envelope] of envelopes.entries()) {
       if (needsSpentBefore(envelope, this.#ledger))
         return this.#decideCalmly(envelope, envelopes.slice(index))
-      const defect = this.#decideOne(envelope, 0n)
+      const defect = this.#decideOne(envelope, 0n, this.#now())
       if (defect !== undefined) return this.#abandon(envelope, defect.cause, envelopes.slice(index + 1))
     }
     return Effect.void
@@ -200,13 +209,15 @@ class Shift {
     rest: ReadonlyArray<Envelope<LedgerSignal>>
   ): Effect.Effect<void> {
     if (this.#onItsWay !== undefined || this.#ledger.hasEntries) {
-      this.#env.mailbox.putBack(rest)
+      this.#putBack(rest)
       this.#needsCalm = true
       return Effect.void
     }
-    return Effect.matchEffect(spentBefore(this.#env.store, this.#env.tenant, envelope, this.#now()), {
+    // The period whose spending is read must be the one that it is counted in.
+    const now = this.#now()
+    return Effect.matchEffect(spentBefore(this.#env.store, this.#env.tenant, envelope, now), {
       onSuccess: (spent) => {
-        const defect = this.#decideOne(envelope, spent)
+        const defect = this.#decideOne(envelope, spent, now)
         return defect === undefined
           ? this.#decideAll(rest.slice(1))
           : this.#abandon(envelope, defect.cause, rest.slice(1))
@@ -215,9 +226,13 @@ class Shift {
     })
   }
 
-  #decideOne(envelope: Envelope<LedgerSignal>, spent: Amount): { readonly cause: unknown } | undefined {
+  #decideOne(
+    envelope: Envelope<LedgerSignal>,
+    spent: Amount,
+    now: Millis
+  ): { readonly cause: unknown } | undefined {
     try {
-      this.#pending.push({ envelope, answer: decide(this.#ledger, envelope, spent, this.#now()) })
+      this.#pending.push({ envelope, answer: decide(this.#ledger, envelope, spent, now) })
       return undefined
     } catch (cause) {
       return { cause }
@@ -233,7 +248,7 @@ class Shift {
     const self = this
     return Effect.gen(function* () {
       poison.fail(yield* reportIncident(`The signal ${poison.name}`, Cause.die(cause)))
-      self.#env.mailbox.putBack([...self.#pending.map(({ envelope }) => envelope), ...after])
+      self.#putBack([...self.#pending.map(({ envelope }) => envelope), ...after])
       self.#pending = []
       yield* self.#awaitCommit()
       self.#end ??= { _tag: "reload" }
@@ -243,7 +258,7 @@ class Shift {
   // --- committing
 
   #mustGather(): boolean {
-    const isWorth = this.#onItsWay === undefined && this.#pending.length > 0 && !this.#needsCalm
+    const isWorth = this.#onItsWay === undefined && this.#ledger.hasEntries && !this.#needsCalm
     return isWorth && !this.#hasGathered && this.#ledger.config.commit_interval_ms > 0
   }
 
@@ -318,6 +333,7 @@ class Shift {
         const now = this.#now()
         this.#ledger.committed(now)
         this.#env.vitals.committed(done.batch, now, done.openHolds, this.#ledger)
+        if (done.batch.config !== undefined) this.#env.mailbox.resize(done.batch.config.max_pending)
         deliver(done.decided)
         this.#env.observer.committed(this.#env.tenant, done.batch, done.standings)
         return undefined
@@ -372,7 +388,10 @@ class Shift {
     return Effect.andThen(
       this.#awaitCommit(),
       Effect.sync(() => {
+        const refused = this.#end?._tag === "refused" ? this.#end.envelopes : []
         failAll(this.#pending, "The runtime is stopping")
+        for (const envelope of [...refused, ...this.#taken])
+          envelope.fail(unavailable("The runtime is stopping"))
         this.#pending = []
       })
     )

@@ -8,6 +8,7 @@ import { Clock, Effect, Result, Semaphore } from "effect"
 import type { ActorContext, ActorOptions } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
 import type { Envelope } from "../actor/Envelope.ts"
+import { reportIncident } from "../actor/Incident.ts"
 import { UnknownSignal } from "../signal/Errors.ts"
 import { countOfAmount, formatAmount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
@@ -37,6 +38,10 @@ const isLedgerSignal = (envelope: Envelope): envelope is Envelope<LedgerSignal> 
 
 type Fork = ShiftEnvironment["fork"]
 
+const failEnvelopes = (envelopes: ReadonlyArray<Envelope>): void => {
+  for (const envelope of envelopes) envelope.fail(unavailable("The runtime is stopping"))
+}
+
 class TokenManager {
   readonly #options: TokenManagerOptions
   readonly #context: ActorContext
@@ -64,7 +69,9 @@ class TokenManager {
         if (end._tag !== "refused") continue
         if (end.envelopes.length === 0)
           return yield* Effect.die(new Error("the store refuses what no signal caused"))
-        yield* quarantine(env, activate, end.envelopes)
+        yield* quarantine(env, activate, end.envelopes).pipe(
+          Effect.onError(() => Effect.sync(() => failEnvelopes(end.envelopes)))
+        )
       }
     })
   })
@@ -129,8 +136,8 @@ class TokenManager {
     const forLedger: Array<Envelope<LedgerSignal>> = []
     for (const envelope of envelopes) {
       if (isLedgerSignal(envelope)) forLedger.push(envelope)
-      else if (envelope.name === "get_status") this.#fork(this.#answerStatus(envelope))
-      else if (envelope.name === "get_usage") this.#fork(this.#answerUsage(envelope))
+      else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope))
+      else if (envelope.name === "get_usage") this.#readFor(envelope, this.#answerUsage(envelope))
       else {
         envelope.fail(
           new UnknownSignal({
@@ -141,6 +148,14 @@ class TokenManager {
       }
     }
     return forLedger
+  }
+
+  /** Whoever asked is answered, whatever happens to the read. */
+  #readFor(envelope: Envelope, read: Effect.Effect<void>): void {
+    const told = Effect.catchCause(read, (cause) =>
+      Effect.map(reportIncident(`The signal ${envelope.name}`, cause), (error) => envelope.fail(error))
+    )
+    this.#fork(told)
   }
 
   #answerUsage(envelope: Envelope<"get_usage">): Effect.Effect<void> {
