@@ -10,11 +10,11 @@ import { type BursarOptions, layer, serve } from "./effect.ts"
 import { newAdminKey } from "./runtime/AdminKey.ts"
 import { authorize, authorizeTopic } from "./signal/Authorization.ts"
 import type { SignalName, SignalParams, SignalPayload, SignalResult } from "./signal/Catalogue.ts"
-import { decodePayload, encodeSuccess } from "./signal/Decode.ts"
+import { decodePayload, encodeEvent, encodeSuccess } from "./signal/Decode.ts"
 import { InvalidParams, type SignalError } from "./signal/Errors.ts"
 import { DEFAULT_TENANT, installationPrincipal, type Principal } from "./signal/Principal.ts"
 import { type OpenTopic, type RoutedSignal, SignalRouter } from "./signal/SignalRouter.ts"
-import { Event, EventFilter, type Topic } from "./signal/Subscriptions.ts"
+import { type Event, EventFilter, type Topic } from "./signal/Subscriptions.ts"
 
 export type { SignalParams, SignalResult } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
@@ -83,7 +83,6 @@ const payloadFor = <Name extends SignalName>(
     Result.flatMap(decodePayload(name, params), (payload) => authorize(name, payload, principal))
   )
 
-const encodeEvent = Schema.encodeSync(Event)
 const decodeFilter = Schema.decodeUnknownEffect(EventFilter, { errors: "all", onExcessProperty: "error" })
 
 const eventsOf = ({ events }: OpenTopic): Stream.Stream<BursarEvent, SignalError> =>

@@ -5,14 +5,15 @@
  * buffer with one gap where something may.
  * Does not decide: what happens in a topic (SignalRouter), or who may watch it (signal/Authorization).
  */
-import { Cause, Effect, Exit, Fiber, Latch, Result, Schema, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Latch, Result, type Schema, Stream } from "effect"
 import { contradictionWith, mergeAttribution } from "../signal/Attribution.ts"
 import { authorizeTopic } from "../signal/Authorization.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
+import { encodeEvent } from "../signal/Decode.ts"
 import { Forbidden, InvalidRequest, NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, SignalRouter, TopicEvent } from "../signal/SignalRouter.ts"
-import { Event, type Topic } from "../signal/Subscriptions.ts"
+import type { Topic } from "../signal/Subscriptions.ts"
 import { makeEventBuffer } from "./EventBuffer.ts"
 import { errorObject, writeEvent } from "./JsonRpc.ts"
 import { type Limits, type Tally, tooManySubscriptions } from "./Limits.ts"
@@ -57,8 +58,6 @@ interface Delivery {
   readonly deliver: (event: TopicEvent) => Effect.Effect<void>
   readonly release: () => void
 }
-
-const encodeEvent = Schema.encodeSync(Event)
 
 /** Waits for the reader before each event, and so holds back whoever makes them. */
 const makeLossless = (id: string, outlet: Outlet): Delivery => {

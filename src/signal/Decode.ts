@@ -13,8 +13,10 @@ import {
   type SignalResult,
   type SignalSuccess
 } from "./Catalogue.ts"
+import { encoderOf } from "./Encode.ts"
 import { InvalidParams, SignalError, UnknownSignal } from "./Errors.ts"
 import { nearest } from "./Nearest.ts"
+import { Event } from "./Subscriptions.ts"
 
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
 const ISSUES_MAX = 50
@@ -86,7 +88,7 @@ const schemaOf = (schema: Schema.Top) => schema as Schema.Codec<unknown, unknown
 const payloadDecoder = lazily<Decoder>((name) =>
   Schema.decodeUnknownResult(schemaOf(SIGNALS[name].payloadSchema), STRICT)
 )
-const successEncoder = lazily<Encoder>((name) => Schema.encodeSync(schemaOf(SIGNALS[name].successSchema)))
+const successEncoder = lazily<Encoder>((name) => encoderOf(SIGNALS[name].successSchema))
 const successDecoder = lazily<Encoder>((name) =>
   Schema.decodeUnknownSync(schemaOf(SIGNALS[name].successSchema))
 )
@@ -119,6 +121,11 @@ export const encodeSuccess = <Name extends SignalName>(
   name: Name,
   success: SignalSuccess<Name>
 ): SignalResult<Name> => successEncoder(name)(success) as SignalResult<Name>
+
+const eventEncoder = encoderOf(Event)
+
+/** An event as it is written on the wire. */
+export const encodeEvent = (event: Event): typeof Event.Encoded => eventEncoder(event) as typeof Event.Encoded
 
 /** An answer as it was written on the wire, read back. */
 export const decodeSuccess = <Name extends SignalName>(name: Name, result: unknown): SignalSuccess<Name> =>

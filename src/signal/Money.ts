@@ -79,12 +79,11 @@ const decimalText = Schema.String.check(
   })
 ).annotate({ examples: ["12.50"] })
 
+const amount = Schema.BigInt.check(Schema.isBetweenBigInt({ minimum: -AMOUNT_MAX, maximum: AMOUNT_MAX }))
+
 /** An exact decimal: a string on the wire, an `Amount` in memory. */
 export const Decimal = decimalText.pipe(
-  Schema.decodeTo(
-    Schema.BigInt,
-    SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount })
-  )
+  Schema.decodeTo(amount, SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount }))
 )
 
 /** A decimal that is zero or more. */
@@ -94,7 +93,7 @@ export const NonNegativeDecimal = decimalText
   )
   .pipe(
     Schema.decodeTo(
-      Schema.BigInt,
+      amount.check(Schema.isGreaterThanOrEqualToBigInt(0n)),
       SchemaTransformation.transform({ decode: parseAmount, encode: formatAmount })
     )
   )

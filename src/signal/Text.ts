@@ -31,11 +31,10 @@ const textProblem = (text: string, bytesMax: number): string | undefined => {
 
 const boundedText = (bytesMax: number, lengthMin = 0) =>
   Schema.String.check(
-    Schema.makeFilter(
-      (text: string) =>
-        (text.length < lengthMin ? "Expected a text that is not empty" : textProblem(text, bytesMax)) ?? true,
-      { toJsonSchema: () => ({ minLength: lengthMin, maxLength: bytesMax }) }
-    )
+    Schema.isMinLength(lengthMin, { expected: "a text that is not empty" }),
+    Schema.makeFilter((text: string) => textProblem(text, bytesMax) ?? true, {
+      toJsonSchema: () => ({ maxLength: bytesMax })
+    })
   )
 
 /** An id or a value of attribution: 1 to 256 bytes. */
@@ -81,6 +80,9 @@ const isRealInstant = (text: string): boolean => {
 /** Milliseconds since 1970 in memory, RFC 3339 in UTC on the wire. Digits past the millisecond are cut off. */
 export type Millis = number
 
+/** The last millisecond of the year 9999: a later one has no four-digit year. */
+const MILLIS_MAX: Millis = 253_402_300_799_999
+
 export const formatTimestamp = (at: Millis): string => new Date(at).toISOString()
 
 export const Timestamp = Schema.String.check(
@@ -92,7 +94,7 @@ export const Timestamp = Schema.String.check(
   .annotate({ format: "date-time" })
   .pipe(
     Schema.decodeTo(
-      Schema.Int,
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: MILLIS_MAX })),
       SchemaTransformation.transform({ decode: (text: string) => Date.parse(text), encode: formatTimestamp })
     )
   )
