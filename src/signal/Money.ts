@@ -35,13 +35,24 @@ export const parseAmount = (text: string): Amount => {
   return isNegative ? -scaled : scaled
 }
 
+const ZERO_DIGIT = 48
+
+/** The digits of a fraction of `UNIT`, without the zeros at the end. */
+const fractionDigits = (fraction: number): string => {
+  const digits = fraction.toString().padStart(FRACTION_DIGITS, "0")
+  let end = FRACTION_DIGITS
+  while (digits.charCodeAt(end - 1) === ZERO_DIGIT) end -= 1
+  return digits.slice(0, end)
+}
+
 /** Writes an amount as the shortest `Decimal`: no exponent, no trailing zeros, no `-0`. */
 export const formatAmount = (amount: Amount): string => {
+  const magnitude = amount < 0n ? -amount : amount
+  const whole = magnitude / UNIT
+  // Less than 10¹², so a number holds it exactly.
+  const fraction = Number(magnitude - whole * UNIT)
   const sign = amount < 0n ? "-" : ""
-  const digits = (amount < 0n ? -amount : amount).toString().padStart(FRACTION_DIGITS + 1, "0")
-  const whole = digits.slice(0, -FRACTION_DIGITS)
-  const fraction = digits.slice(-FRACTION_DIGITS).replace(/0+$/u, "")
-  return fraction === "" ? sign + whole : `${sign}${whole}.${fraction}`
+  return fraction === 0 ? `${sign}${whole}` : `${sign}${whole}.${fractionDigits(fraction)}`
 }
 
 /** `numerator / denominator`, rounded half to even. The denominator is positive. */
