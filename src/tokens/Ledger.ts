@@ -42,6 +42,9 @@ const STALE_DEADLINES_MAX = 4_096
 /** How far back usage can still be booked, in milliseconds. */
 export const LATE_WINDOW_MS = 48 * 3_600_000
 
+/** Periods that ended before this much ago are neither loaded nor kept; an hour more than can still be booked. */
+export const KEPT_PERIODS_MS = LATE_WINDOW_MS + 3_600_000
+
 /** What changed since the last seal. */
 interface Draft {
   usage: Array<UsageRow>
@@ -88,6 +91,8 @@ export class Ledger {
   #alertSeq: number
   #idSeq: number
   #journalSeq: number
+  /** Periods that ended before are not in memory. */
+  #horizon: Millis
   readonly #requests = new Map<string, RequestRecord>()
   /** Requests that were closed when a batch was sealed, the oldest first. */
   readonly #closed = new Fifo<RequestRecord>()
@@ -97,8 +102,15 @@ export class Ledger {
   #batchNumber = 1
   #committedNumber = 0
 
-  constructor(tenant: string, snapshot: LedgerSnapshot, builtInPrices: ReadonlyArray<Price>) {
+  /** `liveAfter`: the snapshot has the periods that end after it. */
+  constructor(
+    tenant: string,
+    snapshot: LedgerSnapshot,
+    builtInPrices: ReadonlyArray<Price>,
+    liveAfter: Millis = Number.NEGATIVE_INFINITY
+  ) {
     this.tenant = tenant
+    this.#horizon = liveAfter
     this.config = snapshot.config
     this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
     this.usageSeq = snapshot.head.usageSeq
@@ -111,6 +123,11 @@ export class Ledger {
     for (const definition of snapshot.budgets) this.#insertBudget(definition)
     for (const period of snapshot.periods) this.budgets.get(period.budgetId)?.restore(period)
     for (const request of snapshot.openRequests) this.learnRequest({ request, usage: [] })
+  }
+
+  /** Whether the clock was put back to where periods are not in memory any more: then it must be loaded again. */
+  isAheadOf(now: Millis): boolean {
+    return now - LATE_WINDOW_MS < this.#horizon
   }
 
   /** A new id, unique in the tenant. */
@@ -299,7 +316,8 @@ export class Ledger {
       this.#commands.delete(key)
     }
     if (this.#committedNumber % 1024 === 0) {
-      for (const budget of this.budgets.values()) budget.forgetBefore(now - LATE_WINDOW_MS)
+      this.#horizon = Math.max(this.#horizon, now - KEPT_PERIODS_MS)
+      for (const budget of this.budgets.values()) budget.forgetBefore(this.#horizon)
     }
   }
 

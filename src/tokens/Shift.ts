@@ -150,6 +150,11 @@ class Shift {
         const news = self.#finishCommit()
         if (news !== undefined) yield* news
         if (self.#end !== undefined) return self.#end
+        if (self.#ledger.isAheadOf(self.#now())) {
+          yield* Effect.logWarning("the clock was put back; the tenant is loaded again")
+          yield* self.#discard([])
+          continue
+        }
         expireHolds(self.#ledger, self.#now())
         const envelopes = self.#take()
         self.#taken = envelopes
@@ -248,11 +253,20 @@ class Shift {
     const self = this
     return Effect.gen(function* () {
       poison.fail(yield* reportIncident(`The signal ${poison.name}`, Cause.die(cause)))
-      self.#putBack([...self.#pending.map(({ envelope }) => envelope), ...after])
-      self.#pending = []
-      yield* self.#awaitCommit()
-      self.#end ??= { _tag: "reload" }
+      yield* self.#discard(after)
     })
+  }
+
+  /** Ends the ledger's life. What is on its way is finished; what was decided on top, and `after`, is decided anew. */
+  #discard(after: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
+    this.#putBack([...this.#pending.map(({ envelope }) => envelope), ...after])
+    this.#pending = []
+    return Effect.andThen(
+      this.#awaitCommit(),
+      Effect.sync(() => {
+        this.#end ??= { _tag: "reload" }
+      })
+    )
   }
 
   // --- committing

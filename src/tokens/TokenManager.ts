@@ -14,7 +14,7 @@ import { countOfAmount, formatAmount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
-import { LATE_WINDOW_MS, Ledger } from "./Ledger.ts"
+import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
 import type { LedgerStore } from "./LedgerStore.ts"
 import { type Activate, quarantine } from "./Quarantine.ts"
 import { type CommitObserver, runShift, type ShiftEnvironment, unavailable } from "./Shift.ts"
@@ -114,8 +114,9 @@ class TokenManager {
     const { tenant, store, builtInPrices } = this.#options
     return Effect.gen(function* () {
       const claim = yield* store.claim(tenant, crypto.randomUUID())
-      const snapshot = yield* store.load(claim, self.#clock.currentTimeMillisUnsafe() - LATE_WINDOW_MS)
-      const ledger = new Ledger(tenant, snapshot, builtInPrices)
+      const liveAfter = self.#clock.currentTimeMillisUnsafe() - KEPT_PERIODS_MS
+      const snapshot = yield* store.load(claim, liveAfter)
+      const ledger = new Ledger(tenant, snapshot, builtInPrices, liveAfter)
       self.#vitals.loaded(ledger)
       return { ledger, claim }
     })
