@@ -4,8 +4,8 @@
  * Owns: the command line, what is printed, and when the playground opens.
  * Does not decide: anything else.
  */
-import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Layer, Logger, Option, References } from "effect"
+import { runMain } from "@effect/platform-node/NodeRuntime"
+import { Cause, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
 import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Config.ts"
 import { type BursarOptions, layer, type ProviderOptions, serve } from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
@@ -95,6 +95,12 @@ const program = Effect.gen(function* () {
   ).pipe(Effect.provide(logging))
 })
 
+/** Told to stop, and stopped in order: that is what was asked for, and no failure. */
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+    ? onExit(0)
+    : Runtime.defaultTeardown(exit, onExit)
+
 if (process.argv.includes("--help")) process.stdout.write(HELP)
 else if (process.argv.includes("--version")) process.stdout.write(`${VERSION}\n`)
-else NodeRuntime.runMain(program)
+else runMain(program, { teardown })
