@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import { createTestDatabase, type TestDatabase } from "./Postgres.ts"
-import { ADMIN_KEY, callOverHttp, connect, type Json, Refused, type Wire } from "./Wire.ts"
+import { ADMIN_KEY, callOverHttp, connect, type Json, type Wire } from "./Wire.ts"
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 const END_WITH_PARENT = new URL("EndWithParent.ts", import.meta.url).href
@@ -156,32 +156,4 @@ export const startProgram = async (options: ProgramOptions = {}): Promise<Progra
     kill: end("SIGKILL"),
     stop: end("SIGTERM")
   }
-}
-
-// --- Waiting for what no event tells
-
-/** Asks again and again until it is so, for a bounded time; then fails with what it was instead. */
-export const eventually = async <A>(
-  ask: () => Promise<A>,
-  isSo: (answer: A) => boolean,
-  withinMs = 30_000
-): Promise<A> => {
-  const deadline = Date.now() + withinMs
-  for (;;) {
-    const answer = await ask()
-    if (isSo(answer)) return answer
-    if (Date.now() > deadline) throw new Error(`it never came to be: ${JSON.stringify(answer)}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-/** The error that a call ends with. */
-export const failureOf = async (call: Promise<unknown>): Promise<Refused> => {
-  try {
-    await call
-  } catch (error) {
-    if (error instanceof Refused) return error
-    throw error
-  }
-  throw new Error("it did not fail")
 }

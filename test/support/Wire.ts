@@ -191,3 +191,31 @@ export const connect = async (url: string, key = ADMIN_KEY): Promise<Wire> => {
     close: () => ws.close()
   }
 }
+
+// --- Waiting for what no event tells
+
+/** Asks again and again until it is so, for a bounded time; then fails with what it was instead. */
+export const eventually = async <A>(
+  ask: () => Promise<A>,
+  isSo: (answer: A) => boolean,
+  withinMs = 30_000
+): Promise<A> => {
+  const deadline = Date.now() + withinMs
+  for (;;) {
+    const answer = await ask()
+    if (isSo(answer)) return answer
+    if (Date.now() > deadline) throw new Error(`it never came to be: ${JSON.stringify(answer)}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** The error that a call ends with. */
+export const failureOf = async (call: Promise<unknown>): Promise<Refused> => {
+  try {
+    await call
+  } catch (error) {
+    if (error instanceof Refused) return error
+    throw error
+  }
+  throw new Error("it did not fail")
+}
