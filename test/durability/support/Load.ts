@@ -40,6 +40,7 @@ const kindOf = (n: number): "both" | "hold" | "report" =>
 
 export class Load {
   #next = 1
+  #isEnough = false
   readonly #sent = new Set<number>()
   readonly #sentHolds = new Set<number>()
   readonly #tracked = new Map<number, Json>()
@@ -66,15 +67,22 @@ export class Load {
     return this.#tracked.size + this.#held.size
   }
 
-  /** Works until the program is gone; `onAcknowledged` hears of every answer. */
+  /** Ends a run of a program that is still there. */
+  enough(): void {
+    this.#isEnough = true
+  }
+
+  /** Works until the program is gone, or it is enough; `onAcknowledged` hears of every answer. */
   async run(program: Program, onAcknowledged: () => void): Promise<void> {
+    this.#isEnough = false
     const wires = await Promise.all(Array.from({ length: CONNECTIONS }, () => program.connect()))
     const workers = wires.flatMap((wire) => Array.from({ length: IN_FLIGHT }, () => wire))
     await Promise.all(workers.map((wire) => this.#work(wire, onAcknowledged)))
+    for (const wire of wires) wire.close()
   }
 
   async #work(wire: Wire, onAcknowledged: () => void): Promise<void> {
-    for (;;) {
+    while (!this.#isEnough) {
       try {
         await this.#one(wire, this.#next++, onAcknowledged)
       } catch (error) {
