@@ -9,7 +9,8 @@ import type { MachineGraph } from "../../signal/Actors.ts"
 
 export interface Box {
   readonly id: string
-  readonly label: string
+  /** One word a line, where it is long. */
+  readonly lines: ReadonlyArray<string>
   readonly type: MachineGraph["states"][number]["type"]
   readonly isInitial: boolean
   readonly x: number
@@ -35,16 +36,20 @@ export interface ChartLayout {
 
 const GLYPH_PX = 7.6
 const SMALL_GLYPH_PX = 6.1
-const BOX_HEIGHT = 34
+const LINE_HEIGHT = 15
+const LINE_MAX = 10
 const LABEL_HEIGHT = 14
 const LABEL_MAX = 18
 
-/** The last part of a state's path, in words. */
-export const stateLabel = (id: string): string => (id.split(".").at(-1) ?? id).replaceAll("_", " ")
+/** The last part of a state's path, in words: one line if it is short, otherwise a line a word. */
+export const stateLines = (id: string): ReadonlyArray<string> => {
+  const words = (id.split(".").at(-1) ?? id).split("_")
+  const text = words.join(" ")
+  return text.length <= LINE_MAX ? [text] : words
+}
 
 /** An event's name without XState's own prefixes: what a person would call it. */
 export const eventLabel = (event: string): string => {
-  if (event.startsWith("xstate.after")) return "after a while"
   // What an invoked piece of work answers, or an eventless step, says no more than the arrow does.
   if (event.startsWith("xstate.") || event === "") return ""
   const text = event.toLowerCase().replaceAll("_", " ")
@@ -80,25 +85,34 @@ const nodesUnder = (graph: MachineGraph, parent: string | null): Array<ElkNode> 
     .filter((state) => state.parent === parent)
     .map((state) => ({
       id: state.id,
-      width: Math.max(64, stateLabel(state.id).length * GLYPH_PX + 22),
-      height: BOX_HEIGHT,
+      width: Math.max(56, Math.max(...stateLines(state.id).map((line) => line.length)) * GLYPH_PX + 18),
+      height: stateLines(state.id).length * LINE_HEIGHT + 18,
       children: nodesUnder(graph, state.id),
-      layoutOptions: { "elk.padding": "[top=30,left=14,bottom=14,right=14]" }
+      layoutOptions: {
+        "elk.padding": "[top=30,left=14,bottom=14,right=14]",
+        ...(state.is_initial && parent === null ? { "elk.layered.layering.layerConstraint": "FIRST" } : {})
+      }
     }))
 
-const toElk = (graph: MachineGraph, isTall: boolean): ElkNode => ({
+/** How much room there is: a wide room, a narrow panel, or a phone. */
+export type Shape = "wide" | "narrow" | "tall"
+
+const toElk = (graph: MachineGraph, shape: Shape): ElkNode => ({
   id: "chart",
   layoutOptions: {
     "elk.algorithm": "layered",
-    "elk.direction": isTall ? "DOWN" : "RIGHT",
+    "elk.direction": shape === "tall" ? "DOWN" : "RIGHT",
     "elk.hierarchyHandling": "INCLUDE_CHILDREN",
     "elk.edgeRouting": "ORTHOGONAL",
-    "elk.layered.spacing.nodeNodeBetweenLayers": isTall ? "30" : "26",
+    "elk.layered.spacing.nodeNodeBetweenLayers": shape === "wide" ? "34" : "22",
     "elk.spacing.nodeNode": "18",
     "elk.spacing.edgeNode": "14",
-    "elk.spacing.edgeEdge": "10",
+    "elk.spacing.edgeEdge": "7",
+    "elk.layered.spacing.edgeEdgeBetweenLayers": "6",
+    "elk.layered.spacing.edgeNodeBetweenLayers": "8",
     "elk.layered.nodePlacement.strategy": "NETWORK_SIMPLEX",
     "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES",
+    "elk.layered.cycleBreaking.strategy": "MODEL_ORDER",
     "elk.edgeLabels.inline": "false",
     "elk.json.shapeCoords": "ROOT",
     "elk.json.edgeCoords": "ROOT",
@@ -110,7 +124,7 @@ const toElk = (graph: MachineGraph, isTall: boolean): ElkNode => ({
     sources: [link.source],
     targets: [link.target],
     labels:
-      link.label === ""
+      link.label === "" || shape === "narrow"
         ? []
         : [{ text: link.label, width: link.label.length * SMALL_GLYPH_PX + 6, height: LABEL_HEIGHT }]
   }))
@@ -124,7 +138,7 @@ const boxesIn = (node: ElkNode, states: ReadonlyMap<string, MachineGraph["states
     const { x = 0, y = 0, width = 0, height = 0 } = child
     boxes.push({
       id: child.id,
-      label: stateLabel(child.id),
+      lines: stateLines(child.id),
       type: state.type,
       isInitial: state.is_initial,
       x,
@@ -162,9 +176,9 @@ const loadElk = async (): Promise<Elk> => {
 
 const layouts = new Map<string, Promise<ChartLayout>>()
 
-const compute = async (graph: MachineGraph, isTall: boolean): Promise<ChartLayout> => {
+const compute = async (graph: MachineGraph, shape: Shape): Promise<ChartLayout> => {
   elk ??= loadElk()
-  const laidOut = await (await elk).layout(toElk(graph, isTall))
+  const laidOut = await (await elk).layout(toElk(graph, shape))
   const states = new Map(graph.states.map((state) => [state.id, state]))
   return {
     width: laidOut.width ?? 0,
@@ -174,12 +188,12 @@ const compute = async (graph: MachineGraph, isTall: boolean): Promise<ChartLayou
   }
 }
 
-/** Computed once per machine and direction. */
-export const layoutOf = (graph: MachineGraph, isTall: boolean): Promise<ChartLayout> => {
-  const key = `${graph.id} ${isTall} ${graph.states.length} ${graph.transitions.length}`
+/** Computed once per machine and shape. */
+export const layoutOf = (graph: MachineGraph, shape: Shape): Promise<ChartLayout> => {
+  const key = `${graph.id} ${shape} ${graph.states.length} ${graph.transitions.length}`
   const known = layouts.get(key)
   if (known !== undefined) return known
-  const fresh = compute(graph, isTall)
+  const fresh = compute(graph, shape)
   layouts.set(key, fresh)
   fresh.catch(() => layouts.delete(key))
   return fresh

@@ -7,14 +7,14 @@ import { useEffect, useState } from "react"
 import type { MachineGraph } from "../../signal/Actors.ts"
 import type { PathStep } from "../model/Model.ts"
 import { toneOf } from "../parts/CallState.tsx"
-import { type Arrow, type Box, type ChartLayout, layoutOf } from "./Layout.ts"
+import { type Arrow, type Box, type ChartLayout, layoutOf, type Shape } from "./Layout.ts"
 import { trailOf } from "./Path.ts"
 
 interface StatechartProps {
   readonly graph: MachineGraph
   readonly state: string | null
   readonly path: ReadonlyArray<PathStep>
-  readonly isTall: boolean
+  readonly shape: Shape
 }
 
 const CORNER = 6
@@ -46,6 +46,15 @@ const lineThrough = (points: Arrow["points"]): string => {
   return line
 }
 
+const LINE_HEIGHT = 15
+
+/** Lines stand in the middle of a box; around other boxes, at its top. */
+const lineY = (box: Box, index: number): number => {
+  const isAround = box.type === "compound" || box.type === "parallel"
+  const middle = isAround ? box.y + LINE_HEIGHT : box.y + box.height / 2
+  return middle + (index - (box.lines.length - 1) / 2) * LINE_HEIGHT
+}
+
 const StateBox = ({ box, className }: { readonly box: Box; readonly className: string }) => (
   <g className={className}>
     <rect x={box.x} y={box.y} width={box.width} height={box.height} rx="7" />
@@ -60,32 +69,33 @@ const StateBox = ({ box, className }: { readonly box: Box; readonly className: s
       />
     )}
     {box.isInitial && <circle className="chart-initial" cx={box.x} cy={box.y + box.height / 2} r="3.5" />}
-    <text
-      x={box.x + box.width / 2}
-      y={box.type === "compound" || box.type === "parallel" ? box.y + 19 : box.y + box.height / 2}
-    >
-      {box.label}
+    <text>
+      {box.lines.map((line, index) => (
+        <tspan key={line} x={box.x + box.width / 2} y={lineY(box, index)}>
+          {line}
+        </tspan>
+      ))}
     </text>
   </g>
 )
 
-const useLayout = (graph: MachineGraph, isTall: boolean): ChartLayout | "failed" | null => {
+const useLayout = (graph: MachineGraph, shape: Shape): ChartLayout | "failed" | null => {
   const [layout, setLayout] = useState<ChartLayout | "failed" | null>(null)
   useEffect(() => {
     let isCurrent = true
-    layoutOf(graph, isTall).then(
+    layoutOf(graph, shape).then(
       (made) => isCurrent && setLayout(made),
       () => isCurrent && setLayout("failed")
     )
     return () => {
       isCurrent = false
     }
-  }, [graph, isTall])
+  }, [graph, shape])
   return layout
 }
 
-export default function Statechart({ graph, state, path, isTall }: StatechartProps) {
-  const layout = useLayout(graph, isTall)
+export default function Statechart({ graph, state, path, shape }: StatechartProps) {
+  const layout = useLayout(graph, shape)
   if (layout === null)
     return <div className="chart chart-wait" role="status" aria-label="Drawing the statechart" />
   if (layout === "failed")
@@ -104,7 +114,13 @@ export default function Statechart({ graph, state, path, isTall }: StatechartPro
     `chart-arrow ${trail.arrows.has(arrow.id) ? "is-passed" : ""} ${trail.last === arrow.id ? "is-last" : ""}`
   const says = `Statechart of ${graph.id}. Current state: ${state ?? "none"}.`
   return (
-    <svg className="chart" viewBox={`0 0 ${layout.width} ${layout.height}`} role="img" aria-label={says}>
+    <svg
+      style={{ maxInlineSize: layout.width * SCALE_MAX, maxBlockSize: layout.height * SCALE_MAX }}
+      className="chart"
+      viewBox={`0 0 ${layout.width} ${layout.height}`}
+      role="img"
+      aria-label={says}
+    >
       <defs>
         {["rest", "passed"].map((kind) => (
           <marker

@@ -5,6 +5,7 @@
  * both as recorded and as in flight.
  * Does not decide: what a call costs (the TokenManager).
  */
+import type { Attribution } from "../../signal/Attribution.ts"
 import { parseAmount } from "../../signal/Money.ts"
 import type { CallProgress } from "../../signal/Subscriptions.ts"
 import {
@@ -43,7 +44,13 @@ const isRecorded = (row: CallRow, attempt: number): boolean =>
 
 export const withProgress = (known: CallRow | undefined, progress: typeof CallProgress.Encoded): CallRow => {
   const at = Date.parse(progress.at)
-  const isAgain = known !== undefined && !known.isOpen && at > known.at && !isFinalState(progress.state)
+  // Heard of again after its end: sent again, unless it is only the rest of what is recorded already.
+  const isAgain =
+    known !== undefined &&
+    !known.isOpen &&
+    at > known.at &&
+    !isFinalState(progress.state) &&
+    !isRecorded(known, progress.attempt)
   const row = known === undefined || isAgain ? freshRow(progress.request_id, at) : known
   if (at < row.at) return row
   const isOpen = row.isOpen && !isFinalState(progress.state)
@@ -83,7 +90,7 @@ const STATE_AFTER: { readonly [Status in WireUsage["status"]]: string } = {
 
 export const withUsage = (known: CallRow | undefined, usage: WireUsage): CallRow => {
   const at = Date.parse(usage.recorded_at)
-  const row = known ?? freshRow(usage.request_id, at - (usage.latency_ms ?? 0))
+  const row = known ?? { ...freshRow(usage.request_id, at - (usage.latency_ms ?? 0)), state: "retrying" }
   const others = row.attempts.filter((recorded) => recorded.attempt !== usage.attempt)
   const attempts = [...others, attemptOf(usage)].sort((a, b) => a.attempt - b.attempt)
   const isOpen = row.isOpen && !usage.settle

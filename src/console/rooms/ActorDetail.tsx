@@ -9,7 +9,7 @@ import { CallState, EndedState } from "../parts/CallState.tsx"
 import { useConsole, useMedia, useModel, useNow } from "../parts/Console.ts"
 import { Json } from "../parts/Json.tsx"
 import { Refusal } from "../parts/Refusal.tsx"
-import { goTo, hrefTo } from "../parts/Route.ts"
+import { goTo, hrefTo, useRoute } from "../parts/Route.ts"
 
 const Statechart = lazy(() => import("../chart/Statechart.tsx"))
 
@@ -140,7 +140,9 @@ interface ActorDetailProps {
 
 export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
   const graph = useGraph(row)
-  const isTall = useMedia("(width < 560px)")
+  const isPhone = useMedia("(width < 560px)")
+  const { room } = useRoute()
+  const shape = isPhone ? "tall" : room === "overview" ? "narrow" : "wide"
   const { info, path, endedAt } = row
   return (
     <article className="look" aria-label={info.address}>
@@ -167,7 +169,7 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
             <div className="chart chart-wait" />
           ) : (
             <Suspense fallback={<div className="chart chart-wait" />}>
-              <Statechart key={info.address} graph={graph} state={info.state} path={path} isTall={isTall} />
+              <Statechart key={info.address} graph={graph} state={info.state} path={path} shape={shape} />
             </Suspense>
           )}
         </div>

@@ -51,7 +51,7 @@ export const SignalDetail = ({ record, onClose }: SignalDetailProps) => {
           <dd>{record.request_id ?? "–"}</dd>
         </div>
         <div>
-          <dt>At</dt>
+          <dt>Sent</dt>
           <dd title={record.at}>{clock(Date.parse(record.at))}</dd>
         </div>
         <div>

@@ -27,12 +27,16 @@ const GapRow = ({ entry }: { readonly entry: Extract<LogEntry, { kind: "gap" }> 
 
 const SignalRow = memo(({ record }: { readonly record: WireRecord }) => (
   <>
-    <time dateTime={record.at}>{clock(Date.parse(record.at))}</time>
+    <time dateTime={record.at} title={`Sent at ${clock(Date.parse(record.at))}`}>
+      {clock(Date.parse(record.at) + record.duration_ms)}
+    </time>
     <span className={`outcome ${outcomeTone(record)}`}>{record.outcome}</span>
     <code className="signal-name">{record.signal}</code>
     <span className="signal-address">
       {record.reason === null ? record.address : <b className="signal-why">{record.reason}</b>}
     </span>
+    <span className="signal-more">{record.request_id}</span>
+    <span className="signal-more">{record.principal}</span>
     <span className="signal-took">{latency(record.duration_ms)}</span>
   </>
 ))
@@ -185,7 +189,7 @@ const LogRoom = () => {
         <fieldset className="choice">
           <legend className="unseen">Outcome</legend>
           {OUTCOMES.map(([value, label]) => (
-            <label key={value} className={value === "all" ? "" : `choice-${value}`}>
+            <label key={value} className={counts[value] ? `choice-${value}` : ""}>
               <input
                 type="radio"
                 name="outcome"

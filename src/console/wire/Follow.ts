@@ -145,12 +145,7 @@ export class Follow {
       read("budgets", async () => {
         const { budgets } = await client.request("get_budget_status", { include_inactive: true })
         return { kind: "budgets", budgets, isAll: true }
-      }),
-      read("actors", async () => ({
-        kind: "actors",
-        actors: await this.#listActors(client),
-        now: Date.now()
-      }))
+      })
     ]
     // A resumed `usage` brings every record that is missing, so that totals go on from where they were.
     if (!resumed.has("usage") || this.#store.model.totals === null) {
@@ -161,6 +156,14 @@ export class Follow {
         }))
       )
     }
+    // Actors come last: a call that was cut off in the middle has records, but no actor any more.
+    asks.push(
+      read("actors", async () => ({
+        kind: "actors",
+        actors: await this.#listActors(client),
+        now: Date.now()
+      }))
+    )
     return Promise.all(asks)
   }
 
