@@ -13,13 +13,14 @@ import { type Amount, amountOfCount, UNIT } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { CostStatus, TokenUsage } from "../signal/Usage.ts"
 import { raiseBudgetAlerts, raiseUnpricedAlert } from "./Alerting.ts"
-import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
+import type { BudgetRecord } from "./BudgetRecord.ts"
 import { usageDigest } from "./Digest.ts"
 import { close } from "./HoldLife.ts"
 import { LATE_WINDOW_MS, type Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 import { type Cost, isFree, priceCounts } from "./Pricing.ts"
 import type { HoldRecord, RequestRecord } from "./RequestRecord.ts"
+import { activeStandings } from "./Room.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
 type Report = SignalPayload<"track_usage">
@@ -39,9 +40,6 @@ const chargeOf = (budget: BudgetRecord, usage: TokenUsage, requests: number): Am
   }
 }
 
-const standings = (budgets: ReadonlyArray<BudgetRecord>, now: Millis): Tracked["budgets"] =>
-  budgets.filter((budget) => budget.definition.isActive).map((budget) => standingOf(budget, now))
-
 // --- repeats
 
 const reused = (report: Report): Conflict =>
@@ -55,7 +53,7 @@ const repeated = (ledger: Ledger, usage: TokenUsage, now: Millis): Tracked => ({
   tracked: true,
   duplicate: true,
   usage,
-  budgets: standings(ledger.index.matching(usage), now),
+  budgets: activeStandings(ledger.index.matching(usage), now),
   alerts: []
 })
 
@@ -214,7 +212,7 @@ const post = (
   settle(ledger, hold, report, usage, requests)
   const alerts = [...charge(ledger, budgets, usage, requests, now), ...raiseUnpricedAlert(ledger, usage, now)]
   remember(ledger, request, usage, requests, digest)
-  return { tracked: true, duplicate: false, usage, budgets: standings(budgets, now), alerts }
+  return { tracked: true, duplicate: false, usage, budgets: activeStandings(budgets, now), alerts }
 }
 
 const remember = (
@@ -296,7 +294,13 @@ const replaceEstimate = (
   const alerts = charge(ledger, budgets, adjustment, 0, now)
   if (request.hold?.state === "held" && report.settle) close(ledger, request.hold, "posted")
   remember(ledger, request, adjustment, 0, digest)
-  return { tracked: true, duplicate: false, usage: adjustment, budgets: standings(budgets, now), alerts }
+  return {
+    tracked: true,
+    duplicate: false,
+    usage: adjustment,
+    budgets: activeStandings(budgets, now),
+    alerts
+  }
 }
 
 /** Records one attempt, once. Usage is never refused for lack of budget. */

@@ -32,7 +32,8 @@ export const askedOf = (budget: BudgetRecord, asked: Asked): Amount => {
   }
 }
 
-const activeStandings = (
+/** Where the active ones of these budgets stand. */
+export const activeStandings = (
   budgets: ReadonlyArray<BudgetRecord>,
   now: Millis
 ): ReadonlyArray<BudgetStanding> => {
