@@ -77,9 +77,10 @@ const REDACTED_FIELDS = new Set([
 
 const redact = (value: unknown): Schema.Json => {
   if (typeof value !== "object" || value === null) return value as Schema.Json
+  if (Array.isArray(value)) return value.map(redact)
   const shown: Record<string, Schema.Json> = {}
   for (const [field, inner] of Object.entries(value)) {
-    shown[field] = REDACTED_FIELDS.has(field) ? "[redacted]" : (inner as Schema.Json)
+    shown[field] = REDACTED_FIELDS.has(field) ? "[redacted]" : redact(inner)
   }
   return shown
 }

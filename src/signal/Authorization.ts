@@ -11,6 +11,7 @@ import { Forbidden } from "./Errors.ts"
 import { hasRole, type Principal } from "./Principal.ts"
 import { type Role, traitsOf } from "./Signal.ts"
 import type { Topic } from "./Subscriptions.ts"
+import { TAGS_MAX } from "./Text.ts"
 
 const TOPIC_ROLES: { readonly [T in Topic]: ReadonlyArray<Role> } = {
   usage: ["app", "analyst"],
@@ -35,7 +36,13 @@ const joinForced = (payload: Attribution, principal: Principal): Result.Result<u
       new Forbidden({ message: `This key always has its own ${field}: leave it out, or use another key` })
     )
   }
-  return Result.succeed(mergeAttribution(payload, principal.attribution))
+  const joined = mergeAttribution(payload, principal.attribution)
+  if (Object.keys(joined.tags ?? {}).length > TAGS_MAX) {
+    return Result.fail(
+      new Forbidden({ message: `With the tags that this key always adds there are more than ${TAGS_MAX}` })
+    )
+  }
+  return Result.succeed(joined)
 }
 
 /** The payload with the key's forced attribution, if this principal may send this signal. */

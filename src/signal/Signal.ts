@@ -50,6 +50,19 @@ interface RuleIssue {
   readonly message: string
 }
 
+/** A struct without fields takes everything, so this has to be said. */
+const nothing = Schema.makeFilter(
+  (payload: object) => {
+    const isObject = typeof payload === "object" && !Array.isArray(payload)
+    const [field] = isObject ? Object.keys(payload) : []
+    if (isObject && field === undefined) return undefined
+    return field === undefined
+      ? "Expected object"
+      : { path: [field], issue: "Unknown field. This signal has no fields" }
+  },
+  { toJsonSchema: () => ({ type: "object", additionalProperties: false }) }
+)
+
 const define = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
   tag: Tag,
   kind: SignalTraits["kind"],
@@ -57,10 +70,12 @@ const define = <const Tag extends string, Fields extends Schema.Struct.Fields, S
 ) =>
   Rpc.make(tag, {
     payload: Schema.Struct(options.payload).check(
-      Schema.makeFilter((payload) => {
-        const issue = options.rule?.(payload as never)
-        return issue === undefined ? undefined : { path: issue.path, issue: issue.message }
-      })
+      Object.keys(options.payload).length === 0
+        ? nothing
+        : Schema.makeFilter((payload) => {
+            const issue = options.rule?.(payload as never)
+            return issue === undefined ? undefined : { path: issue.path, issue: issue.message }
+          })
     ),
     success: options.success,
     error: SignalError

@@ -1,0 +1,420 @@
+/** One rich example of every signal, as it is on the wire: what is sent and what is answered. */
+import type { SignalName, SignalParams, SignalResult } from "../../src/signal/Catalogue.ts"
+
+const attribution = { user_id: "ann", team_id: "red", tags: { env: "prod", "a.b-c_d": "" } }
+
+const standing = {
+  budget_id: "budget_1",
+  name: "all",
+  type: "global",
+  entity_id: null,
+  measure: "cost",
+  currency: "USD",
+  limit: "100",
+  spent: "4.5",
+  held: "1",
+  remaining: "94.5",
+  percent_used: 4.5,
+  state: "ok",
+  resets_at: "2026-03-11T00:00:00.000Z"
+} as const
+
+const policy = {
+  requires_approval: true,
+  approvers: ["budget_admin"],
+  max_override_percentage: 50,
+  notification_required: true
+}
+
+const budget = {
+  id: "budget_1",
+  name: "all",
+  type: "global",
+  entity_id: null,
+  measure: "cost",
+  currency: "USD",
+  limit: "100",
+  period: "lifetime",
+  time_zone: "UTC",
+  week_starts_on: "monday",
+  period_start: null,
+  period_end: null,
+  spent: "4.5",
+  held: "1",
+  carried_over: "0",
+  override_total: "0",
+  remaining: "94.5",
+  percent_used: 4.5,
+  state: "ok",
+  alert_thresholds: [50, 80, 90],
+  alerts_sent: [],
+  enforcement: "hard",
+  rollover: null,
+  override_policy: policy,
+  active: true,
+  created_at: "2026-03-10T10:00:00.000Z",
+  updated_at: "2026-03-10T10:00:00.000Z",
+  version: 1
+} as const
+
+const alert = {
+  id: "alert_1",
+  kind: "threshold",
+  severity: "warning",
+  message: "Half of it is spent",
+  budget_id: "budget_1",
+  at: "2026-03-10T10:00:00.000Z",
+  data: { threshold: 50, nested: { deep: [1, null, "x"] } }
+} as const
+
+const usage = {
+  id: "use_1",
+  usage_seq: 1,
+  request_id: "r1",
+  attempt: 1,
+  provider: "anthropic",
+  model: "claude-sonnet-4-20250514",
+  prompt_tokens: 5000,
+  completion_tokens: 2000,
+  prompt_tokens_details: { cached_tokens: 100 },
+  total_tokens: 7000,
+  ...attribution,
+  hold_id: "hold_2.r1",
+  settle: true,
+  timestamp: "2026-03-10T10:00:00.000Z",
+  recorded_at: "2026-03-10T10:00:00.000Z",
+  booked_at: "2026-03-10T10:00:00.000Z",
+  status: "success",
+  metadata: { any: ["thing"] },
+  cost: "0.045",
+  currency: "USD",
+  price_currency: "USD",
+  exchange_rate: "1",
+  cost_breakdown: [{ token_type: "input", tokens: 5000, price_per_million: "3", cost: "0.015" }],
+  price_id: "catalogue:anthropic/claude-sonnet-4-20250514",
+  cost_status: "priced",
+  overage: "0",
+  late: false,
+  estimated_tokens: 8000,
+  estimated_cost: "0.06",
+  adjusts: "use_0"
+} as const
+
+const price = {
+  id: "price_1",
+  provider: "anthropic",
+  model: "own",
+  currency: "USD",
+  prompt_per_million: "3",
+  completion_per_million: "15",
+  cached_per_million: "0.3",
+  per_request: "0.001",
+  tiers: [{ above_prompt_tokens: 200_000, prompt_per_million: "6", completion_per_million: "22.5" }],
+  effective_from: "2026-03-01T00:00:00.000Z",
+  effective_to: null,
+  source: "override"
+} as const
+
+const approval = {
+  allowed: true,
+  hold_id: "hold_2.r1",
+  expires_at: "2026-03-10T10:10:00.000Z",
+  estimated_tokens: 8000,
+  estimated_cost: "0.06",
+  currency: "USD",
+  budgets: [standing],
+  warnings: [alert]
+} as const
+
+const refusal = {
+  allowed: false,
+  reason: "Refused: no room",
+  estimated_tokens: 8000,
+  estimated_cost: "0.06",
+  currency: "USD",
+  violations: [{ ...standing, requested: "95", shortfall: "0.5", override: "none" }],
+  retry_at: null,
+  alternatives: [{ provider: "openai", model: "gpt-4o-mini", estimated_cost: "0.001" }]
+} as const
+
+const config = {
+  currency: "USD",
+  budget_check_mode: "strict",
+  unknown_price_policy: "refuse_hold",
+  default_completion_tokens: 4096,
+  on_store_down: "deny",
+  commit_interval_ms: 0,
+  max_pending: 10_000
+} as const
+
+const actor = {
+  address: "token_manager/default",
+  kind: "token_manager",
+  status: "running",
+  parent: null,
+  started_at: "2026-03-10T10:00:00.000Z",
+  restarts: 0,
+  mailbox_depth: 0,
+  mailbox_capacity: 10_000,
+  signals_handled: 4,
+  state: null
+} as const
+
+const completion = {
+  request_id: "r1",
+  provider: "anthropic",
+  model: "claude-sonnet-4-20250514",
+  content: "Hello",
+  tool_calls: [{ id: "t1", name: "look", arguments: "{}" }],
+  finish_reason: "stop",
+  usage,
+  attempts: [{ provider: "anthropic", model: "m", status: "error", latency_ms: 5, why: "429" }]
+} as const
+
+export interface Example<Name extends SignalName> {
+  /** As it is written, with every default spelt out. */
+  readonly params: SignalParams<Name>
+  readonly results: ReadonlyArray<SignalResult<Name>>
+}
+
+export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
+  track_usage: {
+    params: {
+      request_id: "r1",
+      attempt: 1,
+      provider: "anthropic",
+      model: "claude-sonnet-4-20250514",
+      prompt_tokens: 5000,
+      completion_tokens: 2000,
+      prompt_tokens_details: { cached_tokens: 100, cache_write_5m_tokens: 0 },
+      completion_tokens_details: { reasoning_tokens: 50 },
+      ...attribution,
+      settle: true,
+      timestamp: "2026-03-10T10:00:00.000Z",
+      status: "success",
+      latency_ms: 12,
+      tools_used: ["look"],
+      reported_cost: "0.04",
+      raw_usage: { input: 5000, nested: { a: [1, 2] } },
+      prompt_parts: { system: 10 },
+      metadata: { any: ["thing"] }
+    },
+    results: [{ tracked: true, duplicate: false, usage, budgets: [standing], alerts: [alert] }]
+  },
+  get_usage: {
+    params: {
+      from: "2026-03-01T00:00:00.000Z",
+      provider: "anthropic",
+      ...attribution,
+      limit: 10,
+      cursor: "x"
+    },
+    results: [
+      { items: [usage], next_cursor: "x" },
+      {
+        items: [],
+        next_cursor: null,
+        totals: {
+          requests: 1,
+          prompt_tokens: 2,
+          completion_tokens: 3,
+          total_tokens: 5,
+          cost: "0.045",
+          currency: "USD"
+        }
+      }
+    ]
+  },
+  check_budget: {
+    params: {
+      request_id: "r1",
+      provider: "anthropic",
+      model: "m",
+      estimated_prompt_tokens: 5000,
+      max_completion_tokens: 3000,
+      estimated_cost: "0.06",
+      ...attribution,
+      hold: true,
+      hold_ttl_ms: 600_000
+    },
+    results: [approval, refusal]
+  },
+  extend_hold: {
+    params: { request_id: "c1", hold_id: "hold_2.r1", by: { tokens: 5, cost: "0.1" }, ttl_ms: 1000 },
+    results: [approval, refusal]
+  },
+  release_hold: { params: { hold_id: "hold_2.r1", reason: "not needed" }, results: [{ released: true }] },
+  create_budget: {
+    params: {
+      name: "all",
+      type: "team",
+      entity_id: "red",
+      period: "monthly",
+      limit: "100",
+      measure: "cost",
+      currency: "USD",
+      time_zone: "UTC",
+      week_starts_on: "sunday",
+      alert_thresholds: [50],
+      enforcement: "soft",
+      override_policy: policy,
+      active: true
+    },
+    results: [{ budget_id: "budget_1", budget }]
+  },
+  update_budget: {
+    params: { budget_id: "budget_1", updates: { limit: "5", active: false }, expected_version: 1 },
+    results: [{ budget }]
+  },
+  get_budget_status: {
+    params: { type: "team", entity_id: "red", include_inactive: true },
+    results: [
+      {
+        budgets: [
+          {
+            ...budget,
+            projected_exhaustion: "2026-03-10T18:00:00.000Z",
+            burn_rate_per_hour: "0.5",
+            open_holds: 1,
+            pending_overrides: 0
+          }
+        ]
+      }
+    ]
+  },
+  calculate_cost: {
+    params: {
+      provider: "anthropic",
+      model: "m",
+      prompt_tokens: 1,
+      completion_tokens: 1,
+      at: "2026-03-10T10:00:00.000Z"
+    },
+    results: [{ cost: "0.045", currency: "USD", price_id: "p", breakdown: [...usage.cost_breakdown] }]
+  },
+  get_pricing: {
+    params: { provider: "anthropic" },
+    results: [
+      {
+        items: [price, { ...price, effective_from: null, source: "catalogue", catalogue_date: "2026-09-23" }]
+      }
+    ]
+  },
+  update_pricing: {
+    params: {
+      provider: "anthropic",
+      model: "own",
+      pricing: {
+        prompt_per_million: "3",
+        completion_per_million: "15",
+        tiers: [{ above_prompt_tokens: 200_000, prompt_per_million: "6", completion_per_million: "22.5" }]
+      },
+      effective_from: "2026-03-01T00:00:00.000Z",
+      reason: "new contract",
+      reprice_unpriced: false,
+      confirm_outlier: true
+    },
+    results: [{ updated: true, price, repriced: 0 }]
+  },
+  configure_manager: {
+    params: { unknown_price_policy: "record_unpriced", default_completion_tokens: 10, max_pending: 5 },
+    results: [{ config }]
+  },
+  get_status: {
+    params: {},
+    results: [
+      {
+        healthy: true,
+        tenant: "default",
+        budgets_active: 1,
+        open_holds: 0,
+        mailbox_depth: 0,
+        pending_commits: 0,
+        total_tracked: 1,
+        total_tokens: 7000,
+        total_cost: "0.045",
+        currency: "USD",
+        last_commit_at: null,
+        store: { kind: "embedded", reachable: true, durability: "until the machine loses power" },
+        uptime_ms: 5,
+        version: "0.1.0",
+        config
+      }
+    ]
+  },
+  complete: {
+    params: {
+      provider: "anthropic",
+      model: "m",
+      fallback: [{ provider: "openai", model: "n" }],
+      max_attempts: 3,
+      messages: [{ role: "user", content: "Hello" }],
+      system: "Be brief",
+      tools: [{ name: "look", parameters: { type: "object" } }],
+      tool_choice: { name: "look" },
+      max_completion_tokens: 10,
+      temperature: 0.5,
+      stream: false,
+      on_overrun: "stop",
+      deadline_ms: 1000,
+      ...attribution
+    },
+    results: [completion, { subscription: "s1" }]
+  },
+  list_actors: { params: { kind: "call", limit: 5 }, results: [{ items: [actor], next_cursor: null }] },
+  inspect_actor: {
+    params: { address: "token_manager/default" },
+    results: [
+      {
+        ...actor,
+        machine: {
+          id: "call",
+          states: [{ id: "idle", parent: null, type: "atomic", is_initial: true }],
+          transitions: [{ source: "idle", target: "done", event: "go", guard: null }]
+        },
+        context: { open_holds: 1 }
+      },
+      { ...actor, machine: null, context: {} }
+    ]
+  },
+  subscribe: {
+    params: { topic: "usage", filter: { user_id: "ann" }, from_cursor: "5" },
+    results: [{ subscription: "s1", cursor: null }]
+  },
+  unsubscribe: { params: { subscription: "s1" }, results: [{ unsubscribed: true }] },
+  create_key: {
+    params: {
+      name: "app",
+      roles: ["app"],
+      attribution,
+      tenant: "acme",
+      expires_at: "2027-01-01T00:00:00.000Z"
+    },
+    results: [{ key_id: "key_1", key: "secret" }]
+  },
+  list_keys: {
+    params: { limit: 5 },
+    results: [
+      {
+        items: [
+          {
+            key_id: "key_1",
+            name: "app",
+            roles: ["app"],
+            owner: "ann",
+            attribution,
+            tenant: "acme",
+            created_at: "2026-03-10T10:00:00.000Z",
+            expires_at: null,
+            last_used_at: null,
+            revoked_at: "2026-03-10T10:00:00.000Z"
+          }
+        ],
+        next_cursor: null
+      }
+    ]
+  },
+  revoke_key: { params: { key_id: "key_1" }, results: [{ revoked: true }] }
+}
+
+export const SIGNAL_NAMES = Object.keys(EXAMPLES) as ReadonlyArray<SignalName>
