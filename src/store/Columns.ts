@@ -32,7 +32,19 @@ export const textArray = (values: ReadonlyArray<string | null>): PgTypes.Paramet
   return array(values, PgTypes.OID.text)
 }
 
-/** JSON texts, to be cast to jsonb in the statement. JSON escapes what is not well-formed, and jsonb refuses it. */
+/** An escape that jsonb refuses and json does not: U+0000 or a lone surrogate. JSON escapes surrogates only when alone. */
+const HOSTILE_ESCAPE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
+
+/** JSON texts, to be cast to json in the statement. What jsonb would refuse is refused here. */
+export const plainJsonArray = (values: ReadonlyArray<string | null>): PgTypes.Parameter => {
+  for (const value of values) {
+    if (value?.includes("\\u") && HOSTILE_ESCAPE.test(value))
+      throw new Unencodable("a text has U+0000 or a lone surrogate")
+  }
+  return array(values, PgTypes.OID.text)
+}
+
+/** JSON texts, to be cast to jsonb in the statement, which refuses U+0000 and lone surrogates itself. */
 export const jsonArray = (values: ReadonlyArray<string | null>): PgTypes.Parameter =>
   array(values, PgTypes.OID.text)
 

@@ -88,27 +88,43 @@ const headOf = (parts: Parts, claim: Claim, batch: Batch): void => {
 const isOpen = (row: RequestRow): boolean => row.hold?.state === "held"
 const idsOf = (rows: ReadonlyArray<RequestRow>) => textArray(rows.map((row) => row.requestId))
 
+const OPEN_COLUMNS: Columns = [["request_id", "text[]"]]
+
+/**
+ * Finds rows by tenant and id in their primary key. The ids stand in a sub-select, so that the planner does not see
+ * how many they are: it would take a thousand look-ups for dearer than reading the tenant whole.
+ */
+const oneOf = (table: string, idsAt: number): string =>
+  `${table}.tenant = $1 AND ${table}.request_id = ANY((SELECT $${idsAt}::text[])::text[])`
+
 /** Requests, and beside them the list of those whose hold is open. */
 const addRequests = (parts: Parts, { newRequests, changedRequests }: Batch): void => {
   if (newRequests.length > 0) parts.insert("request", REQUEST_COLUMNS, requestParameters(newRequests))
   if (changedRequests.length > 0) {
+    const idsAt = parts.parameters.length + 1
     const rows = parts.rows(REQUEST_COLUMNS, requestParameters(changedRequests))
     parts.texts.push(
-      `request_up AS (UPDATE request q SET state = x.state, expires_at = x.expires_at, hold = x.hold::jsonb,
-attempts = x.attempts::jsonb FROM h, ${rows} WHERE q.tenant = h.tenant AND q.request_id = x.request_id
-RETURNING 1)`
+      `request_up AS (UPDATE request q SET state = x.state, expires_at = x.expires_at, hold = x.hold::json,
+attempts = x.attempts::json FROM h, ${rows} WHERE q.tenant = h.tenant AND q.request_id = x.request_id
+AND ${oneOf("q", idsAt)} RETURNING 1)`
     )
   }
-  const opened = [...newRequests.filter(isOpen), ...changedRequests.filter(isOpen)]
-  if (opened.length > 0) {
-    parts.insert("open_hold", [["request_id", "text[]"]], [idsOf(opened)], " ON CONFLICT DO NOTHING")
+  const opened = newRequests.filter(isOpen)
+  if (opened.length > 0) parts.insert("open_hold", OPEN_COLUMNS, [idsOf(opened)])
+  const reopened = changedRequests.filter(isOpen)
+  if (reopened.length > 0) {
+    const rows = parts.rows(OPEN_COLUMNS, [idsOf(reopened)])
+    parts.texts.push(
+      `open_hold_again AS (INSERT INTO open_hold (tenant, request_id) SELECT h.tenant, x.request_id FROM h, ${rows}
+ON CONFLICT DO NOTHING)`
+    )
   }
   const closed = changedRequests.filter((row) => row.hold !== null && !isOpen(row))
   if (closed.length > 0) {
-    const rows = parts.rows([["request_id", "text[]"]], [idsOf(closed)])
+    parts.parameters.push(idsOf(closed))
     parts.texts.push(
-      `open_hold_del AS (DELETE FROM open_hold o USING h, ${rows}
-WHERE o.tenant = h.tenant AND o.request_id = x.request_id)`
+      `open_hold_del AS (DELETE FROM open_hold o USING h WHERE o.tenant = h.tenant
+AND ${oneOf("o", parts.parameters.length)})`
     )
   }
 }

@@ -10,6 +10,8 @@
  *   `SET LOCAL statement_timeout` in their own transaction.
  * - `idle_in_transaction_session_timeout`: an owner that is frozen inside a transaction holds its tenant's head
  *   row. Postgres ends its session after this, so that the successor gets the row.
+ * - `plan_cache_mode`: statements are prepared once but planned each time (under 1 ms). A plan that was made and kept
+ *   while the tables were small reads all of them later: commits of 50 ms were seen to take 3 s.
  *
  * A pooler in transaction mode (PgBouncer) refuses or drops startup parameters; there set both on the role
  * (`ALTER ROLE … SET`).
@@ -44,7 +46,8 @@ export const serverConfig = (options: ServerOptions): PgClient.PgPoolConfig => (
     statement_timeout: milliseconds(options.statementTimeout, "5 seconds"),
     idle_in_transaction_session_timeout: milliseconds(options.idleInTransactionTimeout, "5 seconds"),
     // Times are bound and read as instants; reports name their zone. A server's default must not matter.
-    timezone: "UTC"
+    timezone: "UTC",
+    plan_cache_mode: "force_custom_plan"
   }
 })
 

@@ -7,7 +7,7 @@ import type { PgTypes } from "@effect/sql-pg"
 import type { Attribution } from "../signal/Attribution.ts"
 import { formatAmount, parseAmount } from "../signal/Money.ts"
 import type { AttemptRow, HoldRow, HoldState, RequestRow } from "../tokens/LedgerStore.ts"
-import { jsonArray, textArray, timeArray } from "./Columns.ts"
+import { plainJsonArray, textArray, timeArray } from "./Columns.ts"
 
 /** A booking: budget, start of the period, amount. */
 type BookingInJson = readonly [string, number, string]
@@ -62,16 +62,16 @@ export const REQUEST_COLUMNS: ReadonlyArray<readonly [name: string, array: strin
   ["request_id", "text[]"],
   ["state", "text[]"],
   ["expires_at", "timestamptz[]"],
-  ["hold", "text[]", "hold::jsonb"],
-  ["attempts", "text[]", "attempts::jsonb"]
+  ["hold", "text[]", "hold::json"],
+  ["attempts", "text[]", "attempts::json"]
 ]
 
 export const requestParameters = (rows: ReadonlyArray<RequestRow>): Array<PgTypes.Parameter | string> => [
   textArray(rows.map((row) => row.requestId)),
   textArray(rows.map((row) => row.hold?.state ?? null)),
   timeArray(rows.map((row) => row.hold?.expiresAt ?? null)),
-  jsonArray(rows.map((row) => (row.hold === null ? null : holdJson(row.hold)))),
-  jsonArray(
+  plainJsonArray(rows.map((row) => (row.hold === null ? null : holdJson(row.hold)))),
+  plainJsonArray(
     rows.map((row) => (row.attempts.length === 0 ? null : JSON.stringify(row.attempts.map(attemptInJson))))
   )
 ]

@@ -5,7 +5,8 @@
  * Does not decide: when they are made (Migrations), or what is written into them.
  *
  * Amounts are `numeric` in whole units, exact to 10⁻¹². Times are the server's own instants. What is filtered or
- * summed is a column; the rest of a record is one `jsonb`.
+ * summed is a column; the rest of a record is one `json`: nobody looks into it on the way in, so it is kept as the
+ * text that it is, which costs a third of taking it apart.
  *
  * - `usage` has no foreign keys and one index, because every call writes it. Its partitions are months of
  *   `recorded_at`. The DEFAULT partition takes what no month is there for, so a missing month never stops a
@@ -59,7 +60,7 @@ export const TABLES: ReadonlyArray<string> = [
   conversation_id text,
   parent_request_id text,
   tags jsonb,
-  detail jsonb NOT NULL,
+  detail json NOT NULL,
   PRIMARY KEY (tenant, usage_seq, recorded_at)
 ) PARTITION BY RANGE (recorded_at)`,
   "CREATE TABLE usage_default PARTITION OF usage DEFAULT",
@@ -70,8 +71,8 @@ export const TABLES: ReadonlyArray<string> = [
   request_id text NOT NULL,
   state text,
   expires_at timestamptz,
-  hold jsonb,
-  attempts jsonb,
+  hold json,
+  attempts json,
   PRIMARY KEY (tenant, request_id)
 ) WITH (fillfactor = 45)`,
 

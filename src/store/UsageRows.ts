@@ -8,7 +8,15 @@ import type { PgTypes } from "@effect/sql-pg"
 import { formatAmount, parseAmount } from "../signal/Money.ts"
 import type { CostLine, TokenUsage } from "../signal/Usage.ts"
 import type { UsageRow } from "../tokens/LedgerStore.ts"
-import { amountArray, int4Array, int8Array, jsonArray, textArray, timeArray } from "./Columns.ts"
+import {
+  amountArray,
+  int4Array,
+  int8Array,
+  jsonArray,
+  plainJsonArray,
+  textArray,
+  timeArray
+} from "./Columns.ts"
 
 /** Attribution that is a column of its own. */
 const TEXT_COLUMNS = [
@@ -114,7 +122,7 @@ export const USAGE_COLUMNS: ReadonlyArray<readonly [name: string, array: string,
   ["cost", "numeric[]"],
   ["currency", "text[]"],
   ["tags", "text[]", "tags::jsonb"],
-  ["detail", "text[]", "detail::jsonb"],
+  ["detail", "text[]", "detail::json"],
   ...TEXT_COLUMNS.map((name) => [name, "text[]"] as const)
 ]
 
@@ -136,7 +144,7 @@ export const usageParameters = (rows: ReadonlyArray<UsageRow>): Array<PgTypes.Pa
     amountArray(usage.map((it) => it.cost)),
     textArray(usage.map((it) => it.currency)),
     jsonArray(usage.map((it) => (it.tags === undefined ? null : JSON.stringify(it.tags)))),
-    jsonArray(usage.map((it) => JSON.stringify(detailOf(it)))),
+    plainJsonArray(usage.map((it) => JSON.stringify(detailOf(it)))),
     ...TEXT_COLUMNS.map((name) => textArray(usage.map((it) => it[name] ?? null)))
   ]
 }

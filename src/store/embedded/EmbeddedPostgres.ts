@@ -75,6 +75,8 @@ const makeClient = (engine: Engine, applicationName: string | undefined) =>
     username: "postgres",
     database: "postgres",
     applicationName: applicationName ?? "bursar",
+    // As on a server (Postgres.ts).
+    startupParameters: { plan_cache_mode: "force_custom_plan" },
     maxConnections: 1,
     minConnections: 1,
     // A session that waits for the last one to end, or for the recovery of a crash, is not a dead one.
