@@ -18,10 +18,11 @@ interface Step {
   readonly report?: string
 }
 
-const tests = (project: string): Step => {
+/** The very scripts that people run. */
+const tests = (project: string, script: string): Step => {
   const report = join(reports, `${project}.json`)
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`]
-  return { name: `${project} tests`, command: ["vitest", "run", "--project", project, ...reporters], report }
+  return { name: `${project} tests`, command: ["npm", "run", script, "--", ...reporters], report }
 }
 
 const steps: ReadonlyArray<Step> = [
@@ -35,10 +36,9 @@ const steps: ReadonlyArray<Step> = [
     name: "generated files are the committed ones",
     command: ["node", "scripts/verify.ts", "--clean=schemas"]
   },
-  tests("unit"),
-  { name: "console builds", command: ["vite", "build", "--logLevel", "warn"] },
-  tests("browser"),
-  tests("python")
+  tests("unit", "test"),
+  tests("browser", "test:browser"),
+  tests("python", "test:python")
 ]
 
 /** `git diff` alone would not see a file that is new. */
