@@ -1,0 +1,24 @@
+/**
+ * The rows of the benchmark, by name.
+ *
+ * Owns: their order and titles, and which Node flags each needs.
+ */
+import type { RowReport } from "./Figures.ts"
+import { addedLatency } from "./rows/AddedLatency.ts"
+import { durableCalls } from "./rows/DurableCalls.ts"
+import { hotKey } from "./rows/HotKey.ts"
+import { memory } from "./rows/Memory.ts"
+import { webSocket } from "./rows/WebSocketSignals.ts"
+
+export interface Row {
+  readonly title: string
+  readonly run: () => Promise<RowReport>
+}
+
+export const ROWS: ReadonlyMap<string, Row> = new Map([
+  ["durable", { title: "Durable calls (hold + report, four shared budgets)", run: durableCalls }],
+  ["hotkey", { title: "Hold + report on one hot key, journal in memory", run: hotKey }],
+  ["latency", { title: "Latency of one durable hold at low load", run: addedLatency }],
+  ["websocket", { title: "Signals over WebSocket, store in memory", run: webSocket }],
+  ["memory", { title: "Memory of actors and budgets", run: memory }]
+])
