@@ -5,12 +5,13 @@
  * Does not decide: what is kept (the ports of tokens/, bridge/ and provider/).
  */
 import { Effect, Layer, type Redacted, Schema } from "effect"
-import { layerMemory as credentialsLayer } from "../bridge/MemoryCredentials.ts"
-import { CompletionLog } from "../provider/BudgetKeeper.ts"
 import { embeddedLayer } from "./embedded/EmbeddedPostgres.ts"
 import { migrationsLayer } from "./Migrations.ts"
 import { serverLayer } from "./Postgres.ts"
+import { completionLogLayer } from "./SqlCompletionLog.ts"
+import { keyStoreLayer } from "./SqlKeyStore.ts"
 import { ledgerStoreLayer } from "./SqlLedgerStore.ts"
+import { installationSecretLayer, sessionStoreLayer } from "./SqlSessionStore.ts"
 import { monthsAheadLayer } from "./UsagePartitions.ts"
 
 /** The store could not be opened, or not brought to this version's tables. */
@@ -20,19 +21,15 @@ export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed"
 
 const COMMITS_AND_READS = 10
 
-const completionLog = Layer.sync(CompletionLog, () => {
-  const log = new Map<string, never>()
-  return {
-    find: (tenant: string, id: string) => Effect.sync(() => log.get(`${tenant}/${id}`)),
-    save: (tenant: string, id: string, finished: unknown) =>
-      Effect.sync(() => void log.set(`${tenant}/${id}`, finished as never))
-  }
-})
-
 const storeOn = (kind: "embedded" | "server") =>
-  Layer.mergeAll(ledgerStoreLayer(kind), credentialsLayer, completionLog, monthsAheadLayer).pipe(
-    Layer.provide(migrationsLayer)
-  )
+  Layer.mergeAll(
+    ledgerStoreLayer(kind),
+    keyStoreLayer,
+    sessionStoreLayer,
+    installationSecretLayer,
+    completionLogLayer,
+    monthsAheadLayer
+  ).pipe(Layer.provide(migrationsLayer))
 
 const failed = (error: { readonly message: string }): StoreFailed =>
   new StoreFailed({ message: `The store could not be opened: ${error.message}` })

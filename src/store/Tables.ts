@@ -182,7 +182,8 @@ export const TABLES: ReadonlyArray<string> = [
   tenant text NOT NULL,
   request_id text NOT NULL,
   digest text NOT NULL,
-  outcome jsonb NOT NULL,
+  outcome json NOT NULL,
+  finished_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant, request_id)
 )`
 ]
