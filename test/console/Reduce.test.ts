@@ -97,6 +97,15 @@ describe("a call", () => {
       { recorded: "0.0003", inFlight: "0.0004", state: "calling" }
     ],
     [
+      "waits after a failed attempt that is recorded",
+      [
+        progress(),
+        { usage: usage({ settle: false, status: "error", cost: "0.0003" }) },
+        progress({ state: "backing_off", at: at(3) })
+      ],
+      { recorded: "0.0003", inFlight: "0", state: "backing_off" }
+    ],
+    [
       "is told by an old progress after a newer one",
       [progress({ cost: "0.0020", at: at(5) }), progress({ cost: "0.0001", at: at(4) })],
       { recorded: "0", inFlight: "0.002", state: "calling" }

@@ -5,6 +5,7 @@ import {
   duration,
   exactMoney,
   inMeasure,
+  inMeasureCompact,
   latency,
   roundedMoney,
   shortCount
@@ -66,6 +67,15 @@ describe("figures", () => {
   it("are in the budget's own measure", () => {
     expect(inMeasure("3000000", { measure: "tokens", currency: "USD" })).toBe("3,000,000")
     expect(inMeasure("0.5", { measure: "cost", currency: "CHF" })).toBe("0.50 CHF")
+  })
+
+  it.each([
+    ["0.00833884", "$0.008339"],
+    ["0.0063", "$0.0063"],
+    ["112.2918058", "$112.29"],
+    ["-1.99730001", "−$1.9973"]
+  ])("of %s are %s where there is little room", (decimal, text) => {
+    expect(inMeasureCompact(decimal, { measure: "cost", currency: "USD" })).toBe(text)
   })
 
   it("are short where there is little room", () => {

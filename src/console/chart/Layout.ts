@@ -42,14 +42,14 @@ const LABEL_HEIGHT = 14
 const LABEL_MAX = 18
 
 /** The last part of a state's path, in words: one line if it is short, otherwise a line a word. */
-export const stateLines = (id: string): ReadonlyArray<string> => {
+const stateLines = (id: string): ReadonlyArray<string> => {
   const words = (id.split(".").at(-1) ?? id).split("_")
   const text = words.join(" ")
   return text.length <= LINE_MAX ? [text] : words
 }
 
 /** An event's name without XState's own prefixes: what a person would call it. */
-export const eventLabel = (event: string): string => {
+const eventLabel = (event: string): string => {
   // What an invoked piece of work answers, or an eventless step, says no more than the arrow does.
   if (event.startsWith("xstate.") || event === "") return ""
   const text = event.toLowerCase().replaceAll("_", " ")
@@ -63,7 +63,7 @@ interface Link {
 }
 
 /** One arrow per pair of states, with the events of all its transitions. */
-export const linksOf = (graph: MachineGraph): ReadonlyArray<Link> => {
+const linksOf = (graph: MachineGraph): ReadonlyArray<Link> => {
   const links = new Map<string, { source: string; target: string; labels: Set<string> }>()
   const known = new Set(graph.states.map((state) => state.id))
   for (const { source, target, event } of graph.transitions) {

@@ -16,7 +16,7 @@ export interface Trail {
 }
 
 /** `calling.streaming|waiting` names `calling.streaming`, `calling` and `waiting`. */
-export const statesIn = (path: string): ReadonlyArray<string> =>
+const statesIn = (path: string): ReadonlyArray<string> =>
   path.split("|").flatMap((region) => {
     const names = region.split(".")
     return names.map((_, index) => names.slice(0, names.length - index).join("."))

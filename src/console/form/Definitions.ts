@@ -101,7 +101,7 @@ export const familiesOf = (filter: string): ReadonlyArray<readonly [string, Read
 const RANDOM_BYTES = 6
 
 /** An id for a command that is sent from here. */
-export const freshRequestId = (): string =>
+const freshRequestId = (): string =>
   `console-${[...crypto.getRandomValues(new Uint8Array(RANDOM_BYTES))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`
 
 /** What a form starts with: a request id where one is required, so that sending again is safe, and the first item of a list. */

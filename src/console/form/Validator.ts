@@ -25,7 +25,7 @@ const TYPE_TESTS: { readonly [type: string]: (value: unknown) => boolean } = {
 }
 
 /** Does the value have the shape of the schema: type, enumeration, required and known fields? */
-export const fits = (given: RJSFSchema, value: unknown, root: RJSFSchema): boolean => {
+const fits = (given: RJSFSchema, value: unknown, root: RJSFSchema): boolean => {
   const schema = resolve(given, root)
   const types = schema.type === undefined ? [] : [schema.type].flat()
   if (types.length > 0 && !types.some((type) => TYPE_TESTS[type]?.(value))) return false

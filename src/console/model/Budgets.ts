@@ -29,12 +29,15 @@ export const meterOf = (budget: WireBudget): Meter => {
 
 const STATE_RANK: { readonly [State in WireBudget["state"]]: number } = { exceeded: 2, warning: 1, ok: 0 }
 
+/** Steps of five percent: two budgets that are about as full do not change places all the time. */
+const stepOf = (budget: WireBudget): number => Math.floor(meterOf(budget).used / 5)
+
 /** The budget that needs a person first comes first. */
 export const byUrgency = (a: WireBudget, b: WireBudget): number =>
   Number(b.active) - Number(a.active) ||
   Number(parseAmount(b.remaining) <= 0n) - Number(parseAmount(a.remaining) <= 0n) ||
   STATE_RANK[b.state] - STATE_RANK[a.state] ||
-  meterOf(b).used - meterOf(a).used ||
+  stepOf(b) - stepOf(a) ||
   (a.name < b.name ? -1 : 1)
 
 /** What a budget is for, in words: `agent researcher`, `everything`. */

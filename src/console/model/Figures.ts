@@ -3,8 +3,11 @@
  *
  * Owns: the look of amounts, counts, times and durations. Amounts stay exact integers until they are text.
  */
-import { type Amount, divideHalfEven, formatAmount, parseAmount } from "../../signal/Money.ts"
+import { type Amount, divideHalfEven, formatAmount, parseAmount, UNIT } from "../../signal/Money.ts"
 import type { WireBudget } from "./Model.ts"
+
+/** Letters that fit three times beside each other in the narrowest card. */
+const EXACT_MAX = 9
 
 const SYMBOLS: { readonly [currency: string]: string } = { USD: "$", EUR: "€", GBP: "£", JPY: "¥" }
 
@@ -47,11 +50,27 @@ export const shortCount = (value: number): string => {
   return `${scaled >= 100 ? scaled.toFixed(0) : scaled.toFixed(scaled >= 10 ? 1 : 2)}${unit}`
 }
 
+/** Money in little room: seven digits that matter, and never more than six after the point. */
+const compactMoney = (amount: Amount, currency: string): string => {
+  const size = amount < 0n ? -amount : amount
+  return roundedMoney(amount, currency, size >= 100n * UNIT ? 2 : size >= UNIT ? 4 : 6)
+}
+
 /** A budget's amount in its own measure: money, tokens or requests. Exact. */
 export const inMeasure = (decimal: string, budget: Pick<WireBudget, "measure" | "currency">): string =>
   budget.measure === "cost"
     ? exactMoney(parseAmount(decimal), budget.currency)
     : grouped(formatAmount(parseAmount(decimal)), 0)
+
+/** The same in little room: exact up to six digits after the point. */
+export const inMeasureCompact = (
+  decimal: string,
+  budget: Pick<WireBudget, "measure" | "currency">
+): string => {
+  const exact = inMeasure(decimal, budget)
+  if (budget.measure !== "cost" || exact.length <= EXACT_MAX) return exact
+  return compactMoney(parseAmount(decimal), budget.currency)
+}
 
 const two = (value: number): string => String(value).padStart(2, "0")
 

@@ -18,7 +18,7 @@ export type WireBudget = typeof BudgetStatus.Encoded
 export type WireAlert = typeof Alert.Encoded
 export type WireRecord = typeof SignalRecord.Encoded
 export type WireUsage = typeof TokenUsage.Encoded
-export type WireStatus = SignalResult<"get_status">
+type WireStatus = SignalResult<"get_status">
 
 /** Signals kept in the log; the oldest go first. */
 export const LOG_MAX = 2_000
@@ -52,7 +52,7 @@ export interface Identity {
   readonly roles?: ReadonlyArray<string>
 }
 
-export interface Totals {
+interface Totals {
   readonly requests: number
   readonly tokens: number
   readonly cost: Amount
@@ -113,7 +113,7 @@ export type LogEntry =
       readonly at: number
     }
 
-export interface Counters {
+interface Counters {
   readonly signals: number
   readonly refused: number
   readonly failed: number

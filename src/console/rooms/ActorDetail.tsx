@@ -147,7 +147,7 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
   return (
     <article className="look" aria-label={info.address}>
       <header className="look-head">
-        <h3>
+        <h3 title={info.address}>
           <code>{info.address}</code>
         </h3>
         {info.state !== null &&
@@ -162,7 +162,6 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
           </button>
         )}
       </header>
-      <WhyRefused address={info.address} />
       {graph !== null && (
         <div className="look-chart">
           {graph === undefined ? (
@@ -174,6 +173,7 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
           )}
         </div>
       )}
+      <WhyRefused address={info.address} />
       <dl className="facts look-facts">
         <Spending address={info.address} />
         <div className="fact-extra">

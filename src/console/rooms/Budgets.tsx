@@ -1,7 +1,7 @@
 /** Every budget with what is spent, what is held, and what remains; the one that needs a person comes first. */
 import { useMemo } from "react"
 import { byUrgency, meterOf, scopeOf } from "../model/Budgets.ts"
-import { duration, inMeasure, moment } from "../model/Figures.ts"
+import { duration, inMeasure, inMeasureCompact, moment } from "../model/Figures.ts"
 import type { WireBudget } from "../model/Model.ts"
 import { useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
@@ -47,7 +47,20 @@ const Meter = ({ budget }: { readonly budget: WireBudget }) => {
   )
 }
 
-const BudgetCard = ({ budget }: { readonly budget: WireBudget }) => {
+/** Exact where there is room; where there is little, rounded, and exact on asking. */
+const Sum = ({ decimal, budget, isExact }: SumProps) => (
+  <dd className={decimal.startsWith("-") ? "is-bad" : ""} title={inMeasure(decimal, budget)}>
+    {isExact ? inMeasure(decimal, budget) : inMeasureCompact(decimal, budget)}
+  </dd>
+)
+
+interface SumProps {
+  readonly decimal: string
+  readonly budget: WireBudget
+  readonly isExact: boolean
+}
+
+const BudgetCard = ({ budget, isExact }: { readonly budget: WireBudget; readonly isExact: boolean }) => {
   const { used } = meterOf(budget)
   const isSoft = budget.enforcement === "soft"
   return (
@@ -63,17 +76,15 @@ const BudgetCard = ({ budget }: { readonly budget: WireBudget }) => {
       <dl className="budget-figures">
         <div className="key-spent">
           <dt>Spent</dt>
-          <dd>{inMeasure(budget.spent, budget)}</dd>
+          <Sum decimal={budget.spent} budget={budget} isExact={isExact} />
         </div>
         <div className="key-held">
           <dt>Held</dt>
-          <dd>{inMeasure(budget.held, budget)}</dd>
+          <Sum decimal={budget.held} budget={budget} isExact={isExact} />
         </div>
         <div className="key-rest">
           <dt>Remaining</dt>
-          <dd className={budget.remaining.startsWith("-") ? "is-bad" : ""}>
-            {inMeasure(budget.remaining, budget)}
-          </dd>
+          <Sum decimal={budget.remaining} budget={budget} isExact={isExact} />
         </div>
       </dl>
       <p className="budget-foot">
@@ -114,7 +125,7 @@ const BudgetList = ({ isAlone }: { readonly isAlone: boolean }) => {
     <>
       <ul className="budgets" {...hold}>
         {shown.map((budget) => (
-          <BudgetCard key={budget.id} budget={budget} />
+          <BudgetCard key={budget.id} budget={budget} isExact={isAlone} />
         ))}
       </ul>
       {shown.length < rows.length && (

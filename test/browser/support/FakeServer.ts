@@ -25,7 +25,7 @@ const TYPES: { readonly [extension: string]: string } = {
 }
 
 /** What the console needs of a policy: nothing but its own origin. */
-export const POLICY =
+const POLICY =
   "default-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 interface Subscription {
