@@ -121,7 +121,7 @@ const make = Effect.gen(function* () {
     actor.status = "running"
     const exit = yield* Effect.exit(Effect.suspend(() => actor.options.behaviour(contextOf(actor))))
     if (Exit.isSuccess(exit)) return false
-    if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
+    // Who is stopped does not come here; an interruption from inside the loop is a crash like any other.
     const now = surroundings.now()
     actor.crashes.push(now)
     if (actor.crashes.length > 100) actor.crashes.shift()
@@ -159,11 +159,15 @@ const make = Effect.gen(function* () {
   const spawn = (options: ActorOptions): Effect.Effect<ActorRef> =>
     Effect.suspend(() => {
       const known = actors.get(options.address.text)
+      if (known?.status === "stopping" && known.fiber !== undefined) {
+        return Effect.andThen(Fiber.await(known.fiber), spawn(options))
+      }
       if (known !== undefined) return Effect.succeed(known.ref)
       const actor = new Actor(options, surroundings)
       actors.set(options.address.text, actor)
       tell(actor, "started")
-      return Effect.forkIn(runToEnd(actor), scope).pipe(
+      // At once: a loop that was stopped before it began would never say that it has ended.
+      return Effect.forkIn(runToEnd(actor), scope, { startImmediately: true }).pipe(
         Effect.map((fiber) => {
           actor.fiber = fiber
           return actor.ref

@@ -36,6 +36,6 @@ export class DeadLetters {
 
   /** The newest letters, the newest first. */
   newest(count: number): ReadonlyArray<DeadLetter> {
-    return this.#letters.slice(-count).reverse()
+    return this.#letters.slice(Math.max(0, this.#letters.length - count)).reverse()
   }
 }

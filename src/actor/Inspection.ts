@@ -88,13 +88,18 @@ const redact = (value: unknown): Schema.Json => {
 type Encode = (value: unknown) => unknown
 const encoders = new Map<Schema.Top, Encode>()
 
+/** A value that its schema cannot write is left out: what is shown must never disturb what is done. */
 const encode = (schema: Schema.Top, value: unknown): unknown => {
   let encoder = encoders.get(schema)
   if (encoder === undefined) {
     encoder = Schema.encodeUnknownSync(schema as Schema.Codec<unknown, unknown>)
     encoders.set(schema, encoder)
   }
-  return encoder(value)
+  try {
+    return encoder(value)
+  } catch {
+    return "[cannot be shown]"
+  }
 }
 
 const outcomeOf = ({

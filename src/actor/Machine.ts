@@ -85,9 +85,12 @@ export const runMachine = <Machine extends AnyStateMachine>(
           actor.transition(state, event.event.type)
         }
       })
+      // XState tells its observers before its inspectors: who waits goes on only when the last state has been told.
+      const end = (result: Effect.Effect<OutputFrom<Machine>, unknown>) =>
+        queueMicrotask(() => resume(result))
       hosted.subscribe({
-        error: (error) => resume(Effect.fail(error)),
-        complete: () => resume(Effect.succeed(hosted.getSnapshot().output as OutputFrom<Machine>))
+        error: (error) => end(Effect.fail(error)),
+        complete: () => end(Effect.succeed(hosted.getSnapshot().output as OutputFrom<Machine>))
       })
       hosted.start()
       return Effect.sync(() => hosted.stop())
