@@ -1,0 +1,175 @@
+-- The tables of the store. The program makes them, and a partition of usage for each month.
+
+CREATE TABLE tenant_head (
+  tenant text PRIMARY KEY,
+  owner text NOT NULL,
+  epoch bigint NOT NULL,
+  journal_seq bigint NOT NULL DEFAULT 0,
+  batch_id text,
+  usage_seq bigint NOT NULL DEFAULT 0,
+  alert_seq bigint NOT NULL DEFAULT 0,
+  id_seq bigint NOT NULL DEFAULT 0,
+  tracked bigint NOT NULL DEFAULT 0,
+  tokens numeric NOT NULL DEFAULT 0,
+  cost numeric NOT NULL DEFAULT 0,
+  config jsonb
+) WITH (fillfactor = 20);
+
+CREATE TABLE usage (
+  tenant text NOT NULL,
+  usage_seq bigint NOT NULL,
+  recorded_at timestamptz NOT NULL,
+  booked_at timestamptz NOT NULL,
+  request_id text NOT NULL,
+  attempt integer NOT NULL,
+  requests smallint NOT NULL,
+  provider text NOT NULL,
+  model text NOT NULL,
+  status text NOT NULL,
+  prompt_tokens bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
+  total_tokens bigint NOT NULL,
+  cost numeric NOT NULL,
+  currency text NOT NULL,
+  user_id text,
+  team_id text,
+  project_id text,
+  feature text,
+  agent text,
+  operation text,
+  operation_id text,
+  task_id text,
+  workflow_id text,
+  conversation_id text,
+  parent_request_id text,
+  tags jsonb,
+  detail json NOT NULL,
+  PRIMARY KEY (tenant, usage_seq, recorded_at)
+) PARTITION BY RANGE (recorded_at);
+
+CREATE TABLE usage_default PARTITION OF usage DEFAULT;
+
+CREATE INDEX usage_booked_at ON usage USING brin (booked_at);
+
+CREATE TABLE request (
+  tenant text NOT NULL,
+  request_id text NOT NULL,
+  state text,
+  expires_at timestamptz,
+  hold json,
+  attempts json,
+  PRIMARY KEY (tenant, request_id)
+) WITH (fillfactor = 45);
+
+CREATE TABLE open_hold (
+  tenant text NOT NULL,
+  request_id text NOT NULL,
+  PRIMARY KEY (tenant, request_id)
+);
+
+CREATE TABLE budget (
+  tenant text NOT NULL,
+  budget_id text NOT NULL,
+  name text NOT NULL,
+  type text NOT NULL,
+  entity_id text,
+  period text NOT NULL,
+  week_starts_on text NOT NULL,
+  measure text NOT NULL,
+  currency text NOT NULL,
+  limit_amount numeric NOT NULL,
+  alert_thresholds integer[] NOT NULL,
+  enforcement text NOT NULL,
+  override_policy jsonb NOT NULL,
+  is_active boolean NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz NOT NULL,
+  version bigint NOT NULL,
+  PRIMARY KEY (tenant, budget_id)
+);
+
+CREATE TABLE budget_period (
+  tenant text NOT NULL,
+  budget_id text NOT NULL,
+  period_start timestamptz NOT NULL,
+  period_end timestamptz NOT NULL,
+  spent numeric NOT NULL,
+  held numeric NOT NULL,
+  alerts_sent integer[] NOT NULL,
+  PRIMARY KEY (tenant, budget_id, period_start)
+) WITH (fillfactor = 45);
+
+CREATE INDEX budget_period_end ON budget_period (tenant, period_end);
+
+CREATE TABLE price (
+  tenant text NOT NULL,
+  price_id text NOT NULL,
+  position bigint GENERATED ALWAYS AS IDENTITY,
+  provider text NOT NULL,
+  model text NOT NULL,
+  price jsonb NOT NULL,
+  PRIMARY KEY (tenant, price_id)
+);
+
+CREATE TABLE alert (
+  tenant text NOT NULL,
+  alert_seq bigint NOT NULL,
+  alert jsonb NOT NULL,
+  PRIMARY KEY (tenant, alert_seq)
+);
+
+CREATE TABLE command (
+  tenant text NOT NULL,
+  signal text NOT NULL,
+  request_id text NOT NULL,
+  digest text NOT NULL,
+  result jsonb NOT NULL,
+  PRIMARY KEY (tenant, signal, request_id)
+);
+
+CREATE TABLE access_key (
+  key_id text PRIMARY KEY,
+  tenant text NOT NULL,
+  name text NOT NULL,
+  roles text[] NOT NULL,
+  owner text NOT NULL,
+  attribution jsonb NOT NULL,
+  hash text NOT NULL,
+  created_at timestamptz NOT NULL,
+  expires_at timestamptz,
+  last_used_at timestamptz,
+  revoked_at timestamptz,
+  request_tenant text,
+  request_id text,
+  request_digest text,
+  UNIQUE (request_tenant, request_id)
+);
+
+CREATE INDEX access_key_newest ON access_key (tenant, created_at DESC, key_id COLLATE "C" DESC);
+
+CREATE TABLE browser_session (
+  hash text PRIMARY KEY,
+  key_id text NOT NULL,
+  key_hash text NOT NULL,
+  created_at timestamptz NOT NULL,
+  expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX browser_session_key ON browser_session (key_id);
+
+CREATE INDEX browser_session_expires ON browser_session (expires_at);
+
+CREATE TABLE installation (
+  is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+  secret text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE completion (
+  tenant text NOT NULL,
+  request_id text NOT NULL,
+  digest text NOT NULL,
+  outcome json NOT NULL,
+  finished_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant, request_id)
+);
