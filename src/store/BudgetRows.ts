@@ -133,10 +133,15 @@ export interface StoredPeriod {
   readonly alerts_sent: ReadonlyArray<number>
 }
 
-/** $2: the periods that end after it; $3, $4: and these, by budget and start. */
-export const SELECT_PERIODS = `SELECT ${PERIOD_COLUMNS.map(([name]) => name).join(", ")} FROM budget_period
-WHERE tenant = $1 AND (period_end > $2::timestamptz OR (budget_id, period_start) IN (
-  SELECT * FROM unnest($3::text[], $4::timestamptz[])))`
+const PERIOD_NAMES = PERIOD_COLUMNS.map(([name]) => `p.${name}`).join(", ")
+
+/** The periods that end after $2; and of those that ended, the ones named by budget ($3) and start ($4). */
+export const SELECT_PERIODS = `SELECT ${PERIOD_NAMES} FROM budget_period p
+WHERE p.tenant = $1 AND p.period_end > $2::timestamptz
+UNION ALL
+SELECT ${PERIOD_NAMES} FROM unnest($3::text[], $4::timestamptz[]) AS x(budget_id, period_start)
+JOIN budget_period p ON p.tenant = $1 AND p.budget_id = x.budget_id AND p.period_start = x.period_start
+WHERE p.period_end <= $2`
 
 export const periodFrom = (row: StoredPeriod): PeriodRow => {
   const end = row.period_end.getTime()

@@ -1,12 +1,12 @@
 /**
- * Columns of a batch as parameters of a statement, and values of a row as ours.
+ * Columns of a batch as parameters of a statement.
  *
- * Owns: exactness on the way in and out; refusing text that Postgres would not keep as it is.
+ * Owns: exactness on the way in; refusing text that Postgres would not keep as it is.
  * Does not decide: which columns there are.
  */
 import { PgTypes } from "@effect/sql-pg"
 import { Result } from "effect"
-import { type Amount, formatAmount, parseAmount } from "../signal/Money.ts"
+import { type Amount, formatAmount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 
 /** A value that Postgres cannot keep: it was not sent. */
@@ -74,8 +74,9 @@ export const amountArray = (values: ReadonlyArray<Amount>): string =>
 /** Small arrays of integers, each as a literal, to be cast to integer[] row by row. */
 export const integersLiteral = (values: ReadonlyArray<number>): string => `{${values.join(",")}}`
 
-// --- values of a row
-
-export const amountFrom = (value: string): Amount => parseAmount(value)
-export const numberFrom = (value: bigint | number | string): number => Number(value)
-export const millisFrom = (value: Date): Millis => value.getTime()
+/**
+ * One of an array, hidden in a sub-select so that the planner does not see how many there are: it would take a
+ * thousand look-ups by key for dearer than reading a tenant whole, and does not know how fast a tenant grows.
+ */
+export const oneOf = (parameter: number, type: "text" | "int8"): string =>
+  `ANY((SELECT $${parameter}::${type}[])::${type}[])`

@@ -32,7 +32,7 @@ import {
   type StoredCommand,
   type StoredPeriod
 } from "./BudgetRows.ts"
-import { isStorable, textArray, timeArray } from "./Columns.ts"
+import { isStorable, oneOf, textArray, timeArray } from "./Columns.ts"
 import { requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { usageBySeq } from "./UsageReads.ts"
 
@@ -69,14 +69,35 @@ FROM tenant_head WHERE tenant = $1 AND owner = $2 AND epoch = $3`,
     ([row]) => (row === undefined ? Effect.fail(new Fenced({ tenant: claim.tenant })) : Effect.succeed(row))
   )
 
-const readOpenRequests = (sql: SqlClient.SqlClient, tenant: string): Reading<ReadonlyArray<RequestRow>> =>
+/** Requests that are read at once when a tenant is loaded. */
+const OPEN_AT_ONCE = 10_000
+
+const requestsById = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  ids: ReadonlyArray<string>
+): Reading<ReadonlyArray<RequestRow>> =>
   Effect.map(
     sql.unsafe<StoredRequest>(
-      `${SELECT_REQUEST} JOIN open_hold o USING (tenant, request_id) WHERE o.tenant = $1`,
-      [tenant]
+      `${SELECT_REQUEST} WHERE q.tenant = $1 AND q.request_id = ${oneOf(2, "text")}`,
+      [tenant, textArray(ids)]
     ),
     (rows) => rows.map(requestFrom)
   )
+
+/** By their ids and not by a join, so that no plan can read the closed ones too, of which there may be millions. */
+const readOpenRequests = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, tenant: string) {
+  const open = yield* sql.unsafe<{ readonly request_id: string }>(
+    "SELECT request_id FROM open_hold WHERE tenant = $1",
+    [tenant]
+  )
+  const requests: Array<RequestRow> = []
+  for (let from = 0; from < open.length; from += OPEN_AT_ONCE) {
+    const ids = open.slice(from, from + OPEN_AT_ONCE).map((row) => row.request_id)
+    for (const request of yield* requestsById(sql, tenant, ids)) requests.push(request)
+  }
+  return requests
+})
 
 const readPeriods = (
   sql: SqlClient.SqlClient,
@@ -137,11 +158,7 @@ export const readRequests = (
   Effect.gen(function* () {
     const ids = requestIds.filter(isStorable)
     if (ids.length === 0) return []
-    const stored = yield* sql.unsafe<StoredRequest>(
-      `${SELECT_REQUEST} WHERE q.tenant = $1 AND q.request_id = ANY($2::text[])`,
-      [tenant, textArray(ids)]
-    )
-    const requests = stored.map(requestFrom)
+    const requests = yield* requestsById(sql, tenant, ids)
     const seqs = requests.flatMap((request) => request.attempts.map((attempt) => attempt.usageSeq))
     const bySeq = new Map<number, TokenUsage>()
     for (const usage of yield* usageBySeq(sql, tenant, seqs)) bySeq.set(usage.usage_seq, usage)

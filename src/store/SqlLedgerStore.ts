@@ -64,6 +64,9 @@ const patiently = <A, E, E2>(
     )
   )
 
+/** An activation reads much, and nobody is served before it is done. */
+const LOAD_TIMEOUT: Duration.Input = "2 minutes"
+
 const claim = (
   sql: SqlClient.SqlClient,
   tenant: string,
@@ -153,20 +156,20 @@ const durabilityOf = (sql: SqlClient.SqlClient, kind: Kind): Effect.Effect<strin
         ([row]) => serverDurability(row?.commits ?? "on", row?.flushes ?? "on")
       )
 
-export const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: LedgerStoreOptions = {}) {
+const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: LedgerStoreOptions = {}) {
   const sql = yield* PgClient.PgClient
   const durability = yield* durabilityOf(sql, kind)
   const duration = options.answerTimeout ?? ANSWER_TIMEOUT[kind]
   const unanswered = "the database did not answer in time"
 
-  const asked = <A, E>(effect: Effect.Effect<A, SqlError.SqlError | E>) =>
+  const asked = <A, E>(effect: Effect.Effect<A, SqlError.SqlError | E>, atMost = duration) =>
     effect.pipe(
       Effect.catchIf(
         (error): error is SqlError.SqlError => (error as { readonly _tag?: unknown })._tag === "SqlError",
         (error) => Effect.fail(unreachable(error))
       ),
       (waiting) =>
-        patiently(waiting, duration, () => Effect.fail(new StoreUnreachable({ message: unanswered })))
+        patiently(waiting, atMost, () => Effect.fail(new StoreUnreachable({ message: unanswered })))
     )
 
   return LedgerStore.of({
@@ -174,7 +177,7 @@ export const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options:
     durability,
     isReachable: Effect.match(asked(sql`SELECT 1`), { onSuccess: () => true, onFailure: () => false }),
     claim: (tenant, owner) => asked(claim(sql, tenant, owner)),
-    load: (held, liveAfter) => asked(readLedger(sql, held, liveAfter)),
+    load: (held, liveAfter) => asked(readLedger(sql, held, liveAfter), LOAD_TIMEOUT),
     findRequests: (tenant, ids) => asked(readRequests(sql, tenant, ids)),
     findCommands: (tenant, keys) => asked(readCommands(sql, tenant, keys)),
     spent: (tenant, query) => asked(spent(sql, tenant, query)),

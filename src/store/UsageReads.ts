@@ -15,7 +15,7 @@ import type { UsageTotals } from "../signal/Tracking.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
 import { SUBJECT_FIELDS } from "../tokens/BudgetIndex.ts"
 import type { SpentQuery, UsageFilter, UsagePage } from "../tokens/LedgerStore.ts"
-import { isStorable } from "./Columns.ts"
+import { isStorable, oneOf } from "./Columns.ts"
 import { SELECT_USAGE, type StoredUsage, usageFrom } from "./UsageRows.ts"
 
 type Reading<A> = Effect.Effect<A, SqlError.SqlError>
@@ -106,7 +106,7 @@ export const usageBySeq = (
   seqs.length === 0
     ? Effect.succeed([])
     : Effect.map(
-        sql.unsafe<StoredUsage>(`${SELECT_USAGE} WHERE tenant = $1 AND usage_seq = ANY($2::int8[])`, [
+        sql.unsafe<StoredUsage>(`${SELECT_USAGE} WHERE tenant = $1 AND usage_seq = ${oneOf(2, "int8")}`, [
           tenant,
           seqs.map(BigInt)
         ]),

@@ -31,10 +31,10 @@ import {
 let tenants = 0
 
 /** A tenant that no other test knows. */
-export const freshTenant = (): string => `tenant-${++tenants}`
+const freshTenant = (): string => `tenant-${++tenants}`
 
 /** Claims a fresh tenant and writes batches into it, one after the other. */
-export const openTenant = Effect.fnUntraced(function* (tenant = freshTenant()) {
+const openTenant = Effect.fnUntraced(function* (tenant = freshTenant()) {
   const store = yield* LedgerStore
   const claim = yield* store.claim(tenant, `owner of ${tenant}`)
   let { journalSeq } = yield* store.load(claim, 0)

@@ -13,7 +13,7 @@ import { connect, createServer, type Socket } from "node:net"
  * - `after`: the server's answer arrives here and is not passed on; the connection is cut.
  * - `silence`: it is passed on, and nothing comes back, nor is anything cut.
  */
-export type Cut = "before" | "during" | "after" | "silence"
+type Cut = "before" | "during" | "after" | "silence"
 
 export interface CuttingProxy {
   /** The database's address through the proxy. */
