@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * The program: reads the environment, chooses live layers, serves until it is told to stop.
  *

@@ -158,7 +158,7 @@ export const withDefault = <S extends Schema.Top & { readonly Encoded: unknown }
     Schema.withDecodingDefaultKey(Effect.succeed(value))
   )
 
-export const optional = Schema.optionalKey
+export { optionalKey as optional } from "effect/Schema"
 
 /** A field of the contract that this version refuses, so that nobody relies on it by accident. */
 export const notYet = (what: string) =>
