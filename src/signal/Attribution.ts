@@ -21,7 +21,6 @@ export const ATTRIBUTION_FIELDS = [
   "conversation_id",
   "parent_request_id"
 ] as const
-export type AttributionField = (typeof ATTRIBUTION_FIELDS)[number]
 
 /** The same optional fields in every signal that spends, asks or filters. */
 export const attributionFields = {

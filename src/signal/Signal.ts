@@ -115,16 +115,6 @@ export const command = <
     payload: { ...requestId, ...options.payload }
   } as SignalOptions<CommandFields<Fields>, Success>)
 
-/** Any signal's definition. */
-export interface Signal<Tag extends string = string, Payload = unknown, Success = unknown> {
-  readonly _tag: Tag
-  readonly payloadSchema: Schema.Top & { readonly Type: Payload }
-  readonly successSchema: Schema.Top & { readonly Type: Success }
-}
-
-export type PayloadOf<S extends Signal> = S["payloadSchema"]["Type"]
-export type SuccessOf<S extends Signal> = S["successSchema"]["Type"]
-
 /** The family, kind, roles and description of a signal. */
 export const traitsOf = (signal: { readonly annotations: Context.Context<never> }): SignalTraits =>
   Context.getUnsafe(signal.annotations as Context.Context<SignalTraits>, Traits)

@@ -44,7 +44,7 @@ export const Id = boundedText(VALUE_BYTES_MAX, 1)
 export const HoldId = boundedText(VALUE_BYTES_MAX + 64, 1)
 
 /** A name that a person reads: 1 to 256 bytes. */
-export const Name = Id
+export const Name = boundedText(VALUE_BYTES_MAX, 1)
 
 /** A sentence that a person reads: up to 1,024 bytes. */
 export const Sentence = boundedText(MESSAGE_BYTES_MAX)
