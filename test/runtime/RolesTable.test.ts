@@ -269,8 +269,20 @@ const check = async (
   }
 }
 
+/** Ids are numbered per tenant: the other tenant's go far ahead, so that none of them is also one of ours. */
+const goAhead = async (wire: Wire): Promise<void> => {
+  for (let round = 0; round < 10; round++) {
+    const asks = Array.from({ length: 200 }, () => ({ request_id: fresh("ahead"), estimated_cost: "0" }))
+    const held = await Promise.all(
+      asks.map((ask) => wire.call("check_budget", { ...ask, estimated_tokens: 0 }))
+    )
+    await Promise.all(held.map(({ hold_id }) => wire.call("release_hold", { hold_id })))
+  }
+}
+
 beforeAll(async () => {
   program = await startProgram({ databaseUrl: await makeDatabase() })
+  await goAhead(await wireOf("globex", MARK, "app"))
 })
 
 describe("every signal × every role × whose", () => {
