@@ -62,10 +62,18 @@ export class BudgetRecord {
   #alarms: ReadonlyArray<Alarm>
   readonly #periods = new Map<Millis, PeriodRecord>()
   #latest: PeriodRecord | undefined
+  /** The start of the period in which it was made. */
+  readonly #firstStart: Millis
 
   constructor(definition: BudgetDefinition) {
     this.#definition = definition
     this.#alarms = alarmsOf(definition)
+    this.#firstStart = windowAt(definition.period, definition.weekStartsOn, definition.createdAt).start
+  }
+
+  /** Whether it counts what is booked at `at`: its periods begin with the one in which it was made. */
+  counts(at: Millis): boolean {
+    return at >= this.#firstStart
   }
 
   get definition(): BudgetDefinition {

@@ -132,7 +132,7 @@ const charge = (
   const alerts: Array<Alert> = []
   for (const budget of budgets) {
     const amount = chargeOf(budget, usage, requests)
-    if (amount === 0n) continue
+    if (amount === 0n || !budget.counts(usage.booked_at)) continue
     const period = budget.periodAt(usage.booked_at)
     period.spent += amount
     ledger.changePeriod(period)

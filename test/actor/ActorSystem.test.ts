@@ -159,7 +159,7 @@ describe("dead letters", () => {
       assert.strictEqual(system.deadLetters.total, 1_500)
       const letters = system.deadLetters.newest(10_000)
       assert.strictEqual(letters.length, 1_000)
-      const idOf = (index: number) => (letters[index]?.payload as { hold_id: string }).hold_id
+      const idOf = (index: number) => (letters[index]?.payload as { hold_id: string } | undefined)?.hold_id
       assert.strictEqual(idOf(0), "1499")
       assert.strictEqual(idOf(999), "500")
       assert.strictEqual(system.deadLetters.newest(2).length, 2)

@@ -151,6 +151,18 @@ stories("lesson 11: resets", {
     post r3 4 when=2001-01-01T00:00:00Z         -> posted 4, late
     see A               -> spent 0, held 0, left 100
   `,
+  "a budget counts from the period in which it was made": `
+    at 2026-03-10T22:00:00Z
+    post r1 5                  -> posted 5
+    hold r2 5 ttl=1h
+    at 2026-03-11T10:00:00Z
+    budget D                   -> spent 0, held 0
+    budget M period=monthly    -> spent 5, held 0
+    post r2 7                  -> posted 7, overage 7
+    post r3 2 when=2026-03-10T23:00:00Z -> posted 2
+    see D                      -> spent 0, held 0, left 100
+    see M                      -> spent 14, held 0, left 86
+  `,
   "a report from the future is of now": `
     budget A limit=100
     post r1 4 when=2030-01-01T00:00:00Z -> posted 4

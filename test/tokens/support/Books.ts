@@ -88,8 +88,8 @@ export class Books {
     this.ledger.committed(this.now)
   }
 
-  /** Sends a signal as it would come over the wire, and writes what follows from it. */
-  ask<Name extends LedgerSignal>(
+  /** Decides a signal as it would come over the wire. What follows from it is not written yet. */
+  send<Name extends LedgerSignal>(
     name: Name,
     params: SignalParams<Name>,
     principal: Principal = ADMIN
@@ -104,18 +104,25 @@ export class Books {
         sentAt: this.now
       } as never as Envelope<LedgerSignal>
       expireHolds(this.ledger, this.now)
-      this.commit()
+      if (envelope.name === "create_budget") this.commit()
       yield* Effect.orDie(gather(this.store, this.ledger, [envelope]) ?? Effect.void)
       const spent =
         envelope.name === "create_budget"
           ? yield* Effect.orDie(spentBefore(this.store, TENANT, envelope, this.now))
           : 0n
-      const answer = decide(this.ledger, envelope, spent, this.now)
-      this.commit()
-      return Result.map(answer, (success) =>
+      return Result.map(decide(this.ledger, envelope, spent, this.now), (success) =>
         // Over the wire and back: what cannot be written down is no answer.
         decodeSuccess(name, JSON.parse(JSON.stringify(encodeSuccess(name, success as SignalSuccess<Name>))))
       )
     })
+  }
+
+  /** Decides a signal, and writes what follows from it. */
+  ask<Name extends LedgerSignal>(
+    name: Name,
+    params: SignalParams<Name>,
+    principal?: Principal
+  ): Effect.Effect<Answer<Name>> {
+    return Effect.tap(this.send(name, params, principal), () => Effect.sync(() => this.commit()))
   }
 }

@@ -1,0 +1,185 @@
+/** Random signals about few things, so that they meet: repeats, conflicts, late and reordered reports. */
+import type { SignalParams } from "../../src/signal/Catalogue.ts"
+import type { Random } from "./Random.ts"
+
+const HOUR_MS = 3_600_000
+
+export type Command =
+  | { readonly name: "create_budget"; readonly params: SignalParams<"create_budget"> }
+  | { readonly name: "update_budget"; readonly params: SignalParams<"update_budget"> }
+  | { readonly name: "check_budget"; readonly params: SignalParams<"check_budget"> }
+  | { readonly name: "extend_hold"; readonly params: SignalParams<"extend_hold"> }
+  | { readonly name: "release_hold"; readonly params: SignalParams<"release_hold"> }
+  | { readonly name: "track_usage"; readonly params: SignalParams<"track_usage"> }
+  | { readonly name: "update_pricing"; readonly params: SignalParams<"update_pricing"> }
+
+export class Signals {
+  readonly #random: Random
+  /** Everything that was ever sent: a network may deliver it again at any time. */
+  readonly #sent: Array<Command> = []
+  readonly #holds: Array<string> = []
+  #requests = 0
+  #budgets = 0
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** The answer named a hold, which may be extended or released. */
+  learnHold(holdId: string): void {
+    if (!this.#holds.includes(holdId)) this.#holds.push(holdId)
+  }
+
+  next(now: number): Command {
+    const command = this.#random.weighted([
+      [1, () => this.createBudget()],
+      [1, () => this.#updateBudget()],
+      [6, () => this.#check()],
+      [1, () => this.#extend()],
+      [1, () => this.#release()],
+      [6, () => this.#report(now)],
+      [0.2, () => this.#price(now)],
+      [4, () => (this.#sent.length > 0 ? this.#random.pick(this.#sent) : this.#check())]
+    ])()
+    this.#sent.push(command)
+    return command
+  }
+
+  createBudget(): Command {
+    this.#budgets += 1
+    const [type, entity_id] = this.#random.pick([
+      ["global", undefined],
+      ["user", "ann"],
+      ["user", "bob"],
+      ["team", "red"],
+      ["model", "dollar"]
+    ] as const)
+    return {
+      name: "create_budget",
+      params: {
+        request_id: `budget ${this.#budgets}`,
+        name: `b${this.#budgets}`,
+        type,
+        ...(entity_id === undefined ? {} : { entity_id }),
+        period: this.#random.pick(["hourly", "daily", "weekly", "monthly", "lifetime"]),
+        limit: `${this.#random.int(0, 120)}`,
+        measure: this.#random.pick(["cost", "cost", "tokens", "requests"]),
+        enforcement: this.#random.isLikely(0.8) ? "hard" : "soft",
+        active: this.#random.isLikely(0.9)
+      }
+    }
+  }
+
+  #updateBudget(): Command {
+    return {
+      name: "update_budget",
+      params: {
+        budget_id: `budget_${this.#random.int(1, 4)}`,
+        updates: this.#random.pick([
+          { limit: `${this.#random.int(0, 120)}` },
+          { active: this.#random.isLikely(0.7) },
+          { enforcement: this.#random.pick(["hard", "soft"] as const) }
+        ])
+      }
+    }
+  }
+
+  #requestId(): string {
+    if (this.#requests === 0 || this.#random.isLikely(0.5)) this.#requests += 1
+    return `r${this.#random.isLikely(0.5) ? this.#requests : this.#random.int(1, this.#requests)}`
+  }
+
+  #subject() {
+    return {
+      provider: "test",
+      model: this.#random.weighted([
+        [8, "dollar"],
+        [1, "free"],
+        [1, "nameless"]
+      ]),
+      ...(this.#random.isLikely(0.7) ? { user_id: this.#random.pick(["ann", "bob"]) } : {}),
+      ...(this.#random.isLikely(0.4) ? { team_id: "red" } : {})
+    }
+  }
+
+  #check(): Command {
+    return {
+      name: "check_budget",
+      params: {
+        request_id: this.#requestId(),
+        ...this.#subject(),
+        estimated_prompt_tokens: this.#random.int(0, 15),
+        max_completion_tokens: this.#random.int(0, 5),
+        hold_ttl_ms: this.#random.pick([60_000, HOUR_MS, 24 * HOUR_MS]),
+        ...(this.#random.isLikely(0.1) ? { hold: false } : {})
+      }
+    }
+  }
+
+  #extend(): Command {
+    if (this.#holds.length === 0) return this.#check()
+    const by = this.#random.pick([
+      {},
+      { tokens: this.#random.int(0, 10) },
+      { cost: `${this.#random.int(0, 10)}` }
+    ])
+    return {
+      name: "extend_hold",
+      params: {
+        hold_id: this.#random.pick(this.#holds),
+        by,
+        ttl_ms: this.#random.pick([1, HOUR_MS, 24 * HOUR_MS])
+      }
+    }
+  }
+
+  #release(): Command {
+    if (this.#holds.length === 0) return this.#check()
+    return { name: "release_hold", params: { hold_id: this.#random.pick(this.#holds) } }
+  }
+
+  #report(now: number): Command {
+    const hold =
+      this.#random.isLikely(0.2) && this.#holds.length > 0 ? this.#random.pick(this.#holds) : undefined
+    return {
+      name: "track_usage",
+      params: {
+        request_id:
+          this.#random.isLikely(0.9) || hold === undefined
+            ? this.#requestId()
+            : hold.slice(hold.indexOf(".") + 1),
+        attempt: this.#random.weighted([
+          [8, 1],
+          [2, 2],
+          [1, 3]
+        ]),
+        ...this.#subject(),
+        prompt_tokens: this.#random.int(0, 15),
+        completion_tokens: this.#random.int(0, 10),
+        settle: this.#random.isLikely(0.8),
+        status: this.#random.weighted([
+          [6, "success" as const],
+          [1, "error" as const],
+          [3, "estimated" as const]
+        ]),
+        ...(hold === undefined ? {} : { hold_id: hold }),
+        ...(this.#random.isLikely(0.3)
+          ? { timestamp: new Date(now - this.#random.int(-2, 60) * HOUR_MS).toISOString() }
+          : {})
+      }
+    }
+  }
+
+  #price(now: number): Command {
+    const perMillion = `${this.#random.int(1, 3)}000000`
+    return {
+      name: "update_pricing",
+      params: {
+        provider: "test",
+        model: this.#random.pick(["dollar", "nameless"]),
+        pricing: { prompt_per_million: perMillion, completion_per_million: perMillion },
+        effective_from: new Date(now - this.#random.int(-5, 60) * HOUR_MS).toISOString()
+      }
+    }
+  }
+}
