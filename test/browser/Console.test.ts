@@ -61,6 +61,9 @@ const call = (requestId: string, agent: string, model = "sim-slow") =>
 
 describe("the console", () => {
   it("shows a call pass through its states, live", async () => {
+    // The first call that is seen brings the chart; from then on it is there before the call is.
+    await room("actors")
+    await page.locator(".chart-state").first().waitFor()
     await room("actors/call%2Fdefault%2Fwatched-1")
     await page.getByText("This actor is not here any more").waitFor()
     const answered = call("watched-1", "watcher")

@@ -63,6 +63,13 @@ describe("totals", () => {
     })
   })
 
+  it("count a request once, however many attempts it took", () => {
+    const first = usage({ id: "u2", usage_seq: 2, request_id: "r2", settle: false, status: "error" })
+    const second = usage({ id: "u3", usage_seq: 3, request_id: "r2", attempt: 2 })
+    const model = reduce(EMPTY_MODEL, [snapshot, event({ usage: first }), event({ usage: second })])
+    expect(model.totals).toMatchObject({ requests: 2, tokens: 450 })
+  })
+
   it("are the same whether events come in one batch or one by one", () => {
     const changes = [snapshot, event(progress()), event({ usage: usage({ usage_seq: 2, attempt: 2 }) })]
     const oneByOne = changes.reduce((model, change) => reduce(model, [change]), EMPTY_MODEL)
@@ -186,6 +193,14 @@ describe("an actor", () => {
     expect(reduce(model, [{ kind: "tick", now: NOW + ENDED_ACTOR_MS }]).actors.size).toBe(1)
     expect(reduce(model, [{ kind: "tick", now: NOW + ENDED_ACTOR_MS + 1 }]).actors.size).toBe(0)
   })
+})
+
+it("an actor that started runs", () => {
+  const started = event({
+    actor: { fact: "started", at: at(0), actor: actor({ status: "starting" }), detail: null }
+  })
+  const model = reduce(EMPTY_MODEL, [started])
+  expect(model.actors.get("call/default/r1")?.info.status).toBe("running")
 })
 
 describe("budgets", () => {

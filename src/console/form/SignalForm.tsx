@@ -1,5 +1,6 @@
 /** One signal's form: by fields, or as JSON. Both edit the same params. */
-import { withTheme } from "@rjsf/core"
+// Not from the package itself: that also loads a validator which compiles code from strings.
+import withTheme from "@rjsf/core/lib/withTheme.js"
 import type { ErrorSchema } from "@rjsf/utils"
 import { type FormEvent, useId, useMemo, useState } from "react"
 import { CopyButton } from "../parts/Copy.tsx"

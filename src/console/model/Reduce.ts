@@ -106,12 +106,15 @@ const addCheck = (draft: Draft, record: WireRecord): void => {
 
 const addUsage = (draft: Draft, usage: WireUsage): void => {
   const calls = draft.calls()
-  calls.set(usage.request_id, withUsage(calls.get(usage.request_id), usage))
+  const known = calls.get(usage.request_id)
+  calls.set(usage.request_id, withUsage(known, usage))
+  // A request counts with the first of its attempts.
+  const isFirst = usage.attempt === 1 && (known === undefined || known.attempts.length === 0)
   const { totals, usageSeq } = draft.next
   if (totals === null || usage.usage_seq <= usageSeq) return
   draft.next.usageSeq = usage.usage_seq
   draft.next.totals = {
-    requests: totals.requests + 1,
+    requests: totals.requests + (isFirst ? 1 : 0),
     tokens: totals.tokens + usage.total_tokens,
     cost: totals.cost + parseAmount(usage.cost),
     currency: usage.currency
@@ -130,6 +133,10 @@ const stepped = (path: ActorRow["path"], fact: WireFact): ActorRow["path"] => {
   return [...path, step].slice(-PATH_MAX)
 }
 
+/** An actor is told as started in the moment before it runs, and nothing tells that it does. */
+const infoOf = ({ fact, actor }: WireFact): WireActor =>
+  fact === "started" && actor.status === "starting" ? { ...actor, status: "running" } : actor
+
 const addFact = (draft: Draft, fact: WireFact, now: number): void => {
   const actors = draft.actors()
   const { address } = fact.actor
@@ -138,7 +145,7 @@ const addFact = (draft: Draft, fact: WireFact, now: number): void => {
   const hasEnded = fact.fact === "stopped" || (fact.fact === "failed" && fact.actor.status === "failed")
   const isAgain = fact.fact === "started" && known !== undefined && known.endedAt !== null
   const row: ActorRow = {
-    info: fact.actor,
+    info: infoOf(fact),
     endedAt: hasEnded ? now : isAgain || known === undefined ? null : known.endedAt,
     path: stepped(known === undefined || isAgain ? [] : known.path, fact)
   }

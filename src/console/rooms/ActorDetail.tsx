@@ -162,7 +162,8 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
           </button>
         )}
       </header>
-      {graph !== null && (
+      {/* A call that was over before it could be asked has no chart; the next one brings it. */}
+      {graph !== null && (graph !== undefined || endedAt === null) && (
         <div className="look-chart">
           {graph === undefined ? (
             <div className="chart chart-wait" />
