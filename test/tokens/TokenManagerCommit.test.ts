@@ -1,18 +1,15 @@
 /** Group commit: nothing derived from an uncommitted batch leaves before it commits. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer } from "effect"
-import { layer as actorSystem } from "../../src/actor/ActorSystem.ts"
-import { makeManager, pass, quiet } from "./support/Manager.ts"
+import { Effect } from "effect"
+import { makeManager, pass, quiet, told } from "./support/Manager.ts"
 import { makeGate } from "./support/ScriptedStore.ts"
-
-const told = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof actorSystem>>) =>
-  Effect.provide(test, actorSystem)
 
 describe("nothing leaves before the commit", () => {
   it.effect("no answer, no refusal, no query, no event, no figure", () =>
     Effect.gen(function* () {
       const manager = yield* makeManager()
       yield* manager.budget("10")
+      yield* quiet
       const events = manager.told.length
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)

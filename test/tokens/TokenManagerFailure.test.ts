@@ -1,10 +1,9 @@
 /** The store fails: nothing acknowledged is lost, nothing is counted twice, nobody waits for ever. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer } from "effect"
-import { layer as actorSystem } from "../../src/actor/ActorSystem.ts"
+import { Effect } from "effect"
 import { BatchRefused } from "../../src/tokens/LedgerStore.ts"
 import { TENANT, TEST_PRICES } from "./support/Books.ts"
-import { assertRecordedOnce, BOMB, makeManager, pass, quiet } from "./support/Manager.ts"
+import { assertRecordedOnce, BOMB, makeManager, pass, quiet, told } from "./support/Manager.ts"
 import {
   lostAfter,
   lostBefore,
@@ -13,9 +12,6 @@ import {
   type Turn,
   unreachable
 } from "./support/ScriptedStore.ts"
-
-const told = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof actorSystem>>) =>
-  Effect.provide(test, actorSystem)
 
 const refusedFor =
   (isBad: (requestId: string) => boolean): Turn =>

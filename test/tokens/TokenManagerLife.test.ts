@@ -1,14 +1,10 @@
 /** A TokenManager's life: deadlines, clocks that jump, activation after a crash, stopping. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer } from "effect"
+import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { layer as actorSystem } from "../../src/actor/ActorSystem.ts"
 import { MORNING } from "./support/Books.ts"
-import { assertRecordedOnce, makeManager, pass, quiet } from "./support/Manager.ts"
+import { assertRecordedOnce, makeManager, pass, quiet, told } from "./support/Manager.ts"
 import { makeGate } from "./support/ScriptedStore.ts"
-
-const told = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof actorSystem>>) =>
-  Effect.provide(test, actorSystem)
 
 describe("lesson 2: a hold whose caller died", () => {
   it.effect("ends by the timer, at its moment, without any signal", () =>

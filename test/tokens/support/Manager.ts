@@ -1,9 +1,9 @@
 /** One TokenManager on an ActorSystem, over a scripted store, under virtual time. */
 import { assert } from "@effect/vitest"
-import { Effect, type Exit, Fiber, Result } from "effect"
+import { Effect, type Exit, Fiber, type Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type { ActorRef } from "../../../src/actor/ActorRef.ts"
-import { ActorSystem } from "../../../src/actor/ActorSystem.ts"
+import { ActorSystem, layer } from "../../../src/actor/ActorSystem.ts"
 import type { BudgetStanding } from "../../../src/signal/Budget.ts"
 import type { SignalName, SignalParams, SignalSuccess } from "../../../src/signal/Catalogue.ts"
 import { decodePayload } from "../../../src/signal/Decode.ts"
@@ -14,7 +14,7 @@ import type { Principal } from "../../../src/signal/Principal.ts"
 import type { Batch } from "../../../src/tokens/LedgerStore.ts"
 import { tokenManager } from "../../../src/tokens/TokenManager.ts"
 import { ADMIN, MORNING, TENANT, TEST_PRICES } from "./Books.ts"
-import { ScriptedStore } from "./ScriptedStore.ts"
+import { openAllGates, ScriptedStore } from "./ScriptedStore.ts"
 
 /** Lets everything run that can run without time passing. */
 export const quiet: Effect.Effect<void> = Effect.gen(function* () {
@@ -161,6 +161,10 @@ export const makeManager = (
     yield* quiet
     return new Manager(script, ref, told, system.stop(options.address))
   })
+
+/** Runs a test among actors. */
+export const told = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof layer>>): Effect.Effect<A, E> =>
+  Effect.provide(Effect.ensuring(test, openAllGates), layer)
 
 /** Time passes, and everything runs that comes due. */
 export const pass = (millis: number): Effect.Effect<void> => Effect.andThen(TestClock.adjust(millis), quiet)

@@ -37,10 +37,23 @@ export interface Gate {
   readonly open: Effect.Effect<void>
 }
 
-export const makeGate: Effect.Effect<Gate> = Effect.map(Deferred.make<void>(), (opened) => ({
-  turn: (real) => Effect.andThen(Deferred.await(opened), real),
-  open: Effect.asVoid(Deferred.succeed(opened, undefined))
-}))
+const gates = new Set<Gate>()
+
+export const makeGate: Effect.Effect<Gate> = Effect.map(Deferred.make<void>(), (opened) => {
+  const gate: Gate = {
+    turn: (real) => Effect.andThen(Deferred.await(opened), real),
+    open: Effect.asVoid(Deferred.succeed(opened, undefined))
+  }
+  gates.add(gate)
+  return gate
+})
+
+/** So that a test that fails between two gates can end. */
+export const openAllGates: Effect.Effect<void> = Effect.suspend(() => {
+  const left = [...gates]
+  gates.clear()
+  return Effect.forEach(left, ({ open }) => open, { discard: true })
+})
 
 export class ScriptedStore {
   readonly rows = new Rows()
