@@ -22,7 +22,8 @@ export class Progress {
   readonly #call: CallIdentity
   readonly #now: () => number
   #priced: Priced | undefined
-  #last = ""
+  /** The counts that `#priced` is the cost of. */
+  #pricedCounts = ""
 
   constructor(observer: CallObserver, call: CallIdentity, now: () => number) {
     this.#observer = observer
@@ -43,7 +44,6 @@ export class Progress {
   tell(state: string, { attempt, target, counts }: ProgressFacts): void {
     if (this.#priced === undefined) return
     const { prompt_tokens, completion_tokens } = counts
-    this.#last = `${prompt_tokens} ${completion_tokens}`
     this.#observer.progress(
       {
         request_id: this.#call.requestId,
@@ -70,7 +70,9 @@ export class Progress {
     const look = Effect.gen({ self: this }, function* () {
       yield* Effect.sleep(intervalMs)
       const { target, counts } = facts()
-      if (this.#last === `${counts.prompt_tokens} ${counts.completion_tokens}`) return
+      const shown = `${counts.prompt_tokens} ${counts.completion_tokens}`
+      if (this.#pricedCounts === shown) return
+      this.#pricedCounts = shown
       const priced = yield* Effect.option(money.price(target, counts))
       if (priced._tag === "Some") this.#priced = priced.value
       this.tell(state, facts())

@@ -90,7 +90,9 @@ const stored = <Row>(options: {
       (row): TopicEvent => ({ cursor: String(options.seqOf(row)), event: options.eventOf(row) })
     )
     const last = rows.at(-1)
-    at = isBehind && last !== undefined ? options.seqOf(last) : Math.max(at, newest)
+    // More may have been committed after `newest` was read, and these rows may have it already.
+    const read = last === undefined ? at : options.seqOf(last)
+    at = isBehind ? read : Math.max(read, newest)
     return [...events, ...passing.map((event) => ({ ...event, cursor: String(at) }))]
   })
   return Stream.flattenIterable(Stream.fromEffectRepeat(next)).pipe(Stream.mapError(storeAway))
