@@ -195,6 +195,15 @@ describe("an actor", () => {
   })
 })
 
+it("a refused call is counted once, though it is two refused signals", () => {
+  const { counters } = reduce(EMPTY_MODEL, [
+    event({ signal: record({ outcome: "refused" }) }),
+    event({ signal: record({ signal: "complete", outcome: "BudgetExceeded" }) }),
+    event({ signal: record({ outcome: "NotFound" }) })
+  ])
+  expect(counters).toEqual({ signals: 3, refused: 2, refusedChecks: 1, failed: 1 })
+})
+
 it("an actor that started runs", () => {
   const started = event({
     actor: { fact: "started", at: at(0), actor: actor({ status: "starting" }), detail: null }

@@ -116,6 +116,8 @@ export type LogEntry =
 interface Counters {
   readonly signals: number
   readonly refused: number
+  /** Refused approvals: a refused call is two refused signals, the call and its check. */
+  readonly refusedChecks: number
   readonly failed: number
 }
 
@@ -153,7 +155,7 @@ export const EMPTY_MODEL: Model = {
   calls: new Map(),
   log: [],
   alerts: [],
-  counters: { signals: 0, refused: 0, failed: 0 },
+  counters: { signals: 0, refused: 0, refusedChecks: 0, failed: 0 },
   denied: new Map()
 }
 

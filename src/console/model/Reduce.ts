@@ -88,11 +88,12 @@ export const isRefusal = (record: WireRecord): boolean =>
 
 const addSignal = (draft: Draft, record: WireRecord): void => {
   draft.log().push({ id: ++entryId, kind: "signal", record })
-  const { signals, refused, failed } = draft.next.counters
+  const { signals, refused, refusedChecks, failed } = draft.next.counters
   const isRefused = isRefusal(record)
   draft.next.counters = {
     signals: signals + 1,
     refused: refused + (isRefused ? 1 : 0),
+    refusedChecks: refusedChecks + (record.outcome === "refused" ? 1 : 0),
     failed: failed + (record.outcome !== "ok" && !isRefused ? 1 : 0)
   }
 }

@@ -9,6 +9,7 @@ import { memo, useEffect, useId, useMemo, useRef, useState } from "react"
 import { clock, count, latency } from "../model/Figures.ts"
 import { filterOf, type OutcomeFilter } from "../model/Log.ts"
 import { LOG_MAX, type LogEntry, type WireRecord } from "../model/Model.ts"
+import { isRefusal } from "../model/Reduce.ts"
 import { useMedia, useModel } from "../parts/Console.ts"
 import { Icon } from "../parts/Icon.tsx"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
@@ -30,7 +31,9 @@ const SignalRow = memo(({ record }: { readonly record: WireRecord }) => (
     <time dateTime={record.at} title={`Sent at ${clock(Date.parse(record.at))}`}>
       {clock(Date.parse(record.at) + record.duration_ms)}
     </time>
-    <span className={`outcome ${outcomeTone(record)}`}>{record.outcome}</span>
+    <span className={`outcome ${outcomeTone(record)}`} title={record.outcome}>
+      {isRefusal(record) ? "refused" : record.outcome}
+    </span>
     <code className="signal-name">{record.signal}</code>
     <span className="signal-address">
       {record.reason === null ? record.address : <b className="signal-why">{record.reason}</b>}
