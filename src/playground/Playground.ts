@@ -23,10 +23,15 @@ const send = <Name extends RoutedSignal>(name: Name, params: SignalParams<Name>)
     return yield* router.ask(name, yield* payloadOf(name, params), PRINCIPAL)
   })
 
-/** The same request ids at every start: a playground that was there before keeps its budgets. */
+/** The same request ids at every start: a playground that was there before keeps the budgets it has. */
 const makeBudgets = Effect.forEach(
   BUDGETS,
-  (budget, index) => send("create_budget", { ...budget, request_id: `playground-budget-${index + 1}` }),
+  (budget) =>
+    Effect.catchTag(
+      send("create_budget", { ...budget, request_id: `playground ${budget.name}` }),
+      "Conflict",
+      () => Effect.void
+    ),
   { discard: true }
 )
 

@@ -11,8 +11,9 @@ type BudgetParams = SignalParams<"create_budget">
 export const BUDGETS: ReadonlyArray<BudgetParams> = [
   { name: "Whole company", type: "global", period: "daily", limit: "2.00" },
   { name: "Research team", type: "team", entity_id: "research", period: "daily", limit: "0.60" },
-  { name: "Marketing team", type: "team", entity_id: "marketing", period: "hourly", limit: "0.012" },
+  { name: "Marketing team", type: "team", entity_id: "marketing", period: "hourly", limit: "0.006" },
   { name: "Ada", type: "user", entity_id: "ada", period: "daily", limit: "0.35" },
+  { name: "Grace", type: "user", entity_id: "grace", period: "daily", limit: "0.004" },
   {
     name: "Report writer, soft",
     type: "feature",
