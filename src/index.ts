@@ -5,13 +5,13 @@
  * amounts are decimal strings, times are RFC 3339.
  * Does not decide: anything. It is the same runtime that the program serves; "bursar/effect" has it as layers.
  */
-import { Effect, Exit, ManagedRuntime, Redacted, Result, Schema, Scope, Stream } from "effect"
-import { type BursarOptions, layer, serve } from "./effect.ts"
-import { newAdminKey } from "./runtime/AdminKey.ts"
+import { Deferred, Effect, Exit, ManagedRuntime, Redacted, Result, Schema, Scope, Stream } from "effect"
+import { type BursarOptions, type Bursar as BursarServices, layer, serve } from "./effect.ts"
+import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { authorize, authorizeTopic } from "./signal/Authorization.ts"
 import type { SignalName, SignalParams, SignalPayload, SignalResult } from "./signal/Catalogue.ts"
 import { decodePayload, encodeEvent, encodeSuccess } from "./signal/Decode.ts"
-import { InvalidParams, type SignalError } from "./signal/Errors.ts"
+import { InvalidParams, type SignalError, Unavailable } from "./signal/Errors.ts"
 import { DEFAULT_TENANT, installationPrincipal, type Principal } from "./signal/Principal.ts"
 import { type OpenTopic, type RoutedSignal, SignalRouter } from "./signal/SignalRouter.ts"
 import { type Event, EventFilter, type Topic } from "./signal/Subscriptions.ts"
@@ -32,7 +32,10 @@ export interface StartOptions {
   readonly simulator?: boolean
   /** The tenant that this host speaks for. Default: `default`. */
   readonly tenant?: string
-  /** Also serve the bridge and the console, for other programs and for people. Port 0 picks a free one. */
+  /**
+   * Also serve the bridge and the console, for other programs and for people. Port 0 picks a free one. Without an
+   * `adminKey`, one is made at the first start and kept in the data directory, as `admin.key`.
+   */
   readonly listen?: { readonly host?: string; readonly port?: number; readonly adminKey?: string }
 }
 
@@ -106,43 +109,86 @@ const openTopic = (topic: Topic, options: SubscribeOptions, principal: Principal
     return eventsOf(yield* router.subscribe(topic, filter, options.fromCursor, principal))
   })
 
-const listen = ({ host, port, adminKey }: NonNullable<StartOptions["listen"]>) =>
-  serve({
-    ...(host === undefined ? {} : { host }),
-    ...(port === undefined ? {} : { port }),
-    adminKey: adminKey === undefined ? newAdminKey() : Redacted.make(adminKey)
+const listen = ({ host, port, adminKey }: NonNullable<StartOptions["listen"]>, dataDirectory: string) =>
+  Effect.gen(function* () {
+    const key = adminKey === undefined ? yield* adminKeyIn(dataDirectory) : Redacted.make(adminKey)
+    return yield* serve({
+      ...(host === undefined ? {} : { host }),
+      ...(port === undefined ? {} : { port }),
+      adminKey: key
+    })
   })
+
+/** Lets a host's promises end with the runtime: what is sent afterwards is refused, subscriptions end. */
+class Life {
+  readonly #closed = Deferred.makeUnsafe<void>()
+  #closing: Promise<void> | undefined
+
+  /** Once, however often it is asked for. */
+  end(close: () => Promise<void>): Promise<void> {
+    Deferred.doneUnsafe(this.#closed, Effect.void)
+    this.#closing ??= close()
+    return this.#closing
+  }
+
+  readonly check: Effect.Effect<void, Unavailable> = Effect.suspend(() =>
+    this.#closing === undefined
+      ? Effect.void
+      : Effect.fail(new Unavailable({ message: "This runtime was closed: start another", retry_after_ms: 0 }))
+  )
+
+  readonly untilClosed: Effect.Effect<void> = Deferred.await(this.#closed)
+}
+
+/** The promise of an effect; where the caller's own signal ends it, it rejects with that signal's reason. */
+const promiseOf = async <A>(
+  run: (options?: { readonly signal: AbortSignal }) => Promise<A>,
+  signal: AbortSignal | undefined
+): Promise<A> => {
+  if (signal === undefined) return run()
+  signal.throwIfAborted()
+  try {
+    return await run({ signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  }
+}
 
 /** Starts a runtime. It is ready when the promise resolves. */
 export const startBursar = async (options: StartOptions = {}): Promise<Bursar> => {
-  const runtime = ManagedRuntime.make(layer(layerOptions(options)))
+  const known = layerOptions(options)
+  const runtime = ManagedRuntime.make(layer(known))
   const principal = installationPrincipal(options.tenant ?? DEFAULT_TENANT, "host")
   const scope = Scope.makeUnsafe()
-  const close = async (): Promise<void> => {
-    await runtime.runPromise(Scope.close(scope, Exit.void))
-    await runtime.dispose()
-  }
+  const life = new Life()
   try {
     const bridge =
       options.listen === undefined
         ? undefined
-        : await runtime.runPromise(Scope.provide(listen(options.listen), scope))
+        : await runtime.runPromise(Scope.provide(listen(options.listen, known.dataDirectory), scope))
     const services = await runtime.context()
+    const iterable = (events: Stream.Stream<BursarEvent, SignalError, BursarServices>) =>
+      Stream.toAsyncIterableWith(Stream.unwrap(Effect.as(life.check, events)), services)
     return {
       url: bridge?.url,
-      send: (name, params, { signal } = {}) =>
-        runtime.runPromise(
-          Effect.gen(function* () {
-            const router = yield* SignalRouter
-            const payload = yield* payloadFor(name, params, principal)
-            return encodeSuccess(name, yield* router.ask(name, payload, principal))
-          }),
-          signal === undefined ? {} : { signal }
-        ),
-      stream: (params) => Stream.toAsyncIterableWith(Stream.unwrap(openStream(params, principal)), services),
+      send: (name, params, { signal } = {}) => {
+        const sent = Effect.gen(function* () {
+          yield* life.check
+          const router = yield* SignalRouter
+          const payload = yield* payloadFor(name, params, principal)
+          return encodeSuccess(name, yield* router.ask(name, payload, principal))
+        }).pipe(Effect.provideContext(services))
+        return promiseOf((given) => Effect.runPromise(sent, given), signal)
+      },
+      stream: (params) => iterable(Stream.unwrap(openStream(params, principal))),
       subscribe: (topic, given = {}) =>
-        Stream.toAsyncIterableWith(Stream.unwrap(openTopic(topic, given, principal)), services),
-      close
+        iterable(Stream.interruptWhen(Stream.unwrap(openTopic(topic, given, principal)), life.untilClosed)),
+      close: () =>
+        life.end(async () => {
+          await runtime.runPromise(Scope.close(scope, Exit.void))
+          await runtime.dispose()
+        })
     }
   } catch (error) {
     await runtime.dispose()

@@ -16,7 +16,7 @@ export class AdminKeyFailed extends Schema.TaggedError<AdminKeyFailed>()("AdminK
   message: Schema.String
 }) {}
 
-export const newAdminKey = (): Redacted.Redacted<string> =>
+const newAdminKey = (): Redacted.Redacted<string> =>
   Redacted.make(`bk_admin_${randomBytes(32).toString("base64url")}`)
 
 const readKey = (path: string): string | undefined => {

@@ -28,6 +28,8 @@ export interface Program {
   readonly pid: number
   /** What was written to standard error so far. */
   readonly log: () => string
+  /** What was written to standard output so far. */
+  readonly output: () => string
   /** Sends a signal over HTTP; rejects with `Refused`. */
   readonly call: (method: string, params?: Json, key?: string) => Promise<Json>
   /** Opens a WebSocket, which is closed with the test's file. */
@@ -123,8 +125,8 @@ export const startProgram = async (options: ProgramOptions = {}): Promise<Progra
   const exited = endOf(child)
   let log = ""
   child.stderr?.on("data", (text) => (log += String(text)))
+  let output = ""
   const url = await new Promise<string>((resolve, reject) => {
-    let output = ""
     const timer = setTimeout(() => reject(new Error(`not ready in time: ${log}`)), READY_WITHIN_MS)
     child.stdout?.on("data", (text) => {
       output += String(text)
@@ -146,6 +148,7 @@ export const startProgram = async (options: ProgramOptions = {}): Promise<Progra
     url,
     pid: child.pid as number,
     log: () => log,
+    output: () => output,
     call: (method, params, key) => callOverHttp(url, method, params, key),
     connect: async (key) => {
       const wire = await connect(url, key)
