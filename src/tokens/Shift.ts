@@ -25,6 +25,8 @@ import type { Vitals } from "./Vitals.ts"
 
 /** Signals decided into one batch; more wait for the next. */
 export const BATCH_SIGNALS_MAX = 2_000
+/** Signals decided at once: few enough that, when many wait, the store writes some while others are decided. */
+const TAKEN_MAX = 500
 const RETRY_AFTER_MS = 250
 /** The timer's longest sleep, so that a clock that jumped is noticed. */
 const SLEEP_MS_MAX = 60_000
@@ -86,24 +88,36 @@ interface OnItsWay {
   readonly openHolds: number
 }
 
-/** Wakes the loop: a signal has come, the commit is done, or a deadline has. */
+const SOON = Promise.resolve()
+
+/**
+ * Wakes the loop: a signal has come, the commit is done, or a deadline has. Not at once, but when whoever runs now
+ * has had its turn: signals that are sent in one turn are then decided, written and answered together.
+ */
 class Wakeup {
   #isSet = false
-  #resume: (() => void) | undefined
+  #isWaking = false
+  #resume: ((effect: Effect.Effect<void>) => void) | undefined
 
   readonly notify = (): void => {
     this.#isSet = true
-    this.#resume?.()
+    if (this.#resume === undefined || this.#isWaking) return
+    this.#isWaking = true
+    void SOON.then(this.#wake)
+  }
+
+  readonly #wake = (): void => {
+    const resume = this.#resume
+    this.#isWaking = false
+    this.#resume = undefined
+    if (resume === undefined) return
+    this.#isSet = false
+    resume(Effect.void)
   }
 
   readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    const wake = () => {
-      this.#isSet = false
-      this.#resume = undefined
-      resume(Effect.void)
-    }
-    if (this.#isSet) wake()
-    else this.#resume = wake
+    this.#resume = resume
+    if (this.#isSet) this.notify()
   })
 }
 
@@ -147,7 +161,7 @@ class Shift {
     const self = this
     return Effect.gen(function* () {
       for (;;) {
-        const news = self.#finishCommit()
+        const news = self.#finishCommit({ goesOn: true })
         if (news !== undefined) yield* news
         if (self.#end !== undefined) return self.#end
         if (self.#ledger.isAheadOf(self.#now())) {
@@ -170,7 +184,7 @@ class Shift {
   // --- deciding
 
   #take(): ReadonlyArray<Envelope<LedgerSignal>> {
-    const room = BATCH_SIGNALS_MAX - this.#pending.length
+    const room = Math.min(TAKEN_MAX, BATCH_SIGNALS_MAX - this.#pending.length)
     if (room <= 0 || this.#env.mailbox.depth === 0) return []
     if (this.#needsCalm && (this.#onItsWay !== undefined || this.#ledger.hasEntries)) return []
     this.#needsCalm = false
@@ -301,6 +315,11 @@ class Shift {
     return true
   }
 
+  /** What is decided already goes to the store at once, and is written while answers go out. */
+  #startNextCommit(): void {
+    if (this.#ledger.hasEntries && this.#ledger.config.commit_interval_ms === 0) this.#startCommit()
+  }
+
   #standings(batch: Batch): ReadonlyArray<BudgetStanding> {
     if (!this.#env.observer.isObserved(this.#env.tenant)) return []
     const now = this.#now()
@@ -314,14 +333,17 @@ class Shift {
     })
   }
 
-  /** Answers what has been committed. Where there is something to say about it, that is what is returned. */
-  #finishCommit(): Effect.Effect<void> | undefined {
+  /**
+   * Answers what has been committed. Where there is something to say about it, that is what is returned.
+   * `goesOn`: the shift does, and what is decided may go to the store.
+   */
+  #finishCommit({ goesOn }: { readonly goesOn: boolean }): Effect.Effect<void> | undefined {
     const done = this.#onItsWay
     const exit = done?.fiber.pollUnsafe()
     if (done === undefined || exit === undefined) return undefined
     this.#onItsWay = undefined
     this.#env.vitals.pendingCommits = 0
-    return Exit.isSuccess(exit) ? this.#settle(done, exit.value) : this.#crash(done, exit.cause)
+    return Exit.isSuccess(exit) ? this.#settle(done, exit.value, goesOn) : this.#crash(done, exit.cause)
   }
 
   /** A defect on the way to the store: whether it was written is not known. */
@@ -335,12 +357,12 @@ class Shift {
       if (this.#onItsWay === undefined) return Effect.void
       return Effect.andThen(
         Fiber.await(this.#onItsWay.fiber),
-        Effect.suspend(() => this.#finishCommit() ?? Effect.void)
+        Effect.suspend(() => this.#finishCommit({ goesOn: false }) ?? Effect.void)
       )
     })
   }
 
-  #settle(done: OnItsWay, outcome: CommitOutcome): Effect.Effect<void> | undefined {
+  #settle(done: OnItsWay, outcome: CommitOutcome, goesOn: boolean): Effect.Effect<void> | undefined {
     switch (outcome._tag) {
       case "committed": {
         this.#claim = outcome.claim
@@ -348,6 +370,7 @@ class Shift {
         this.#ledger.committed(now)
         this.#env.vitals.committed(done.batch, now, done.openHolds, this.#ledger)
         if (done.batch.config !== undefined) this.#env.mailbox.resize(done.batch.config.max_pending)
+        if (goesOn) this.#startNextCommit()
         deliver(done.decided)
         this.#env.observer.committed(this.#env.tenant, done.batch, done.standings)
         return undefined

@@ -27,7 +27,7 @@ export const sorted = (values: ReadonlyArray<number>): ReadonlyArray<number> =>
   values.toSorted((a, b) => a - b)
 
 /** The value that a share of `ascending` does not exceed; `share` from 0 to 1. */
-export const percentile = (ascending: ReadonlyArray<number>, share: number): number =>
+export const percentile = (ascending: ArrayLike<number>, share: number): number =>
   ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? Number.NaN
 
 export const median = (values: ReadonlyArray<number>): number => {
