@@ -11,7 +11,7 @@ import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Er
 import { type Amount, formatAmount } from "../signal/Money.ts"
 import { hasRole, type Principal } from "../signal/Principal.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
-import type { BudgetRecord } from "./BudgetRecord.ts"
+import type { BudgetRecord, PeriodRecord } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 import { priceCounts } from "./Pricing.ts"
 import { type HoldRecord, keep, type RequestRecord } from "./RequestRecord.ts"
@@ -21,6 +21,11 @@ type Decision<A> = Result.Result<A, SignalError>
 
 /** The request id that a hold's id carries. */
 export const requestIdOfHold = (holdId: string): string => holdId.slice(holdId.indexOf(".") + 1)
+
+const bookingIn = (hold: HoldRecord, period: PeriodRecord): LiveBooking | undefined => {
+  for (const booking of hold.bookings) if (booking.period === period) return booking
+  return undefined
+}
 
 /** Keeps `asked` in each budget, in the period of `at`. */
 export const book = (
@@ -33,7 +38,7 @@ export const book = (
   for (const budget of budgets) {
     const amount = askedOf(budget, asked)
     const period = budget.periodAt(at)
-    const booking = hold.bookings.find((candidate) => candidate.period === period)
+    const booking = bookingIn(hold, period)
     if (booking === undefined) keep(hold, period, amount)
     else booking.amount += amount
     period.held += amount
@@ -146,7 +151,7 @@ export const extendHold = (
   hold.remainingCost += cost
   if (payload.ttl_ms !== undefined) {
     hold.expiresAt = Math.max(hold.expiresAt, now + payload.ttl_ms)
-    ledger.deadlines.add(hold.id, hold.expiresAt)
+    ledger.watchDeadline(hold)
   }
   ledger.changeRequest(request)
   const estimated = { tokens: hold.estimatedTokens, cost: hold.estimatedCost }
@@ -155,9 +160,17 @@ export const extendHold = (
 
 // --- expiry
 
-/** Ends every hold whose deadline has come. One whose call never reported raises an alert. */
+/** Requests in one batch past which no more holds end in it: it must stay one that the store can write in time. */
+const EXPIRING_AT_ONCE = 2_000
+
+/**
+ * Ends the holds whose deadline has come, as many as one batch can carry: after an outage they are all due at once.
+ * The others end with the next batches. One whose call never reported raises an alert.
+ */
 export const expireHolds = (ledger: Ledger, now: Millis): void => {
-  for (let due = ledger.deadlines.takeDue(now); due !== undefined; due = ledger.deadlines.takeDue(now)) {
+  while (ledger.changedRequests < EXPIRING_AT_ONCE) {
+    const due = ledger.deadlines.takeDue(now)
+    if (due === undefined) return
     const hold = ledger.holds.get(due.id)
     if (hold === undefined || hold.state !== "held" || hold.expiresAt > now) continue
     const request = ledger.requestOrNew(hold.requestId)

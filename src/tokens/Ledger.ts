@@ -179,13 +179,28 @@ export class Ledger {
     this.#draft.requests.add(record)
   }
 
+  /** Requests that the batch which is being decided changes so far. */
+  get changedRequests(): number {
+    return this.#draft.requests.size
+  }
+
   openHold(hold: HoldRecord): void {
     this.holds.set(hold.id, hold)
-    this.deadlines.add(hold.id, hold.expiresAt)
+    this.watchDeadline(hold)
   }
 
   closeHold(hold: HoldRecord): void {
     this.holds.delete(hold.id)
+    this.#forgetStaleDeadlines()
+  }
+
+  /** Notes the deadline of an open hold, a new one or a later one. */
+  watchDeadline(hold: HoldRecord): void {
+    this.deadlines.add(hold.id, hold.expiresAt)
+    this.#forgetStaleDeadlines()
+  }
+
+  #forgetStaleDeadlines(): void {
     if (this.deadlines.size > STALE_DEADLINES_MAX + 4 * this.holds.size) {
       this.deadlines.rebuild(Array.from(this.holds.values(), ({ id, expiresAt }) => ({ id, at: expiresAt })))
     }

@@ -1,8 +1,8 @@
 /** A TokenManager's life: deadlines, clocks that jump, activation after a crash, stopping. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { TestClock } from "effect/testing"
-import { MORNING } from "./support/Books.ts"
+import { Books, MORNING } from "./support/Books.ts"
 import { assertRecordedOnce, makeManager, pass, quiet, told } from "./support/Manager.ts"
 import { makeGate } from "./support/ScriptedStore.ts"
 
@@ -100,6 +100,41 @@ describe("lesson 2: a hold whose caller died", () => {
       assert.strictEqual(again.script.rows.requests.get("r1")?.hold?.state, "expired")
       assert.strictEqual(yield* (yield* again.hold("r2", 10)).outcome, "ok")
     }).pipe(told)
+  )
+
+  it.effect("after an outage all holds are due at once, and end batch by batch", () =>
+    Effect.gen(function* () {
+      const manager = yield* makeManager()
+      yield* manager.budget("10000")
+      for (let from = 0; from < 5_000; from += 1_000) {
+        const asked = []
+        for (let n = from; n < from + 1_000; n++) asked.push(yield* manager.hold(`r${n}`, 1))
+        for (const hold of asked) yield* hold.success
+      }
+      assert.strictEqual(yield* manager.standing, "spent 0, held 5000")
+      yield* manager.stop
+      yield* pass(3_600_000)
+      const again = yield* makeManager(manager.script)
+      assert.strictEqual(yield* again.standing, "spent 0, held 0")
+      assert.strictEqual(again.script.rows.alerts.length, 5_000)
+      for (const { batch } of again.told) assert.isAtMost(batch.changedRequests.length, 2_000)
+    }).pipe(told)
+  )
+
+  it.effect("a hold that is extended without end leaves no trail of deadlines", () =>
+    Effect.gen(function* () {
+      const books = new Books()
+      const held = Result.getOrThrow(
+        yield* books.ask("check_budget", { request_id: "r1", estimated_tokens: 1 })
+      )
+      if (!held.allowed || held.hold_id === undefined) throw new Error("no hold")
+      for (let turn = 0; turn < 6_000; turn++) {
+        books.now += 1
+        yield* books.ask("extend_hold", { hold_id: held.hold_id, ttl_ms: 86_400_000 })
+      }
+      assert.isBelow(books.ledger.deadlines.size, 5_000)
+      assert.strictEqual(books.ledger.deadlines.earliest?.id, held.hold_id)
+    })
   )
 })
 
