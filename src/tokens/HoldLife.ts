@@ -11,7 +11,7 @@ import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Er
 import { type Amount, formatAmount } from "../signal/Money.ts"
 import { hasRole, type Principal } from "../signal/Principal.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
-import type { BudgetRecord, PeriodRecord } from "./BudgetRecord.ts"
+import type { BudgetRecord } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 import { priceCounts } from "./Pricing.ts"
 import { type HoldRecord, keep, type RequestRecord } from "./RequestRecord.ts"
@@ -21,11 +21,6 @@ type Decision<A> = Result.Result<A, SignalError>
 
 /** The request id that a hold's id carries. */
 export const requestIdOfHold = (holdId: string): string => holdId.slice(holdId.indexOf(".") + 1)
-
-const bookingIn = (hold: HoldRecord, period: PeriodRecord): LiveBooking | undefined => {
-  for (const booking of hold.bookings) if (booking.period === period) return booking
-  return undefined
-}
 
 /** Keeps `asked` in each budget, in the period of `at`. */
 export const book = (
@@ -38,7 +33,7 @@ export const book = (
   for (const budget of budgets) {
     const amount = askedOf(budget, asked)
     const period = budget.periodAt(at)
-    const booking = bookingIn(hold, period)
+    const booking = hold.bookings.find((candidate) => candidate.period === period)
     if (booking === undefined) keep(hold, period, amount)
     else booking.amount += amount
     period.held += amount
