@@ -5,7 +5,7 @@
  * one of them can be interrupted, the step itself goes on. So whoever ends the call afterwards knows what is held.
  * Does not decide: whether there is room (BudgetKeeper), or what follows a failure (Retry).
  */
-import { Effect, Fiber, Semaphore } from "effect"
+import { Clock, Effect, Fiber, Semaphore } from "effect"
 import type { Attribution } from "../signal/Attribution.ts"
 import type { Approval } from "../signal/Budgeting.ts"
 import { HOLD_TTL_MS_MAX } from "../signal/Budgeting.ts"
@@ -246,27 +246,24 @@ export class CallMoney {
   }
 }
 
-/** Sends again what could not be taken now, with growing pauses, for as long as `patienceMs`. */
-const persist = <A>(
-  ask: Effect.Effect<A, SignalError>,
-  patienceMs: number
-): Effect.Effect<A, SignalError> => {
-  const attempt = (waitMs: number, leftMs: number): Effect.Effect<A, SignalError> =>
-    ask.pipe(
-      Effect.catchTags({
-        Unavailable: (error) => again(error, error.retry_after_ms, waitMs, leftMs),
-        Overloaded: (error) => again(error, error.retry_after_ms, waitMs, leftMs)
+/**
+ * Sends again what could not be taken now, with growing pauses, for as long as `patienceMs`: what an ask itself
+ * waits for a store that is away counts, too.
+ */
+const persist = <A>(ask: Effect.Effect<A, SignalError>, patienceMs: number): Effect.Effect<A, SignalError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (startedAt) => {
+    const attempt = (waitMs: number): Effect.Effect<A, SignalError> =>
+      ask.pipe(
+        Effect.catchTags({
+          Unavailable: (error) => again(error, error.retry_after_ms, waitMs),
+          Overloaded: (error) => again(error, error.retry_after_ms, waitMs)
+        })
+      )
+    const again = (error: SignalError, askedMs: number, waitMs: number): Effect.Effect<A, SignalError> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const pauseMs = Math.min(Math.max(waitMs, askedMs), REPORT_WAIT_MAX_MS)
+        if (now - startedAt + pauseMs > patienceMs) return Effect.fail(error)
+        return Effect.andThen(Effect.sleep(pauseMs), attempt(waitMs * 2))
       })
-    )
-  const again = (
-    error: SignalError,
-    askedMs: number,
-    waitMs: number,
-    leftMs: number
-  ): Effect.Effect<A, SignalError> => {
-    const pauseMs = Math.min(Math.max(waitMs, askedMs), REPORT_WAIT_MAX_MS)
-    if (pauseMs > leftMs) return Effect.fail(error)
-    return Effect.sleep(pauseMs).pipe(Effect.andThen(attempt(waitMs * 2, leftMs - pauseMs)))
-  }
-  return attempt(REPORT_WAIT_MS, patienceMs)
-}
+    return attempt(REPORT_WAIT_MS)
+  })

@@ -14,6 +14,7 @@ import { type Moment, startProxy, type TcpProxy } from "./support/TcpProxy.ts"
 const MOMENTS: ReadonlyArray<Moment> = [
   "before it is sent",
   "in the middle",
+  "while it is done",
   "after it is done, before the answer"
 ]
 

@@ -7,7 +7,11 @@
 import { connect, createServer, type Server, type Socket } from "node:net"
 
 /** Where the connection is cut, seen from a message that contains the marker. */
-export type Moment = "before it is sent" | "in the middle" | "after it is done, before the answer"
+export type Moment =
+  | "before it is sent"
+  | "in the middle"
+  | "while it is done"
+  | "after it is done, before the answer"
 
 interface Trap {
   readonly marker: Buffer
@@ -76,6 +80,7 @@ class Relay {
     client.on("data", (chunk) => {
       const trap = this.#springs(chunk)
       if (trap === undefined) server.write(chunk)
+      else if (trap.moment === "while it is done") this.#leave(trap, pair, chunk)
       else if (trap.moment === "after it is done, before the answer") {
         swallowing = trap
         server.write(chunk)
@@ -87,6 +92,16 @@ class Relay {
       if (swallowing === undefined) client.write(chunk)
       else if (chunk.subarray(-READY.length).equals(READY)) this.#spring(swallowing, pair)
     })
+  }
+
+  /** The client is gone; the server has everything, and goes on until it notices. */
+  #leave(trap: Trap, pair: readonly [Socket, Socket], chunk: Buffer): void {
+    const [client, server] = pair
+    this.#pairs.delete(pair)
+    server.removeAllListeners("data").resume()
+    client.removeAllListeners("close").destroy()
+    server.end(chunk)
+    trap.sprung()
   }
 
   #spring(trap: Trap, pair: readonly [Socket, Socket]): void {
