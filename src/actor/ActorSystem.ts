@@ -48,6 +48,9 @@ class Actor {
   restarts = 0
   readonly crashes: Array<number> = []
   fiber: Fiber.Fiber<void> | undefined
+  /** What was last told of its mailbox. */
+  #toldDepth = 0
+  #toldHandled = 0
 
   constructor(options: ActorOptions, surroundings: ActorSurroundings) {
     this.options = options
@@ -57,6 +60,15 @@ class Actor {
       surroundings
     )
     this.startedAt = surroundings.now()
+  }
+
+  /** Whether its mailbox has moved since the last time this was asked. */
+  hasMoved(): boolean {
+    const { mailbox, signalsHandled } = this.ref
+    if (mailbox.depth === this.#toldDepth && signalsHandled === this.#toldHandled) return false
+    this.#toldDepth = mailbox.depth
+    this.#toldHandled = signalsHandled
+    return true
   }
 
   get info(): ActorInfo {
@@ -81,6 +93,8 @@ export interface ActorEntry {
   readonly info: ActorInfo
   readonly insight: () => ActorInsight
 }
+
+const MAILBOX_FACTS_MS = 500
 
 const NO_INSIGHT: ActorInsight = { machine: null, context: {} }
 
@@ -107,6 +121,13 @@ const make = Effect.gen(function* () {
       actor.ref.address
     )
   }
+
+  /** Mailboxes move too often to tell each time: twice a second, of those that have moved, if anybody looks. */
+  const tellMailboxes = Effect.sync(() => {
+    if (!surroundings.inspection.isObserved) return
+    for (const actor of actors.values()) if (actor.hasMoved()) tell(actor, "mailbox")
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(MAILBOX_FACTS_MS), tellMailboxes)))
 
   const contextOf = (actor: Actor): ActorContext => ({
     ref: actor.ref,
@@ -164,6 +185,7 @@ const make = Effect.gen(function* () {
       }
       if (known !== undefined) return Effect.succeed(known.ref)
       const actor = new Actor(options, surroundings)
+      actor.status = "running"
       actors.set(options.address.text, actor)
       tell(actor, "started")
       // At once: a loop that was stopped before it began would never say that it has ended.
