@@ -65,8 +65,18 @@ export const contradictionWith = (payload: Attribution, forced: Attribution): st
   return undefined
 }
 
+/** Whether `fallback` has nothing to add: then nothing has to be copied. */
+const hasAllOf = (payload: Attribution, fallback: Attribution): boolean => {
+  if (fallback.tags !== undefined) return false
+  for (const field of ATTRIBUTION_FIELDS) {
+    if (fallback[field] !== undefined && payload[field] === undefined) return false
+  }
+  return true
+}
+
 /** `payload` with the fields of `fallback` where it has none of its own. Tags are merged one by one. */
 export const mergeAttribution = <P extends Attribution>(payload: P, fallback: Attribution): P => {
+  if (hasAllOf(payload, fallback)) return payload
   const merged: Record<string, unknown> = { ...fallback, ...payload }
   if (fallback.tags !== undefined && payload.tags !== undefined) {
     merged.tags = { ...fallback.tags, ...payload.tags }

@@ -12,7 +12,7 @@ import { type BenchManager, startManager } from "../Manager.ts"
 import { type Contender, takeTurns } from "../Rounds.ts"
 import { call, createBudgets } from "../Workload.ts"
 
-const ROUNDS = { rounds: 5, secondsEach: 1.5, warmUpSeconds: 1.5 }
+const ROUNDS = { rounds: 12, secondsEach: 0.5, warmUpSeconds: 2 }
 const SIDE_BY_SIDE = 64
 /** Latencies kept of one contender; later ones overwrite the first. */
 const SAMPLES_MAX = 1_000_000
