@@ -82,7 +82,8 @@ const makeRoutes = (options: HttpOptions): ReadonlyMap<string, Methods> => {
   return new Map<string, Methods>([
     ["/signals", { POST: options.signals, GET: upgradeRequired }],
     ["/session", { POST: options.session.signIn, DELETE: options.session.signOut }],
-    ["/console.json", { GET: options.session.identity }],
+    // Also by POST: only then does a page send its `Origin`, which a cookie needs, whatever the browser.
+    ["/console.json", { GET: options.session.identity, POST: options.session.identity }],
     ["/metrics", { GET: metrics }],
     ["/openrpc.json", { GET: openRpc }]
   ])

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import type { IncomingMessage } from "node:http"
 import { extname, join, sep } from "node:path"
+import { gzipSync } from "node:zlib"
 import { type Answer, textAnswer } from "./HttpAnswer.ts"
 
 const TYPES: { readonly [extension: string]: string } = {
@@ -24,15 +25,15 @@ const TYPES: { readonly [extension: string]: string } = {
   ".map": "application/json; charset=utf-8"
 }
 
-/** Styles may be inline: the console's component library sets them. Scripts, frames and other origins may not. */
+/** Nothing inline, nothing from elsewhere: the console needs neither. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "font-src 'self' data:",
+  "style-src 'self'",
+  "img-src 'self'",
+  "font-src 'self'",
   "connect-src 'self'",
-  "worker-src 'self' blob:",
+  "worker-src 'self'",
   "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
@@ -42,24 +43,39 @@ const CONTENT_SECURITY_POLICY = [
 /** A name that carries a hash of its content, as the bundler writes them: `assets/index-D3f9x_2a.js`. */
 const HASHED = /^\/assets\/.+-[\w-]{8,}\.\w+$/u
 
+/** Types that shrink when they are compressed. */
+const COMPRESSIBLE = new Set([".html", ".js", ".css", ".json", ".webmanifest", ".svg", ".txt", ".map"])
+
 interface File {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
+  /** Made when somebody takes it first, and only where it is smaller. */
+  readonly gzipped: () => Buffer | undefined
 }
 
 const readFile = (path: string, name: string): File => {
   const body = readFileSync(path)
   const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`
+  let gzipped: Buffer | undefined
   return {
     body,
+    gzipped: () => {
+      if (!COMPRESSIBLE.has(extname(name).toLowerCase())) return undefined
+      gzipped ??= gzipSync(body)
+      return gzipped
+    },
     headers: {
       "Content-Type": TYPES[extname(name).toLowerCase()] ?? "application/octet-stream",
       "Cache-Control": HASHED.test(name) ? "public, max-age=31536000, immutable" : "no-cache",
       "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+      Vary: "Accept-Encoding",
       ETag: etag
     }
   }
 }
+
+const acceptsGzip = (request: IncomingMessage): boolean =>
+  /\bgzip\b(?!;q=0(?:\.0*)?(?:,|$))/u.test(String(request.headers["accept-encoding"] ?? ""))
 
 /** Answers a `GET` of a file, or `undefined` where there is none. `/` is `index.html`. */
 export type StaticFiles = (path: string, request: IncomingMessage) => Answer | undefined
@@ -93,9 +109,10 @@ export const makeStaticFiles = (directory: string | undefined): StaticFiles => {
   return (path, request) => {
     const file = fileOf(path === "/" ? "/index.html" : path)
     if (file === undefined) return undefined
-    const isKnown = request.headers["if-none-match"] === file.headers.ETag
-    return isKnown
-      ? { status: 304, headers: file.headers }
-      : { status: 200, headers: file.headers, body: file.body }
+    if (request.headers["if-none-match"] === file.headers.ETag) return { status: 304, headers: file.headers }
+    const gzipped = acceptsGzip(request) ? file.gzipped() : undefined
+    return gzipped === undefined
+      ? { status: 200, headers: file.headers, body: file.body }
+      : { status: 200, headers: { ...file.headers, "Content-Encoding": "gzip" }, body: gzipped }
   }
 }

@@ -152,8 +152,8 @@ describe("JSON-RPC over a WebSocket", () => {
         const logged = lines.filter((line) => line.includes(answer.error.data.incident))
         assert.lengthOf(logged, 1)
         assert.include(logged[0], "SELECT secret FROM keys")
-        stub.answers.set("release_hold", () => Effect.succeed({ released: "not a boolean" }))
-        const unencodable = yield* client.call("release_hold", { hold_id: "h" })
+        stub.answers.set("check_budget", () => Effect.succeed({ neither: "allowed nor refused" }))
+        const unencodable = yield* client.call("check_budget", { request_id: "r" })
         assert.strictEqual(unencodable.error.data._tag, "InternalError")
         stub.answers.set("release_hold", () => {
           throw new Error("thrown before there was an effect")

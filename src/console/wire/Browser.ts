@@ -11,6 +11,7 @@ const UNKNOWN: Identity = { tenant: "", version: "", playground: false }
 
 const identify = async (): Promise<Identity | null> => {
   const response = await fetch("/console.json", {
+    method: "POST",
     headers: { accept: "application/json" },
     cache: "no-store"
   })
