@@ -121,6 +121,83 @@ describe("the connection is cut in the moment of a commit", () => {
   }
 })
 
+describe("a commit that has not reached Postgres", () => {
+  const report = (user_id: string) => ({
+    request_id: `kept-back-${user_id}`,
+    ...MODEL,
+    prompt_tokens: 100_000,
+    completion_tokens: 0,
+    user_id,
+    tags: { marker: `marker-of-${user_id}` }
+  })
+  const makeBudget = async (user_id: string): Promise<string> =>
+    (
+      await program.call("create_budget", {
+        name: user_id,
+        type: "user",
+        entity_id: user_id,
+        period: "lifetime",
+        limit: "1"
+      })
+    ).budget_id
+
+  it("is in no answer, no question decided after it, and no event", async () => {
+    const budget_id = await makeBudget("waiting")
+    const wire = await program.connect()
+    const usage = await wire.subscribe("usage", { filter: { user_id: "waiting" } })
+    const budgets = await wire.subscribe("budgets", { filter: { budget_id } })
+    const left: Array<string> = []
+    const watch = <A>(name: string, promise: Promise<A>): Promise<A> =>
+      promise.then((value) => {
+        left.push(name)
+        return value
+      })
+    const heldBack = proxy.holdBack("marker-of-waiting")
+    const tracked = watch("the answer", wire.call("track_usage", report("waiting")))
+    const goOn = await heldBack
+    const waiting = [
+      watch("its event", usage.next()),
+      watch("its budget's event", budgets.next()),
+      watch("the budget", wire.call("get_budget_status", { budget_id })),
+      watch(
+        "a question",
+        wire.call("check_budget", {
+          request_id: "asked-after",
+          user_id: "waiting",
+          estimated_cost: "0.5",
+          estimated_tokens: 1
+        })
+      )
+    ]
+    // Meanwhile the program answers what does not depend on it.
+    for (let count = 0; count < 20; count++) await wire.call("get_status")
+    assert.deepStrictEqual(left, [])
+    goOn()
+    const { usage: recorded } = await tracked
+    const [event, , status, question] = await Promise.all(waiting as ReadonlyArray<Promise<Json>>)
+    assert.deepStrictEqual(event.event.usage, recorded)
+    assert.strictEqual(status.budgets[0].spent, "0.1")
+    assert.strictEqual(question.budgets[0].spent, "0.1")
+  })
+
+  it("is gone when the program is killed, and is counted when it is sent again", async () => {
+    const budget_id = await makeBudget("killed")
+    const heldBack = proxy.holdBack("marker-of-killed")
+    const lost = program.call("track_usage", report("killed")).then(
+      () => assert.fail("it was acknowledged"),
+      (error: unknown) => error
+    )
+    await heldBack
+    await program.kill()
+    await lost
+    program = await startProgram({ databaseUrl: proxy.url })
+    assert.deepStrictEqual(await spentOf("killed"), { requests: 0, cost: "0" })
+    assert.isFalse((await program.call("track_usage", report("killed"))).duplicate)
+    const { budgets } = await program.call("get_budget_status", { budget_id })
+    assert.strictEqual(budgets[0].spent, "0.1")
+  })
+})
+
 describe("the connection is cut while it is read", () => {
   for (const [index, moment] of MOMENTS.entries()) {
     it(`${moment}: the query is answered, or says that it can be asked again`, async () => {

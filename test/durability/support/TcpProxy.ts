@@ -15,8 +15,8 @@ export type Moment =
 
 interface Trap {
   readonly marker: Buffer
-  readonly moment: Moment
-  readonly sprung: () => void
+  readonly moment: Moment | "held back"
+  readonly sprung: (goOn: () => void) => void
 }
 
 /** The end of every answer: ReadyForQuery, idle. */
@@ -27,6 +27,8 @@ export interface TcpProxy {
   readonly url: string
   /** Cuts one connection, once: the one that sends `marker`. Resolves when that has happened. */
   readonly cut: (marker: string, moment: Moment) => Promise<void>
+  /** Keeps back what contains `marker`, once. Resolves when it has come, with how to let it go on. */
+  readonly holdBack: (marker: string) => Promise<() => void>
   /** Cuts everything, and lets nobody through. */
   readonly refuse: () => void
   /** Lets through again. */
@@ -80,6 +82,7 @@ class Relay {
     client.on("data", (chunk) => {
       const trap = this.#springs(chunk)
       if (trap === undefined) server.write(chunk)
+      else if (trap.moment === "held back") trap.sprung(() => server.write(chunk))
       else if (trap.moment === "while it is done") this.#leave(trap, pair, chunk)
       else if (trap.moment === "after it is done, before the answer") {
         swallowing = trap
@@ -101,12 +104,12 @@ class Relay {
     server.removeAllListeners("data").resume()
     client.removeAllListeners("close").destroy()
     server.end(chunk)
-    trap.sprung()
+    trap.sprung(() => {})
   }
 
   #spring(trap: Trap, pair: readonly [Socket, Socket]): void {
     this.#cut(pair)
-    trap.sprung()
+    trap.sprung(() => {})
   }
 }
 
@@ -128,7 +131,9 @@ export const startProxy = async (databaseUrl: string): Promise<TcpProxy> => {
   return {
     url: url.href,
     cut: (marker, moment) =>
-      new Promise((sprung) => proxy.set({ marker: Buffer.from(marker), moment, sprung })),
+      new Promise((done) => proxy.set({ marker: Buffer.from(marker), moment, sprung: () => done() })),
+    holdBack: (marker) =>
+      new Promise((sprung) => proxy.set({ marker: Buffer.from(marker), moment: "held back", sprung })),
     refuse: () => {
       proxy.isAway = true
       proxy.cutAll()
