@@ -50,7 +50,7 @@ const noCompletions = Layer.succeed(CompletionLog, {
 
 /** The bridge with everything behind it, but for the store, which is in memory. */
 const startBridge = async () => {
-  const store = Layer.succeed(LedgerStore, makeMemoryLedgerStore())
+  const store = Layer.succeed(LedgerStore, makeMemoryLedgerStore({ checksText: false }))
   const whole = runtimeLayer({ providers: { adapters: [], configuredBy: {} }, version: "bench" }).pipe(
     Layer.provide(Layer.mergeAll(actorLayer, store, noCompletions)),
     Layer.provideMerge(credentialsLayer)
