@@ -120,10 +120,10 @@ export class BudgetRecord {
     return this.#periods.get(start)
   }
 
-  /** Forgets periods that nothing can be booked into any more. */
+  /** Forgets periods that nothing can be booked into any more; a hold that keeps nothing may still be extended. */
   forgetBefore(at: Millis): void {
     for (const [start, period] of this.#periods) {
-      if (period.end !== null && period.end <= at && period.held === 0n) this.#periods.delete(start)
+      if (period.end !== null && period.end <= at && period.openHolds === 0) this.#periods.delete(start)
     }
     this.#latest = undefined
   }

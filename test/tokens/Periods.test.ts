@@ -1,7 +1,12 @@
 /** Budget periods by the calendar, in UTC (signals.md, sections 3 and 4). */
 import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
 import type { Period, Weekday } from "../../src/signal/Budget.ts"
+import type { SignalParams } from "../../src/signal/Catalogue.ts"
+import type { LedgerSignal } from "../../src/tokens/Decide.ts"
+import { KEPT_PERIODS_MS } from "../../src/tokens/Ledger.ts"
 import { windowAt } from "../../src/tokens/Period.ts"
+import { Books } from "./support/Books.ts"
 import { stories } from "./support/Story.ts"
 
 const day = (text: string): number => Date.parse(text)
@@ -209,3 +214,33 @@ stories("lesson 11: resets", {
     hold r4 10          -> held
   `
 })
+
+it.effect("a period that a hold is in stays, though the hold keeps nothing in it yet", () =>
+  Effect.gen(function* () {
+    const books = new Books()
+    const ask = <Name extends LedgerSignal>(name: Name, params: SignalParams<Name>) =>
+      Effect.map(books.ask(name, params), Result.getOrThrow)
+    const { budget_id } = yield* ask("create_budget", {
+      name: "A",
+      type: "global",
+      period: "hourly",
+      limit: "10"
+    })
+    const held = yield* ask("check_budget", { request_id: "r1", estimated_cost: "0" })
+    if (!held.allowed || held.hold_id === undefined) throw new Error("no hold")
+    yield* ask("track_usage", {
+      request_id: "r2",
+      provider: "test",
+      model: "dollar",
+      prompt_tokens: 6,
+      completion_tokens: 0
+    })
+    for (let day = 0; day < 3; day++) {
+      yield* ask("extend_hold", { hold_id: held.hold_id, ttl_ms: 86_400_000 })
+      books.now += 86_400_000 - 1
+    }
+    books.ledger.budgets.get(budget_id)?.forgetBefore(books.now - KEPT_PERIODS_MS)
+    const more = yield* ask("extend_hold", { hold_id: held.hold_id, by: { cost: "10" } })
+    assert.isFalse(more.allowed)
+  })
+)
