@@ -112,10 +112,9 @@ export class PriceBook {
   }
 }
 
+/** Free in place of a price is as far as it gets; what was free may cost anything. */
 const isFar = (rate: Amount, inForceRate: Amount): boolean =>
-  rate > 0n &&
-  inForceRate > 0n &&
-  (rate > inForceRate * OUTLIER_FACTOR || rate * OUTLIER_FACTOR < inForceRate)
+  inForceRate > 0n && (rate > inForceRate * OUTLIER_FACTOR || rate * OUTLIER_FACTOR < inForceRate)
 
 export interface Outlier {
   readonly path: ReadonlyArray<string>

@@ -127,11 +127,20 @@ export const catalogueVersions = (provider: string, model: string): ReadonlyArra
   return info === undefined ? [] : versionsOf(provider, model, info)
 }
 
+const namesOf = (provider: Provider): ReadonlyArray<string> =>
+  provider.models.filter((info) => versionsOf(provider.id, info.id, info).length > 0).map((info) => info.id)
+
+/** The catalogue never changes: each provider's names are made once, there are few providers. */
+const namesByProvider = new Map<Provider, ReadonlyArray<string>>()
+
 /** The names of the models that the catalogue prices for a provider. */
-export const catalogueModels = (provider: string): ReadonlyArray<string> =>
-  providerOf(provider)
-    ?.models.filter((info) => versionsOf(provider, info.id, info).length > 0)
-    .map((info) => info.id) ?? []
+export const catalogueModels = (provider: string): ReadonlyArray<string> => {
+  const found = providerOf(provider)
+  if (found === undefined) return []
+  const known = namesByProvider.get(found) ?? namesOf(found)
+  namesByProvider.set(found, known)
+  return known
+}
 
 /** The providers whose prices the catalogue is asked for when nobody names one. */
 export const CATALOGUE_PROVIDERS = [

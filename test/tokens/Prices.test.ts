@@ -7,6 +7,7 @@ import { formatAmount, parseAmount, UNIT } from "../../src/signal/Money.ts"
 import type { Price } from "../../src/signal/Price.ts"
 import type { Counts } from "../../src/signal/Usage.ts"
 import { outlierIn } from "../../src/tokens/PriceBook.ts"
+import { catalogueModels } from "../../src/tokens/PriceCatalogue.ts"
 import { isFree, priceCounts } from "../../src/tokens/Pricing.ts"
 import { Books, DOLLAR_PRICE } from "./support/Books.ts"
 
@@ -383,7 +384,8 @@ describe("a tenant's own prices", () => {
         ["100000000.000000000001", false],
         ["10000", true],
         ["9999.999999999999", false],
-        ["1", false]
+        ["1", false],
+        ["0", false]
       ]
       for (const [rate, isTaken] of table) {
         const books = new Books()
@@ -395,6 +397,12 @@ describe("a tenant's own prices", () => {
       }
     })
   )
+
+  it("the names that are offered for an unknown model are made once, not for every question", () => {
+    assert.isNotEmpty(catalogueModels("openai"))
+    assert.strictEqual(catalogueModels("openai"), catalogueModels("openai"))
+    assert.deepStrictEqual(catalogueModels("nobody"), [])
+  })
 
   it("lesson 18: every rate is guarded, tiers and the charge per request too", () => {
     const far = (more: Partial<Price>) =>
