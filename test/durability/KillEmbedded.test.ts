@@ -2,4 +2,4 @@
 import { makeFolder } from "../support/Program.ts"
 import { endingInTheMiddle } from "./support/Killing.ts"
 
-endingInTheMiddle("the embedded store", 8, async () => ({ data: makeFolder() }))
+endingInTheMiddle("the embedded store", 6, async () => ({ data: makeFolder() }))
