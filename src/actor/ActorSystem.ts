@@ -127,7 +127,8 @@ const make = Effect.gen(function* () {
     if (!surroundings.inspection.isObserved) return
     for (const actor of actors.values()) if (actor.hasMoved()) tell(actor, "mailbox")
   })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(MAILBOX_FACTS_MS), tellMailboxes)))
+  const tellInTime = Effect.andThen(Effect.sleep(MAILBOX_FACTS_MS), tellMailboxes)
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(surroundings.inspection.observed, tellInTime)))
 
   const contextOf = (actor: Actor): ActorContext => ({
     ref: actor.ref,

@@ -6,7 +6,7 @@
  *
  * It costs next to nothing when nobody listens: a ring slot per signal, and a fact object per actor event.
  */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { SIGNALS, type SignalName } from "../signal/Catalogue.ts"
 import { encodeErrorData } from "../signal/Decode.ts"
 import type { SignalError } from "../signal/Errors.ts"
@@ -37,6 +37,17 @@ export class Inspection {
   readonly #listeners = new Set<InspectionListener>()
   readonly #recent: Array<AnsweredSignal> = []
   #next = 0
+  #onObserved: (() => void) | undefined
+
+  /** Waits until somebody listens. One waits at a time. */
+  readonly observed: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    const wake = () => {
+      this.#onObserved = undefined
+      resume(Effect.void)
+    }
+    if (this.isObserved) wake()
+    else this.#onObserved = wake
+  })
 
   get isObserved(): boolean {
     return this.#listeners.size > 0
@@ -45,6 +56,7 @@ export class Inspection {
   /** Calls back on every fact until the returned function is called. A listener must be quick and must not throw. */
   listen(listener: InspectionListener): () => void {
     this.#listeners.add(listener)
+    this.#onObserved?.()
     return () => this.#listeners.delete(listener)
   }
 

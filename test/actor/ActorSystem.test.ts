@@ -440,6 +440,35 @@ describe("inspection", () => {
     }).pipe(told)
   )
 
+  it.effect("tells of mailboxes twice a second, of those that have moved, while somebody listens", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const moved: Array<string> = []
+      const ref = yield* system.spawn(handler(released, { behaviour: () => Effect.never }))
+      yield* system.spawn(handler(released, { address: tenantAddress("echo", "idle") }))
+      yield* TestClock.adjust("1 hour")
+      const leave = system.inspection.listen({
+        onFact: ({ fact, actor }) =>
+          fact === "mailbox" && moved.push(`${actor.address} ${actor.mailbox_depth}`)
+      })
+      yield* ask(ref, "1")
+      yield* TestClock.adjust(499)
+      assert.deepStrictEqual(moved, [])
+      yield* TestClock.adjust(1)
+      yield* quiet
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(moved, ["echo/default 1"])
+      leave()
+      yield* ask(ref, "2")
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(moved, ["echo/default 1"])
+      system.inspection.listen({ onFact: ({ fact }) => fact === "mailbox" && moved.push("again") })
+      yield* TestClock.adjust(500)
+      yield* quiet
+      assert.deepStrictEqual(moved, ["echo/default 1", "again"])
+    }).pipe(told)
+  )
+
   it.effect("tells who listens, and nobody after they have left", () =>
     Effect.gen(function* () {
       const system = yield* ActorSystem

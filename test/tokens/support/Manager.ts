@@ -144,8 +144,6 @@ export const makeManager = (
 ) =>
   Effect.gen(function* () {
     const system = yield* ActorSystem
-    if ((yield* Effect.clockWith((clock) => clock.currentTimeMillis)) < MORNING)
-      yield* TestClock.setTime(MORNING)
     const told: Manager["told"] = []
     const options = tokenManager({
       tenant: TENANT,
@@ -164,7 +162,7 @@ export const makeManager = (
 
 /** Runs a test among actors. */
 export const told = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof layer>>): Effect.Effect<A, E> =>
-  Effect.provide(Effect.ensuring(test, openAllGates), layer)
+  Effect.andThen(TestClock.setTime(MORNING), Effect.provide(Effect.ensuring(test, openAllGates), layer))
 
 /** Time passes, and everything runs that comes due. */
 export const pass = (millis: number): Effect.Effect<void> => Effect.andThen(TestClock.adjust(millis), quiet)
