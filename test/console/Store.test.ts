@@ -107,7 +107,7 @@ describe("budgets", () => {
     ],
     [
       { limit: "0", spent: "0", held: "0" },
-      { spent: 0, held: 0, used: 0 }
+      { spent: 0, held: 0, used: 100 }
     ],
     [
       { limit: "10", carried_over: "5", override_total: "5", spent: "10", held: "0" },

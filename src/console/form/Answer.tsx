@@ -10,7 +10,7 @@ interface AnswerProps {
   readonly onStop: (subscription: string) => void
 }
 
-const isRefusing = (result: unknown): result is { readonly allowed: false; readonly reason: string } =>
+export const isRefusing = (result: unknown): result is { readonly allowed: false; readonly reason: string } =>
   typeof result === "object" && result !== null && "allowed" in result && result.allowed === false
 
 const Status = ({

@@ -6,7 +6,7 @@ import { CopyButton } from "../parts/Copy.tsx"
 import { Empty } from "../parts/Panel.tsx"
 import { goTo, hrefTo } from "../parts/Route.ts"
 import "../style/form.css"
-import { Answer } from "./Answer.tsx"
+import { Answer, isRefusing } from "./Answer.tsx"
 import {
   curlOf,
   definitionOf,
@@ -93,7 +93,10 @@ const Sender = ({ name, given }: SenderProps) => {
   const stop = (subscription: string) => {
     connection.client?.request("unsubscribe", { subscription }).catch(() => undefined)
   }
-  const again = outcome !== null && outcome.kind !== "sending" && params.request_id !== undefined
+  // A refusal and an error are not kept under the request id: they are decided anew.
+  const isKept =
+    outcome?.kind === "streaming" || (outcome?.kind === "answered" && !isRefusing(outcome.result))
+  const again = isKept && params.request_id !== undefined
   return (
     <>
       <SignalForm

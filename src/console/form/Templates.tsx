@@ -22,6 +22,7 @@ import {
   type WidgetProps,
   type WrapIfAdditionalTemplateProps
 } from "@rjsf/utils"
+import { useEffect, useState } from "react"
 import { ATTRIBUTION_FIELDS } from "../../signal/Attribution.ts"
 import { Icon } from "../parts/Icon.tsx"
 import { DEFAULT_HINT, type Params } from "./Definitions.ts"
@@ -78,6 +79,29 @@ const FieldErrorTemplate = ({ errors, fieldPathId }: FieldErrorProps<Params>) =>
 const WHO = new Set<string>([...ATTRIBUTION_FIELDS, "tags"])
 const OPTIONAL_OPEN_MAX = 6
 
+interface MoreProps {
+  readonly title: string
+  readonly fields: ObjectFieldTemplateProps<Params>["properties"]
+  readonly isOpenAtFirst: boolean
+  readonly isWrong: boolean
+}
+
+/** Fields that fold away. What is wrong opens them; nothing but a person closes them, who may be typing there. */
+const More = ({ title, fields, isOpenAtFirst, isWrong }: MoreProps) => {
+  const [isOpen, setOpen] = useState(isOpenAtFirst || isWrong)
+  useEffect(() => {
+    if (isWrong) setOpen(true)
+  }, [isWrong])
+  return (
+    <details className="more" open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        {title} <span>{fields.length}</span>
+      </summary>
+      {fields.map(({ content }) => content)}
+    </details>
+  )
+}
+
 const ObjectFieldTemplate = (props: ObjectFieldTemplateProps<Params>) => {
   const {
     properties,
@@ -119,23 +143,15 @@ const ObjectFieldTemplate = (props: ObjectFieldTemplateProps<Params>) => {
     <div id={fieldPathId.$id}>
       {first.map(({ content }) => content)}
       {others.length > 0 && (
-        <details
-          className="more"
-          open={first.length === 0 || others.length <= OPTIONAL_OPEN_MAX || isWrong(others)}
-        >
-          <summary>
-            Optional <span>{others.length}</span>
-          </summary>
-          {others.map(({ content }) => content)}
-        </details>
+        <More
+          title="Optional"
+          fields={others}
+          isOpenAtFirst={first.length === 0 || others.length <= OPTIONAL_OPEN_MAX}
+          isWrong={isWrong(others)}
+        />
       )}
       {who.length > 0 && (
-        <details className="more" open={isWrong(who)}>
-          <summary>
-            Who it is for <span>{who.length}</span>
-          </summary>
-          {who.map(({ content }) => content)}
-        </details>
+        <More title="Who it is for" fields={who} isOpenAtFirst={false} isWrong={isWrong(who)} />
       )}
       {properties.length === 0 && !add && (
         <p className="no-fields">This signal takes nothing. Just send it.</p>

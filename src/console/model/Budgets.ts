@@ -21,7 +21,8 @@ export const meterOf = (budget: WireBudget): Meter => {
   const whole = available(budget)
   const spent = parseAmount(budget.spent)
   const used = spent + parseAmount(budget.held)
-  if (whole <= 0n) return { spent: used > 0n ? 100 : 0, held: 0, used: used > 0n ? 100 : 0 }
+  // As the server counts: where nothing may be spent, nothing is left.
+  if (whole <= 0n) return { spent: used > 0n ? 100 : 0, held: 0, used: 100 }
   const usedPercent = percentOf(used, whole)
   const spentShown = Math.min(100, percentOf(spent, whole))
   return { spent: spentShown, held: Math.max(0, Math.min(100, usedPercent) - spentShown), used: usedPercent }

@@ -1,4 +1,5 @@
 /** Why an agent was refused: which budget had how much left, what was asked of it, and what is missing. */
+import { parseAmount } from "../../signal/Money.ts"
 import { scopeOf } from "../model/Budgets.ts"
 import { inMeasure, moment } from "../model/Figures.ts"
 import type { WireViolation } from "../model/Log.ts"
@@ -12,6 +13,10 @@ interface RefusalProps {
 
 const unitOf = (violation: WireViolation): string =>
   violation.measure === "cost" ? "" : ` ${violation.measure}`
+
+/** Even an untouched period has no room for it. */
+const isTooLargeEver = ({ requested, limit }: WireViolation): boolean =>
+  parseAmount(requested) > parseAmount(limit)
 
 export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
   <section className="refusal" aria-label="Why it was refused">
@@ -54,7 +59,11 @@ export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
       </div>
     ))}
     <p className="refusal-next">
-      {retryAt !== null && <span>Asking again can work from {moment(Date.parse(retryAt))}.</span>}
+      {violations.some(isTooLargeEver) ? (
+        <span>This call asks for more than the whole limit: waiting does not help.</span>
+      ) : (
+        retryAt !== null && <span>Asking again can work from {moment(Date.parse(retryAt))}.</span>
+      )}
       <a className="button small" href={hrefTo("budgets")}>
         All budgets
       </a>
