@@ -42,6 +42,22 @@ const readCursor = (cursor: string | undefined): Result.Result<number | undefine
       )
 }
 
+/** Where to start. A cursor from another store would wait in silence until this one has caught up with it. */
+const startAt = (
+  from: number | undefined,
+  lastSeq: Effect.Effect<number, StoreUnreachable>
+): Effect.Effect<number, SignalError> =>
+  Effect.flatMap(Effect.mapError(lastSeq, storeAway), (last) =>
+    from !== undefined && from > last
+      ? Effect.fail(
+          invalidParam(
+            ["from_cursor"],
+            `This cursor is ahead of all that is recorded here (${last}): is it from another store? Leave it out to start now`
+          )
+        )
+      : Effect.succeed(from ?? last)
+  )
+
 const withoutCursor = (topic: Topic, cursor: string | undefined): Effect.Effect<void, InvalidParams> =>
   cursor === undefined
     ? Effect.void
@@ -100,13 +116,13 @@ const stored = <Row>(options: {
 
 const usageTopic = (env: Surroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
   Effect.gen(function* () {
+    const start = yield* startAt(from, env.store.lastUsageSeq(tenant))
     const outbox = new Outbox()
     const stop = env.hub.listen(tenant, {
       onCommit: (batch) => batch.usage.length > 0 && outbox.wake(),
       onProgress: (progress) =>
         matches(filter, progress) && outbox.put({ cursor: null, event: { in_flight: progress } })
     })
-    const start = from ?? (yield* Effect.mapError(env.store.lastUsageSeq(tenant), storeAway))
     const events = stored({
       from: start,
       outbox,
@@ -120,9 +136,9 @@ const usageTopic = (env: Surroundings, filter: EventFilter, from: number | undef
 
 const alertsTopic = (env: Surroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
   Effect.gen(function* () {
+    const start = yield* startAt(from, env.store.lastAlertSeq(tenant))
     const outbox = new Outbox()
     const stop = env.hub.listen(tenant, { onCommit: (batch) => batch.alerts.length > 0 && outbox.wake() })
-    const start = from ?? (yield* Effect.mapError(env.store.lastAlertSeq(tenant), storeAway))
     const events = stored({
       from: start,
       outbox,

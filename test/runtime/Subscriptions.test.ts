@@ -275,13 +275,15 @@ describe("on a running program", () => {
     slow.close()
   })
 
-  it("a topic that cannot be resumed refuses a cursor, and so does one with a wrong cursor", async () => {
+  it("a topic that cannot be resumed refuses a cursor, and so does one with a wrong cursor, or one from the future", async () => {
     for (const [topic, from_cursor] of [
       ["budgets", "1"],
       ["signals", "1"],
       ["actors", "1"],
       ["usage", "not a cursor"],
-      ["alerts", "-1"]
+      ["alerts", "-1"],
+      ["usage", "999999999"],
+      ["alerts", "999999999"]
     ]) {
       await wire.subscribe(topic as string, { from_cursor }).then(
         () => assert.fail(`${topic} took it`),
