@@ -216,6 +216,29 @@ describe("activation after a crash", () => {
     }).pipe(told)
   )
 
+  it.effect("lesson 3: what is not committed yet is never forgotten, however full the memory is", () =>
+    Effect.gen(function* () {
+      const manager = yield* makeManager()
+      for (let index = 0; index < 1_000; index++) yield* manager.post(`r${index}`, 1)
+      yield* quiet
+      const first = yield* makeGate
+      const second = yield* makeGate
+      manager.script.once("commit", first.turn, second.turn)
+      yield* manager.post("one more", 1)
+      yield* quiet
+      yield* manager.post("r0", 2, { attempt: 2 })
+      yield* quiet
+      yield* first.open
+      yield* quiet
+      const again = yield* manager.post("r0", 2, { attempt: 2 })
+      yield* quiet
+      yield* second.open
+      yield* quiet
+      assert.isTrue((yield* again.success).duplicate)
+      assert.strictEqual(manager.script.rows.usage.length, 1_002)
+    }).pipe(told)
+  )
+
   it.effect("a command's result is still known", () =>
     Effect.gen(function* () {
       const manager = yield* makeManager()
