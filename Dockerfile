@@ -25,6 +25,8 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY src ./src
+# What /openrpc.json answers.
+COPY schemas/openrpc.json ./schemas/
 COPY --from=console /app/dist/console ./dist/console
 USER node
 VOLUME /data
@@ -33,4 +35,4 @@ EXPOSE 4680
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.BURSAR_PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=64", "src/main.ts"]
