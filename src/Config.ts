@@ -4,10 +4,16 @@
  * Owns: the names, the defaults, and what is wrong with a value.
  * Does not decide: what is done with a setting (main.ts).
  */
-import { Config, type Redacted } from "effect"
+import { Config, type Redacted, Schema } from "effect"
 
 const secret = (name: string) => Config.Redacted(name).pipe(Config.option)
 const url = (name: string) => Config.String(name).pipe(Config.option)
+
+/** 0 picks a free one. */
+const portNumber = Schema.FiniteFromString.check(
+  Schema.isInt({ expected: "a port: a whole number from 0 to 65535" }),
+  Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port: a whole number from 0 to 65535" })
+)
 
 /** Providers that this version can call, and what configures each. */
 export const CONFIGURED_BY = {
@@ -28,14 +34,16 @@ export const LATER_PROVIDER_KEYS = [
 
 export const settings = Config.all({
   host: Config.String("BURSAR_HOST").pipe(Config.withDefault("127.0.0.1")),
-  port: Config.Int("BURSAR_PORT").pipe(Config.withDefault(4680)),
+  port: Config.schema(portNumber, "BURSAR_PORT").pipe(Config.withDefault(4680)),
   allowedHosts: Config.String("BURSAR_ALLOWED_HOSTS").pipe(Config.withDefault("")),
   trustsProxy: Config.Boolean("BURSAR_TRUST_PROXY").pipe(Config.withDefault(false)),
   dataDirectory: Config.String("BURSAR_DATA").pipe(Config.withDefault("./.bursar")),
   databaseUrl: secret("DATABASE_URL"),
   adminKey: secret("BURSAR_ADMIN_KEY"),
-  logLevel: Config.String("BURSAR_LOG_LEVEL").pipe(Config.withDefault("info")),
-  simulator: Config.String(CONFIGURED_BY.simulator).pipe(Config.withDefault("on")),
+  logLevel: Config.Literals(["error", "warn", "info", "debug"], "BURSAR_LOG_LEVEL").pipe(
+    Config.withDefault("info" as const)
+  ),
+  simulator: Config.Literals(["on", "off"], CONFIGURED_BY.simulator).pipe(Config.withDefault("on" as const)),
   anthropicKey: secret(CONFIGURED_BY.anthropic),
   anthropicBaseUrl: url("ANTHROPIC_BASE_URL"),
   openaiKey: secret(CONFIGURED_BY.openai),

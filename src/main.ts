@@ -23,9 +23,6 @@ key set, a playground opens: the built-in simulator, some budgets, and agents at
 
 const LEVELS = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const
 
-const levelOf = (name: string): (typeof LEVELS)[keyof typeof LEVELS] =>
-  name in LEVELS ? LEVELS[name as keyof typeof LEVELS] : "Info"
-
 const providerOf = (
   key: Option.Option<Secret>,
   baseUrl: Option.Option<string>
@@ -89,7 +86,7 @@ const program = Effect.gen(function* () {
   const options = optionsOf(set)
   const logging = Layer.mergeAll(
     Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
-    Layer.succeed(References.MinimumLogLevel, levelOf(set.logLevel))
+    Layer.succeed(References.MinimumLogLevel, LEVELS[set.logLevel])
   )
   yield* Effect.scoped(
     Effect.andThen(warnOfLaterProviders, run(set, isPlayground(options))).pipe(Effect.provide(layer(options)))
@@ -102,6 +99,15 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
     ? onExit(0)
     : Runtime.defaultTeardown(exit, onExit)
 
+const unknownArguments = process.argv
+  .slice(2)
+  .filter((name) => !["--no-playground", "--help", "--version"].includes(name))
+
 if (process.argv.includes("--help")) process.stdout.write(HELP)
 else if (process.argv.includes("--version")) process.stdout.write(`${VERSION}\n`)
-else runMain(program, { teardown })
+else if (unknownArguments.length > 0) {
+  process.stderr.write(
+    `bursar: ${unknownArguments.join(" ")} is not understood; settings come from the environment\n\n${HELP}`
+  )
+  process.exitCode = 2
+} else runMain(program, { teardown })

@@ -9,7 +9,7 @@ import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalog
 import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Address } from "./Address.ts"
-import type { DeadLetters } from "./DeadLetters.ts"
+import { type DeadLetters, previewOf } from "./DeadLetters.ts"
 import type { Envelope, EnvelopeOf } from "./Envelope.ts"
 import type { Inspection } from "./Inspection.ts"
 import { Mailbox } from "./Mailbox.ts"
@@ -120,7 +120,14 @@ export class ActorRef {
 
   letDie({ name, payload, principal }: Envelope, why: string): void {
     const { deadLetters, now } = this.surroundings
-    deadLetters.add({ address: this.address.text, signal: name, payload, principal, at: now(), why })
+    deadLetters.add({
+      address: this.address.text,
+      signal: name,
+      payload: previewOf(payload),
+      principal,
+      at: now(),
+      why
+    })
   }
 
   #send<Name extends SignalName>(sent: Sent<Name>): void {

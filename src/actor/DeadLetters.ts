@@ -8,12 +8,38 @@ import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 
 const KEPT_MAX = 1000
+const PREVIEW_LENGTH = 2_000
+const PREVIEW_PARTS = 200
+
+/** The beginning of a value as text. Looks at no more of it than it shows. */
+export const previewOf = (value: unknown): string => {
+  let parts = 0
+  const show = (inner: unknown, depth: number): string => {
+    parts += 1
+    if (parts > PREVIEW_PARTS || depth > 4) return "…"
+    if (typeof inner === "string") return JSON.stringify(inner.slice(0, 200))
+    if (typeof inner !== "object" || inner === null) return String(inner)
+    if (Array.isArray(inner))
+      return `[${inner
+        .slice(0, 20)
+        .map((item) => show(item, depth + 1))
+        .join(",")}]`
+    const shown: Array<string> = []
+    for (const name in inner) {
+      if (parts > PREVIEW_PARTS) break
+      shown.push(`${name.slice(0, 200)}:${show((inner as Record<string, unknown>)[name], depth + 1)}`)
+    }
+    return `{${shown.join(",")}}`
+  }
+  return show(value, 0).slice(0, PREVIEW_LENGTH).toWellFormed()
+}
 
 export interface DeadLetter {
   /** Where it was sent; a notification that never reached an actor stops at the `bridge`. */
   readonly address: string
   readonly signal: string
-  readonly payload: unknown
+  /** Its beginning, as text: what it carried is not kept whole. */
+  readonly payload: string
   readonly principal: Principal
   readonly at: Millis
   readonly why: string

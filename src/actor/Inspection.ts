@@ -11,6 +11,7 @@ import { SIGNALS, type SignalName } from "../signal/Catalogue.ts"
 import { encodeErrorData } from "../signal/Decode.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import { traitsOf } from "../signal/Signal.ts"
 import type { ActorFact, SignalRecord } from "../signal/Subscriptions.ts"
 import type { Address } from "./Address.ts"
 
@@ -60,7 +61,8 @@ export class Inspection {
     return () => this.#listeners.delete(listener)
   }
 
-  signal(answered: AnsweredSignal): void {
+  signal(whole: AnsweredSignal): void {
+    const answered = lightened(whole)
     this.#recent[this.#next] = answered
     this.#next = (this.#next + 1) % RECENT_SIGNALS
     for (const listener of this.#listeners) listener.onSignal?.(answered)
@@ -97,6 +99,36 @@ const redact = (value: unknown): Schema.Json => {
   return shown
 }
 
+const without = (value: object, fields: ReadonlySet<string>): object => {
+  for (const field of fields) {
+    if (field in value) return Object.fromEntries(Object.entries(value).filter(([name]) => !fields.has(name)))
+  }
+  return value
+}
+
+const isQuery = (name: SignalName): boolean => traitsOf(SIGNALS[name]).kind === "query"
+const QUERIES: ReadonlySet<SignalName> = new Set(
+  (Object.keys(SIGNALS) as ReadonlyArray<SignalName>).filter(isQuery)
+)
+
+/** Of an answer: nothing of a query's, which may be large, nor of a call's text; a report without what is redacted. */
+const lightAnswer = (name: SignalName, answer: AnsweredSignal["answer"]): AnsweredSignal["answer"] => {
+  if ("error" in answer) return answer
+  if (QUERIES.has(name) || name === "complete") return NOT_KEPT
+  if (name !== "track_usage") return answer
+  const { usage, ...rest } = answer.success as { readonly usage: object }
+  return { success: { ...rest, usage: without(usage, REDACTED_FIELDS) } }
+}
+
+const NOT_KEPT: AnsweredSignal["answer"] = { success: undefined }
+
+/** What is kept and told of a signal: not what would be redacted anyway, so that 512 of them stay small. */
+const lightened = (answered: AnsweredSignal): AnsweredSignal => ({
+  ...answered,
+  payload: without(answered.payload as object, REDACTED_FIELDS),
+  answer: lightAnswer(answered.name, answered.answer)
+})
+
 type Encode = (value: unknown) => unknown
 const encoders = new Map<Schema.Top, Encode>()
 
@@ -124,6 +156,17 @@ const outcomeOf = ({
     : { outcome: "ok", reason: null }
 }
 
+/** A call's payload is plain JSON, and has lost its messages, which its schema requires. */
+const payloadOf = (name: SignalName, payload: unknown): unknown =>
+  name === "complete"
+    ? { ...(payload as object), messages: "[redacted]" }
+    : encode(SIGNALS[name].payloadSchema, payload)
+
+const answerOf = (name: SignalName, answer: AnsweredSignal["answer"]): unknown => {
+  if ("error" in answer) return encodeErrorData(answer.error)
+  return answer.success === undefined ? null : encode(SIGNALS[name].successSchema, answer.success)
+}
+
 /** A signal as people see it: prompt text, answers' text and secrets are gone. */
 export const recordOf = (answered: AnsweredSignal): SignalRecord => {
   const { name, payload, answer } = answered
@@ -136,9 +179,7 @@ export const recordOf = (answered: AnsweredSignal): SignalRecord => {
     at: answered.at,
     duration_ms: Math.round(answered.durationMs * 1000) / 1000,
     ...outcomeOf(answered),
-    payload: redact(encode(SIGNALS[name].payloadSchema, payload)),
-    answer: redact(
-      "error" in answer ? encodeErrorData(answer.error) : encode(SIGNALS[name].successSchema, answer.success)
-    )
+    payload: redact(payloadOf(name, payload)),
+    answer: redact(answerOf(name, answer))
   }
 }

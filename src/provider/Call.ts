@@ -16,7 +16,7 @@ import { AttemptRun } from "./AttemptRun.ts"
 import type { BudgetKeeper, CallObserver } from "./BudgetKeeper.ts"
 import type { CallSteps, StopReason } from "./CallMachine.ts"
 import { type CallIdentity, CallMoney, DYING_PATIENCE_MS, type Estimate } from "./CallMoney.ts"
-import { type CompletePayload, DEFAULT_COMPLETION_TOKENS, requestFor } from "./CallRequest.ts"
+import { type CompletePayload, requestFor } from "./CallRequest.ts"
 import { Progress, type ProgressFacts } from "./Progress.ts"
 import type { ProviderGuard } from "./ProviderGuard.ts"
 import { type Plan, planAfter, type RetryPolicy } from "./Retry.ts"
@@ -251,7 +251,7 @@ export class Call implements CallSteps {
     const held = admission.estimatedTokens - promptTokens
     const request = {
       ...requestFor(this.payload, target),
-      maxCompletionTokens: maxCompletionTokens ?? (held > 0 ? held : DEFAULT_COMPLETION_TOKENS)
+      maxCompletionTokens: maxCompletionTokens ?? Math.max(1, held)
     }
     return new AttemptRun(
       {

@@ -11,9 +11,6 @@ import type { ModelRequest } from "./Adapter.ts"
 
 export type CompletePayload = SignalPayload<"complete">
 
-/** Held and sent where neither the request nor the TokenManager names a number. */
-export const DEFAULT_COMPLETION_TOKENS = 4096
-
 export const targetsOf = (payload: CompletePayload): readonly [ModelRef, ...Array<ModelRef>] => [
   { provider: payload.provider, model: payload.model },
   ...payload.fallback

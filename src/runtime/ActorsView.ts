@@ -5,17 +5,10 @@
  */
 import { Effect } from "effect"
 import type { ActorEntry, ActorSystem } from "../actor/ActorSystem.ts"
-import type { ActorInfo } from "../signal/Actors.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import { isVisible } from "./Topics.ts"
-
-/** Of a shared actor, a tenant sees its health; the installation's key sees all of it. */
-const shownInfo = ({ address, info }: ActorEntry, principal: Principal): ActorInfo =>
-  address.tenant !== undefined || principal.isInstallation
-    ? info
-    : { ...info, mailbox_depth: 0, signals_handled: 0, restarts: 0 }
+import { isVisible, shownInfo } from "./Topics.ts"
 
 const byAddress = (a: ActorEntry, b: ActorEntry): number => (a.address.text < b.address.text ? -1 : 1)
 
@@ -39,7 +32,7 @@ export const listActors = (
   const last = page.at(-1)
   const hasMore = visible.length > page.length && last !== undefined
   return Effect.succeed({
-    items: page.map((entry) => shownInfo(entry, principal)),
+    items: page.map(({ info, address }) => shownInfo(info, address, principal)),
     next_cursor: hasMore ? Buffer.from(last.address.text).toString("base64url") : null
   })
 }
@@ -61,5 +54,5 @@ export const inspectActor = (
   }
   const isShared = entry.address.tenant === undefined && !principal.isInstallation
   const insight = isShared ? { machine: null, context: {} } : entry.insight()
-  return Effect.succeed({ ...shownInfo(entry, principal), ...insight })
+  return Effect.succeed({ ...shownInfo(entry.info, entry.address, principal), ...insight })
 }

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Effect, type Redacted } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
+import { previewOf } from "../actor/DeadLetters.ts"
 import { serveBridge } from "../bridge/Bridge.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import { VERSION } from "./Version.ts"
@@ -52,7 +53,7 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
         deadLetters.add({
           address: "bridge",
           signal: method,
-          payload: params,
+          payload: previewOf(params),
           principal,
           at,
           why: error.message

@@ -8,11 +8,12 @@ import { Effect, Result, Stream } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { Address } from "../actor/Address.ts"
 import { recordOf } from "../actor/Inspection.ts"
+import type { ActorInfo } from "../signal/Actors.ts"
 import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
 import { type InvalidParams, invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
-import type { EventFilter, Topic } from "../signal/Subscriptions.ts"
+import type { ActorFact, EventFilter, Topic } from "../signal/Subscriptions.ts"
 import { isCovered } from "../tokens/BudgetIndex.ts"
 import type { LedgerStore, StoreUnreachable, UsageFilter } from "../tokens/LedgerStore.ts"
 import type { Hub } from "./Hub.ts"
@@ -187,13 +188,26 @@ const signalsTopic = (env: Surroundings, filter: EventFilter, principal: Princip
 export const isVisible = (address: Address, principal: Principal): boolean =>
   address.tenant === undefined || address.tenant === principal.tenant
 
+/** Of a shared actor, a tenant sees its health: not how busy others keep it, nor why it restarted. */
+export const shownInfo = (info: ActorInfo, address: Address, principal: Principal): ActorInfo =>
+  address.tenant !== undefined || principal.isInstallation
+    ? info
+    : { ...info, mailbox_depth: 0, signals_handled: 0, restarts: 0 }
+
+const shownFact = (fact: ActorFact, address: Address, principal: Principal): ActorFact | undefined => {
+  if (address.tenant !== undefined || principal.isInstallation) return fact
+  if (fact.fact === "mailbox") return undefined
+  return { ...fact, actor: shownInfo(fact.actor, address, principal), detail: null }
+}
+
 const actorsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
   const outbox = new Outbox()
   const stop = env.system.inspection.listen({
     onFact: (fact, address) => {
       if (!isVisible(address, principal)) return
       if (filter.address !== undefined && filter.address !== address.text) return
-      outbox.put({ cursor: null, event: { actor: fact } })
+      const shown = shownFact(fact, address, principal)
+      if (shown !== undefined) outbox.put({ cursor: null, event: { actor: shown } })
     }
   })
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }

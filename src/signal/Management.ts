@@ -35,7 +35,7 @@ export const ConfigureManager = command("configure_manager", {
   description: "Changes how this tenant is run; only what is named changes.",
   payload: {
     unknown_price_policy: optional(UnknownPricePolicy),
-    default_completion_tokens: optional(Count.check(Schema.isLessThanOrEqualTo(10_000_000))),
+    default_completion_tokens: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(10_000_000))),
     budget_check_mode: optional(Schema.Literals(["strict"])),
     on_store_down: optional(Schema.Literals(["deny"])),
     retention_days: optional(notYet("retention; nothing is ever cleaned up unasked")),

@@ -41,7 +41,10 @@ export const migrateStore: Effect.Effect<
       yield* run({ loader, table: "migration" })
     })
   )
-  yield* ensureMonths
+  // Without a month its rows go to the DEFAULT partition, so this is no reason not to start.
+  yield* Effect.catch(ensureMonths, (error) =>
+    Effect.logWarning("a month of usage could not be made yet", error)
+  )
 })
 
 /** A layer that is built when the tables are there. */

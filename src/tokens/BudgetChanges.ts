@@ -5,7 +5,7 @@
  * Does not decide: whether a call has room (Room).
  */
 import { Result } from "effect"
-import type { BudgetStatus } from "../signal/Budget.ts"
+import type { BudgetStatus, BudgetType } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
 import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
@@ -203,6 +203,23 @@ const pace = (
   return { burn_rate_per_hour: perHour, projected_exhaustion: isWithin ? at : null }
 }
 
+/** What one get_budget_status answers at most: it is worked out in the writer's own time. */
+const STATUS_MAX = 1_000
+
+const tooMany = invalidParam(
+  ["type"],
+  `More than ${STATUS_MAX} budgets match: name a budget_id, or a type and an entity_id`
+)
+
+const candidatesFor = (
+  ledger: Ledger,
+  type: BudgetType | undefined,
+  entityId: string | undefined
+): Iterable<BudgetRecord> =>
+  type !== undefined && type !== "global" && entityId !== undefined
+    ? ledger.index.of(type, entityId)
+    : ledger.budgets.values()
+
 export const getBudgetStatus = (
   ledger: Ledger,
   payload: SignalPayload<"get_budget_status">,
@@ -214,7 +231,7 @@ export const getBudgetStatus = (
   if (budget_id !== undefined && (named === undefined || !covers(named, principal))) {
     return Result.fail(noBudget(budget_id))
   }
-  const candidates = named === undefined ? ledger.budgets.values() : [named]
+  const candidates = named === undefined ? candidatesFor(ledger, type, entity_id) : [named]
   const budgets: Array<BudgetStatus> = []
   for (const budget of candidates) {
     const { definition } = budget
@@ -222,6 +239,7 @@ export const getBudgetStatus = (
     if (entity_id !== undefined && definition.entityId !== entity_id) continue
     if (!definition.isActive && !include_inactive && named === undefined) continue
     if (!covers(budget, principal)) continue
+    if (budgets.length === STATUS_MAX) return Result.fail(tooMany)
     budgets.push({
       ...budgetOf(budget, now),
       ...pace(budget, now),

@@ -60,6 +60,11 @@ export class BudgetIndex {
     else budgets.push(budget)
   }
 
+  /** The budgets of one entity. */
+  of(type: BudgetType, entityId: string): ReadonlyArray<BudgetRecord> {
+    return this.#byEntity.get(type)?.get(entityId) ?? []
+  }
+
   /** The budgets that apply, inactive ones too: they go on counting. */
   matching(subject: Subject): ReadonlyArray<BudgetRecord> {
     const found = this.#global.slice()

@@ -51,7 +51,7 @@ const apply = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: Amount, 
   const { principal } = envelope
   switch (envelope.name) {
     case "track_usage":
-      return trackUsage(ledger, envelope.payload, now)
+      return trackUsage(ledger, envelope.payload, principal, now)
     case "check_budget":
       return checkBudget(ledger, envelope.payload, principal, now)
     case "extend_hold":

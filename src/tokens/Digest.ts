@@ -6,73 +6,86 @@
 import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 
-/** Separates parts: no text of a payload contains it. */
-const SEPARATOR = "\u0000"
-
 /**
- * A 64-bit digest (two lanes of FNV-1a with a final avalanche). It is compared only with the digest of the same
- * request id, so that it guards against mistakes; it is no secret and no signature.
+ * A 64-bit digest (two lanes of FNV-1a with a final avalanche), fed part by part. It is compared only with the digest
+ * of the same request id, so that it guards against mistakes; it is no secret and no signature.
  */
-const digestOf = (parts: ReadonlyArray<unknown>): string => {
-  const text = parts.join(SEPARATOR)
-  let low = 0x811c9dc5
-  let high = 0x01000193 ^ text.length
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    low = Math.imul(low ^ code, 0x01000193)
-    high = Math.imul(high ^ code, 0x85ebca6b)
+class Digest {
+  #low = 0x811c9dc5
+  #high = 0x01000193
+
+  /** A text, or that there is none. Its length closes it, so that parts cannot run into each other. */
+  text(text: string | null | undefined): this {
+    if (text === null || text === undefined) return this.#mix(-1)
+    for (let index = 0; index < text.length; index++) this.#mix(text.charCodeAt(index))
+    return this.#mix(text.length)
   }
-  low = Math.imul(low ^ (low >>> 16), 0xc2b2ae35)
-  high = Math.imul(high ^ (high >>> 13) ^ low, 0x27d4eb2f)
-  return ((high >>> 0) * 0x100000 + (low >>> 12)).toString(36) + (low & 0xfff).toString(36)
+
+  /** A safe integer, or that there is none. */
+  number(value: number | undefined): this {
+    if (value === undefined) return this.#mix(-1)
+    return this.#mix(value | 0).#mix(Math.floor(value / 0x1_0000_0000))
+  }
+
+  end(): string {
+    const low = Math.imul(this.#low ^ (this.#low >>> 16), 0xc2b2ae35)
+    const high = Math.imul(this.#high ^ (this.#high >>> 13) ^ low, 0x27d4eb2f)
+    return `${(high >>> 0).toString(36)}.${(low >>> 0).toString(36)}`
+  }
+
+  #mix(value: number): this {
+    this.#low = Math.imul(this.#low ^ value, 0x01000193)
+    this.#high = Math.imul(this.#high ^ value ^ (this.#high >>> 15), 0x85ebca6b)
+    return this
+  }
 }
 
-const attributionParts = (attribution: Attribution): ReadonlyArray<unknown> => {
-  const parts: Array<unknown> = ATTRIBUTION_FIELDS.map((field) => attribution[field] ?? null)
+const addAttribution = (digest: Digest, attribution: Attribution): void => {
+  for (const field of ATTRIBUTION_FIELDS) digest.text(attribution[field])
   const { tags } = attribution
-  if (tags !== undefined) {
-    for (const name of Object.keys(tags).sort()) parts.push(name, tags[name])
-  }
-  return parts
+  if (tags === undefined) return
+  for (const name of Object.keys(tags).sort()) digest.text(name).text(tags[name])
 }
 
 /** The content of a usage report: provider, model, counts, status, tier, hold and attribution. */
 export const usageDigest = (payload: SignalPayload<"track_usage">): string => {
+  const digest = new Digest()
   const prompt = payload.prompt_tokens_details
   const completion = payload.completion_tokens_details
-  return digestOf([
-    payload.provider,
-    payload.model,
-    payload.prompt_tokens,
-    payload.completion_tokens,
-    prompt?.cached_tokens ?? 0,
-    prompt?.cache_write_5m_tokens ?? 0,
-    prompt?.cache_write_1h_tokens ?? 0,
-    prompt?.audio_tokens ?? 0,
-    prompt?.image_tokens ?? 0,
-    completion?.reasoning_tokens ?? 0,
-    completion?.audio_tokens ?? 0,
-    payload.status,
-    payload.settle,
-    payload.service_tier ?? null,
-    payload.hold_id ?? null,
-    ...attributionParts(payload)
-  ])
+  digest
+    .text(payload.provider)
+    .text(payload.model)
+    .number(payload.prompt_tokens)
+    .number(payload.completion_tokens)
+    .number(prompt?.cached_tokens ?? 0)
+    .number(prompt?.cache_write_5m_tokens ?? 0)
+    .number(prompt?.cache_write_1h_tokens ?? 0)
+    .number(prompt?.audio_tokens ?? 0)
+    .number(prompt?.image_tokens ?? 0)
+    .number(completion?.reasoning_tokens ?? 0)
+    .number(completion?.audio_tokens ?? 0)
+    .text(payload.status)
+    .text(payload.service_tier)
+    .text(payload.hold_id)
+  addAttribution(digest, payload)
+  return digest.end()
 }
 
 /** The content of a request for approval. */
-export const holdDigest = (payload: SignalPayload<"check_budget">): string =>
-  digestOf([
-    payload.provider ?? null,
-    payload.model ?? null,
-    payload.estimated_prompt_tokens ?? null,
-    payload.max_completion_tokens ?? null,
-    payload.estimated_tokens ?? null,
-    payload.estimated_cost?.toString() ?? null,
-    payload.currency ?? null,
-    payload.hold_ttl_ms,
-    ...attributionParts(payload)
-  ])
+export const holdDigest = (payload: SignalPayload<"check_budget">): string => {
+  const digest = new Digest()
+  digest
+    .text(payload.provider)
+    .text(payload.model)
+    .number(payload.estimated_prompt_tokens)
+    .number(payload.max_completion_tokens)
+    .number(payload.estimated_tokens)
+    .text(payload.estimated_cost?.toString())
+    .text(payload.currency)
+    .number(payload.hold_ttl_ms)
+  addAttribution(digest, payload)
+  return digest.end()
+}
 
 const canonical = (value: unknown): unknown => {
   if (typeof value === "bigint") return `${value}n`
@@ -84,4 +97,5 @@ const canonical = (value: unknown): unknown => {
 }
 
 /** The content of any other command: all of its payload, whatever the order of its fields. */
-export const contentDigest = (payload: unknown): string => digestOf([JSON.stringify(canonical(payload))])
+export const contentDigest = (payload: unknown): string =>
+  new Digest().text(JSON.stringify(canonical(payload))).end()

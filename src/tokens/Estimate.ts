@@ -5,9 +5,10 @@
  */
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { Amount } from "../signal/Money.ts"
+import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Ledger } from "./Ledger.ts"
-import { priceCounts } from "./Pricing.ts"
+import { costOfEstimate } from "./Pricing.ts"
 
 export interface Estimate {
   readonly tokens: number
@@ -45,6 +46,15 @@ const splitOf = (asked: Asked, defaultCompletion: number): Split => {
   return { prompt, completion, total: Math.max(total, prompt + completion) }
 }
 
+/** A total alone may all be input or all be output: the dearer of the two is held. */
+const costOf = (price: Price, asked: Asked, { prompt, completion, total }: Split): Amount => {
+  const cost = costOfEstimate(price, prompt, completion)
+  if (asked.estimated_prompt_tokens !== undefined || asked.max_completion_tokens !== undefined) return cost
+  if (asked.estimated_tokens === undefined) return cost
+  const asInput = costOfEstimate(price, total, 0)
+  return asInput > cost ? asInput : cost
+}
+
 export const estimate = (ledger: Ledger, asked: Asked, now: Millis): Estimate => {
   const split = splitOf(asked, ledger.config.default_completion_tokens)
   if (asked.estimated_cost !== undefined) {
@@ -54,6 +64,5 @@ export const estimate = (ledger: Ledger, asked: Asked, now: Millis): Estimate =>
   const price =
     provider !== undefined && model !== undefined ? ledger.prices.find(provider, model, now) : undefined
   if (price === undefined) return { tokens: split.total, cost: 0n, costBasis: "unknown" }
-  const { cost } = priceCounts(price, { prompt_tokens: split.prompt, completion_tokens: split.completion })
-  return { tokens: split.total, cost, costBasis: "priced" }
+  return { tokens: split.total, cost: costOf(price, asked, split), costBasis: "priced" }
 }

@@ -141,7 +141,7 @@ export class Ledger {
   /** Whether a signal about this request can be decided without asking the store. */
   knowsRequest(requestId: string): boolean {
     const record = this.#requests.get(requestId)
-    return record !== undefined && record.usage.size >= record.attempts.length
+    return record?.hasAllUsage === true
   }
 
   /** The request of this id. Its row has been learnt before, if the store has one. */
@@ -162,13 +162,13 @@ export class Ledger {
     const known = this.#requests.get(request.requestId)
     if (known !== undefined) {
       // An activation reads open requests without the usage of their attempts.
-      for (const row of usage) if (!known.usage.has(row.attempt)) known.usage.set(row.attempt, row)
+      for (const row of usage) if (known.usageOf(row.attempt) === undefined) known.keepUsage(row)
       return
     }
     const record = new RequestRecord(request.requestId)
     record.isStored = true
     record.attempts = [...request.attempts]
-    for (const row of usage) record.usage.set(row.attempt, row)
+    for (const row of usage) record.keepUsage(row)
     if (request.hold !== null) this.#restoreHold(record, request.hold)
     if (!record.isOpen) this.#closed.put(record)
     this.#requests.set(request.requestId, record)

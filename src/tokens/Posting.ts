@@ -5,17 +5,23 @@
  * Does not decide: what counts cost (Pricing), or which price applies (PriceBook).
  */
 import { Result } from "effect"
-import { ATTRIBUTION_FIELDS, attributionOf, mergeAttribution } from "../signal/Attribution.ts"
+import {
+  ATTRIBUTION_FIELDS,
+  attributionOf,
+  contradictionWith,
+  mergeAttribution
+} from "../signal/Attribution.ts"
 import type { Alert } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, NotFound, type SignalError } from "../signal/Errors.ts"
 import { type Amount, amountOfCount, UNIT } from "../signal/Money.ts"
+import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { CostStatus, TokenUsage } from "../signal/Usage.ts"
 import { raiseBudgetAlerts, raiseUnpricedAlert } from "./Alerting.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
 import { usageDigest } from "./Digest.ts"
-import { close } from "./HoldLife.ts"
+import { close, requestIdOfHold } from "./HoldLife.ts"
 import { LATE_WINDOW_MS, type Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 import { type Cost, isFree, priceCounts } from "./Pricing.ts"
@@ -143,14 +149,22 @@ const charge = (
 
 // --- settling
 
-const amountInMeasure = (budget: BudgetRecord | undefined, usage: TokenUsage, requests: number): Amount =>
-  budget === undefined ? 0n : chargeOf(budget, usage, requests)
-
-/** An attempt that will be retried takes its charge out of the hold, and leaves the rest open. */
-const reduce = (ledger: Ledger, hold: HoldRecord, usage: TokenUsage, requests: number): void => {
+/**
+ * An attempt that will be retried takes its charge out of the hold, in the budgets that it is charged to, and leaves
+ * the rest open: what it spends elsewhere frees nothing here.
+ */
+const reduce = (
+  ledger: Ledger,
+  hold: HoldRecord,
+  charged: ReadonlyArray<BudgetRecord>,
+  posted: Posted
+): void => {
+  const { usage, requests } = posted
   for (const booking of hold.bookings) {
-    const charged = amountInMeasure(ledger.budgets.get(booking.period.budgetId), usage, requests)
-    const less = charged < booking.amount ? charged : booking.amount
+    const budget = charged.find(({ definition }) => definition.id === booking.period.budgetId)
+    if (budget === undefined) continue
+    const amount = chargeOf(budget, usage, requests)
+    const less = amount < booking.amount ? amount : booking.amount
     if (less <= 0n) continue
     booking.amount -= less
     booking.period.held -= less
@@ -160,15 +174,21 @@ const reduce = (ledger: Ledger, hold: HoldRecord, usage: TokenUsage, requests: n
   hold.remainingTokens = Math.max(0, hold.remainingTokens - usage.total_tokens)
 }
 
+/** A usage, and whether it is the request's first. */
+interface Posted {
+  readonly usage: TokenUsage
+  readonly requests: number
+}
+
 const settle = (
   ledger: Ledger,
   hold: HoldRecord | null,
   report: Report,
-  usage: TokenUsage,
-  requests: number
+  charged: ReadonlyArray<BudgetRecord>,
+  posted: Posted
 ): void => {
   if (hold === null) return
-  if (hold.state === "held" && !report.settle) reduce(ledger, hold, usage, requests)
+  if (hold.state === "held" && !report.settle) reduce(ledger, hold, charged, posted)
   else if (hold.state === "held") close(ledger, hold, "posted")
   else if (report.settle) hold.state = "posted"
 }
@@ -177,7 +197,7 @@ const settle = (
 const holdFor = (request: RequestRecord | undefined, report: Report): Decision<HoldRecord | null> => {
   const hold = request?.hold ?? null
   if (report.hold_id === undefined || hold?.id === report.hold_id) return Result.succeed(hold)
-  if (!report.hold_id.endsWith(`.${report.request_id}`)) {
+  if (requestIdOfHold(report.hold_id) !== report.request_id) {
     return Result.fail(
       new Conflict({
         reason: "hold_of_another_request",
@@ -209,7 +229,7 @@ const post = (
   const usage = recordOf(ledger, report, hold, booked, cost, now)
   const requests = request.attempts.length === 0 ? 1 : 0
   const budgets = ledger.index.matching(usage)
-  settle(ledger, hold, report, usage, requests)
+  settle(ledger, hold, report, budgets, { usage, requests })
   const alerts = [...charge(ledger, budgets, usage, requests, now), ...raiseUnpricedAlert(ledger, usage, now)]
   remember(ledger, request, usage, requests, digest)
   return { tracked: true, duplicate: false, usage, budgets: activeStandings(budgets, now), alerts }
@@ -229,7 +249,7 @@ const remember = (
     isEstimated: usage.status === "estimated"
   }
   request.attempts = [...request.attempts.filter((known) => known.attempt !== usage.attempt), row]
-  request.usage.set(usage.attempt, usage)
+  request.keepUsage(usage)
   ledger.changeRequest(request)
   ledger.addUsage({ usage, requests })
   ledger.tracked += requests
@@ -303,9 +323,24 @@ const replaceEstimate = (
   }
 }
 
+/** A key that always has its own attribution neither settles nor sees a hold that was made for another. */
+const ofSomebodyElse = (requestId: string): Conflict =>
+  new Conflict({
+    reason: "hold_of_another_request",
+    message: `Request ${requestId} has a hold that was made for somebody else; report under a request_id of your own`
+  })
+
 /** Records one attempt, once. Usage is never refused for lack of budget. */
-export const trackUsage = (ledger: Ledger, report: Report, now: Millis): Decision<Tracked> => {
+export const trackUsage = (
+  ledger: Ledger,
+  report: Report,
+  principal: Principal,
+  now: Millis
+): Decision<Tracked> => {
   const known = ledger.request(report.request_id)
+  if (known?.hold != null && contradictionWith(known.hold.attribution, principal.attribution) !== undefined) {
+    return Result.fail(ofSomebodyElse(report.request_id))
+  }
   const digest = usageDigest(report)
   const attempt = known?.attempts.find((row) => row.attempt === report.attempt)
   if (known === undefined || attempt === undefined) {
@@ -315,7 +350,7 @@ export const trackUsage = (ledger: Ledger, report: Report, now: Millis): Decisio
       post(ledger, report, ledger.requestOrNew(report.request_id), hold.success, digest, now)
     )
   }
-  const first = known.usage.get(report.attempt)
+  const first = known.usageOf(report.attempt)
   if (attempt.digest === digest && first !== undefined) return Result.succeed(repeated(ledger, first, now))
   if (isFinalAfterEstimate(attempt, report) && first !== undefined && isAbout(first, report)) {
     return Result.succeed(replaceEstimate(ledger, report, known, first, digest, now))

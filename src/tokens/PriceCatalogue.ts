@@ -118,7 +118,15 @@ const versionsOf = (provider: string, model: string, info: ModelInfo): ReadonlyA
   return dated.map((version, index) => toPrice(provider, model, version, dated[index + 1]?.from ?? null))
 }
 
-const providerOf = (provider: string): Provider | undefined => findProvider({ providerId: provider })
+/** Other names that are in use for the catalogue's providers. */
+const ALIASES = new Map([["gemini", "google"]])
+
+/** By its exact name: the catalogue's own search also finds names that only contain one. */
+const providerOf = (provider: string): Provider | undefined => {
+  const id = ALIASES.get(provider) ?? provider
+  const found = findProvider({ providerId: id })
+  return found?.id === id ? found : undefined
+}
 
 /** The dated prices of a model as a provider calls it, the oldest first; empty where the catalogue has none. */
 export const catalogueVersions = (provider: string, model: string): ReadonlyArray<Price> => {

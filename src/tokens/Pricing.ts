@@ -25,20 +25,26 @@ export const ratesFor = (price: Price, promptTokens: number): Rates => {
   return highest ?? price
 }
 
+/** Lines as they are added up. */
+class Bill implements Cost {
+  cost: Amount = 0n
+  readonly breakdown: Array<CostLine> = []
+
+  add(token_type: TokenType, tokens: number, price_per_million: Amount): void {
+    if (tokens === 0) return
+    const cost = costOfTokens(tokens, price_per_million)
+    this.cost += cost
+    this.breakdown.push({ token_type, tokens, price_per_million, cost })
+  }
+}
+
 /**
  * Prices counts line by line. A rate that the price lacks falls back to the one it is a part of (cache reads
  * and writes, audio and images to the prompt's), so that nothing is free by silence.
  */
 export const priceCounts = (price: Price, counts: Counts): Cost => {
   const rates = ratesFor(price, counts.prompt_tokens)
-  const breakdown: Array<CostLine> = []
-  let cost = 0n
-  const add = (token_type: TokenType, tokens: number, price_per_million: Amount): void => {
-    if (tokens === 0) return
-    const line = costOfTokens(tokens, price_per_million)
-    cost += line
-    breakdown.push({ token_type, tokens, price_per_million, cost: line })
-  }
+  const bill = new Bill()
   let prompt = counts.prompt_tokens
   const input = rates.prompt_per_million
   const details = counts.prompt_tokens_details
@@ -49,24 +55,48 @@ export const priceCounts = (price: Price, counts: Counts): Cost => {
       return taken
     }
     const write5m = rates.cache_write_5m_per_million ?? input
-    add("cache_read", take(details.cached_tokens), rates.cached_per_million ?? input)
-    add("cache_write_5m", take(details.cache_write_5m_tokens), write5m)
-    add("cache_write_1h", take(details.cache_write_1h_tokens), rates.cache_write_1h_per_million ?? write5m)
-    add("input_audio", take(details.audio_tokens), rates.audio_prompt_per_million ?? input)
-    add("input_image", take(details.image_tokens), rates.image_prompt_per_million ?? input)
+    bill.add("cache_read", take(details.cached_tokens), rates.cached_per_million ?? input)
+    bill.add("cache_write_5m", take(details.cache_write_5m_tokens), write5m)
+    bill.add(
+      "cache_write_1h",
+      take(details.cache_write_1h_tokens),
+      rates.cache_write_1h_per_million ?? write5m
+    )
+    bill.add("input_audio", take(details.audio_tokens), rates.audio_prompt_per_million ?? input)
+    bill.add("input_image", take(details.image_tokens), rates.image_prompt_per_million ?? input)
   }
-  add("input", prompt, input)
+  bill.add("input", prompt, input)
   const audio = counts.completion_tokens_details?.audio_tokens ?? 0
   const output = rates.completion_per_million
-  add("output_audio", audio, rates.audio_completion_per_million ?? output)
-  add("output", counts.completion_tokens - audio, output)
-  if (price.per_request !== undefined) add("request", 1, price.per_request * ONE_MILLION)
-  return { cost, breakdown }
+  bill.add("output_audio", audio, rates.audio_completion_per_million ?? output)
+  bill.add("output", counts.completion_tokens - audio, output)
+  if (price.per_request !== undefined) bill.add("request", 1, price.per_request * ONE_MILLION)
+  return bill
+}
+
+/** What that many tokens of input and output cost, without the lines: the same sum as `priceCounts`. */
+export const costOfEstimate = (price: Price, promptTokens: number, completionTokens: number): Amount => {
+  const rates = ratesFor(price, promptTokens)
+  return (
+    costOfTokens(promptTokens, rates.prompt_per_million) +
+    costOfTokens(completionTokens, rates.completion_per_million) +
+    (price.per_request ?? 0n)
+  )
 }
 
 const RATE_FIELDS = Object.keys(rateFields) as ReadonlyArray<keyof Rates>
 
-/** Whether every rate of a price is zero. */
-export const isFree = (price: Price): boolean =>
+const isFreeByRates = (price: Price): boolean =>
   (price.per_request ?? 0n) === 0n &&
   [price, ...(price.tiers ?? [])].every((rates) => RATE_FIELDS.every((field) => (rates[field] ?? 0n) === 0n))
+
+const freeness = new WeakMap<Price, boolean>()
+
+/** Whether every rate of a price is zero. */
+export const isFree = (price: Price): boolean => {
+  const known = freeness.get(price)
+  if (known !== undefined) return known
+  const free = isFreeByRates(price)
+  freeness.set(price, free)
+  return free
+}

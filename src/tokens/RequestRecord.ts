@@ -41,12 +41,14 @@ export const keep = (hold: HoldRecord, period: PeriodRecord, amount: Amount): vo
   period.openHolds += 1
 }
 
+const NO_USAGE: ReadonlyArray<TokenUsage> = []
+
 export class RequestRecord {
   readonly requestId: string
   hold: HoldRecord | null = null
   attempts: Array<AttemptRow> = []
-  /** The usage of each attempt, where it is still at hand. */
-  readonly usage = new Map<number, TokenUsage>()
+  /** The usage of its attempts, where it is still at hand. */
+  #usage: ReadonlyArray<TokenUsage> = NO_USAGE
   /** Whether the store has a row of this request, or will have with the batch that is on its way. */
   isStored = false
   /** The batch that changed it last; it is not forgotten before that one is committed. */
@@ -54,6 +56,20 @@ export class RequestRecord {
 
   constructor(requestId: string) {
     this.requestId = requestId
+  }
+
+  /** Whether the usage of every attempt is at hand. */
+  get hasAllUsage(): boolean {
+    return this.#usage.length >= this.attempts.length
+  }
+
+  usageOf(attempt: number): TokenUsage | undefined {
+    return this.#usage.find((usage) => usage.attempt === attempt)
+  }
+
+  /** Keeps the usage of an attempt, in place of an earlier one. */
+  keepUsage(usage: TokenUsage): void {
+    this.#usage = [...this.#usage.filter(({ attempt }) => attempt !== usage.attempt), usage]
   }
 
   get isOpen(): boolean {

@@ -36,6 +36,13 @@ stories("posting a hold", {
     see U               -> spent 4, held 0, left 96
     see T               -> spent 4, held 0, left 96
   `,
+  "an attempt that is charged elsewhere frees nothing here": `
+    budget A limit=10 type=user id=ann
+    hold r1 10 user=ann -> held
+    post r1 6 user=bob settle=no -> posted 6
+    see A               -> spent 0, held 10, left 0
+    hold r2 1 user=ann  -> refused A by 1
+  `,
   "attribution that is present wins, and what was held goes back": `
     budget A limit=100 type=user id=ann
     budget B limit=100 type=user id=bob
