@@ -5,16 +5,16 @@
  * amounts are decimal strings, times are RFC 3339.
  * Does not decide: anything. It is the same runtime that the program serves; "bursar/effect" has it as layers.
  */
-import { Deferred, Effect, Exit, ManagedRuntime, Redacted, Result, Schema, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, ManagedRuntime, Redacted, Result, Scope, Stream } from "effect"
 import { type BursarOptions, type Bursar as BursarServices, layer, serve } from "./effect.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { authorize, authorizeTopic } from "./signal/Authorization.ts"
 import type { SignalName, SignalParams, SignalPayload, SignalResult } from "./signal/Catalogue.ts"
 import { decodePayload, encodeEvent, encodeSuccess } from "./signal/Decode.ts"
-import { InvalidParams, type SignalError, Unavailable } from "./signal/Errors.ts"
+import { type SignalError, Unavailable } from "./signal/Errors.ts"
 import { DEFAULT_TENANT, installationPrincipal, type Principal } from "./signal/Principal.ts"
 import { type OpenTopic, type RoutedSignal, SignalRouter } from "./signal/SignalRouter.ts"
-import { type Event, EventFilter, type Topic } from "./signal/Subscriptions.ts"
+import type { Event, EventFilter, Topic } from "./signal/Subscriptions.ts"
 
 export type { SignalParams, SignalResult } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
@@ -86,8 +86,6 @@ const payloadFor = <Name extends SignalName>(
     Result.flatMap(decodePayload(name, params), (payload) => authorize(name, payload, principal))
   )
 
-const decodeFilter = Schema.decodeUnknownEffect(EventFilter, { errors: "all", onExcessProperty: "error" })
-
 const eventsOf = ({ events }: OpenTopic): Stream.Stream<BursarEvent, SignalError> =>
   Stream.map(events, ({ cursor, event }) => ({ cursor, event: encodeEvent(event) }))
 
@@ -102,11 +100,16 @@ const openTopic = (topic: Topic, options: SubscribeOptions, principal: Principal
   Effect.gen(function* () {
     const router = yield* SignalRouter
     yield* Effect.fromResult(authorizeTopic(topic, principal))
-    const filter = yield* Effect.mapError(
-      decodeFilter(options.filter ?? {}),
-      (error) => new InvalidParams({ message: `filter: ${error.message}`, issues: [] })
+    const { filter, from_cursor } = yield* payloadFor(
+      "subscribe",
+      {
+        topic,
+        ...(options.filter === undefined ? {} : { filter: options.filter }),
+        ...(options.fromCursor === undefined ? {} : { from_cursor: options.fromCursor })
+      },
+      principal
     )
-    return eventsOf(yield* router.subscribe(topic, filter, options.fromCursor, principal))
+    return eventsOf(yield* router.subscribe(topic, filter ?? {}, from_cursor, principal))
   })
 
 const listen = ({ host, port, adminKey }: NonNullable<StartOptions["listen"]>, dataDirectory: string) =>

@@ -27,6 +27,28 @@ export const EventFilter = Schema.Struct({
 }).annotate({ identifier: "EventFilter" })
 export type EventFilter = typeof EventFilter.Type
 
+const USAGE_FILTER: ReadonlyArray<string> = ["provider", "model", ...Object.keys(attributionFields)]
+
+/** What each topic can be filtered by. */
+const FILTERS: { readonly [T in Topic]: ReadonlyArray<string> } = {
+  usage: USAGE_FILTER,
+  alerts: ["budget_id"],
+  budgets: ["budget_id"],
+  signals: ["signal", "address"],
+  actors: ["address"]
+}
+
+/** A filter that a topic does not know would show everything: it is refused. */
+const filterProblem = ({ topic, filter }: { readonly topic: Topic; readonly filter?: EventFilter }) => {
+  const field = Object.keys(filter ?? {}).find((name) => !FILTERS[topic].includes(name))
+  return field === undefined
+    ? undefined
+    : {
+        path: ["filter", field],
+        message: `The topic ${topic} cannot be filtered by ${field}, but by ${FILTERS[topic].join(", ")}`
+      }
+}
+
 /** A call on its way, with what it has used so far. `state` is the state of its machine. */
 export const CallProgress = Schema.Struct({
   request_id: Id,
@@ -103,6 +125,7 @@ export const Subscribe = command("subscribe", {
     filter: optional(EventFilter),
     from_cursor: optional(Schema.String.check(Schema.isMaxLength(1024)))
   },
+  rule: filterProblem,
   success: Schema.Struct({ subscription: Id, cursor: Schema.NullOr(Schema.String) })
 })
 
