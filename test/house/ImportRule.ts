@@ -11,14 +11,7 @@ import { parseSource, type Source, type SourceFile } from "./Sources.ts"
 const domain = ["signal", "actor"]
 const adapters = ["signal", "actor", "tokens", "provider", "workflow"]
 const composition = [...adapters, "store", "cluster", "bridge"]
-const everything = [
-  ...composition,
-  "runtime",
-  "playground",
-  "Config.ts",
-  "index.ts",
-  "effect.ts"
-]
+const everything = [...composition, "runtime", "playground", "Config.ts", "index.ts", "effect.ts"]
 
 /** A folder of src, or a file right in it, and what it may import besides itself. */
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
