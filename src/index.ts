@@ -10,7 +10,7 @@ import { type BursarOptions, type Bursar as BursarServices, layer, serve } from 
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { authorize, authorizeTopic } from "./signal/Authorization.ts"
 import type { SignalName, SignalParams, SignalPayload, SignalResult } from "./signal/Catalogue.ts"
-import { decodePayload, encodeEvent, encodeSuccess } from "./signal/Decode.ts"
+import { decodePayload, encodeEvent, encodeSuccess, findSignal } from "./signal/Decode.ts"
 import { type SignalError, Unavailable } from "./signal/Errors.ts"
 import { DEFAULT_TENANT, installationPrincipal, type Principal } from "./signal/Principal.ts"
 import { type OpenTopic, type RoutedSignal, SignalRouter } from "./signal/SignalRouter.ts"
@@ -83,7 +83,10 @@ const payloadFor = <Name extends SignalName>(
   principal: Principal
 ): Effect.Effect<SignalPayload<Name>, SignalError> =>
   Effect.fromResult(
-    Result.flatMap(decodePayload(name, params), (payload) => authorize(name, payload, principal))
+    findSignal(name).pipe(
+      Result.flatMap(() => decodePayload(name, params)),
+      Result.flatMap((payload) => authorize(name, payload, principal))
+    )
   )
 
 const eventsOf = ({ events }: OpenTopic): Stream.Stream<BursarEvent, SignalError> =>

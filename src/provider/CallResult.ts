@@ -54,7 +54,10 @@ const stopped = (ending: CallEnding, facts: CallFacts): ProviderFailed =>
 
 const budgetExceeded = ({ reason, violations }: Refused): BudgetExceeded =>
   new BudgetExceeded({
-    message: `${reason}. Raise the budget, ask for fewer tokens, or wait for the next period`,
+    message:
+      violations.length === 0
+        ? reason
+        : `${reason}. Raise the budget, ask for fewer tokens, or wait for the next period`,
     reason,
     violations
   })

@@ -84,11 +84,11 @@ export const percentOf = (part: Amount, whole: Amount): number => {
   return Number((part * 10_000n) / whole) / 100
 }
 
-const decimalText = Schema.String.check(
-  Schema.isPattern(PATTERN, {
-    expected: 'a decimal string like "12.50" (at most 15 integer and 12 fractional digits), never a number'
-  })
-).annotate({ examples: ["12.50"] })
+const DECIMAL = 'a decimal string like "12.50" (at most 15 integer and 12 fractional digits), never a number'
+
+const decimalText = Schema.String.annotate({ message: `Expected ${DECIMAL}` })
+  .check(Schema.isPattern(PATTERN, { expected: DECIMAL }))
+  .annotate({ examples: ["12.50"] })
 
 const amount = Schema.BigInt.check(Schema.isBetweenBigInt({ minimum: -AMOUNT_MAX, maximum: AMOUNT_MAX }))
 

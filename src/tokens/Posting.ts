@@ -51,7 +51,7 @@ const chargeOf = (budget: BudgetRecord, usage: TokenUsage, requests: number): Am
 const reused = (report: Report): Conflict =>
   new Conflict({
     reason: "request_reused_with_different_content",
-    message: `Attempt ${report.attempt} of request ${report.request_id} was recorded with other content; number a new attempt, or use correct_usage`
+    message: `Attempt ${report.attempt} of request ${report.request_id} was recorded with other content; give a new call a new attempt number`
   })
 
 /** The first answer again, with today's budgets and no alerts. */
@@ -197,7 +197,7 @@ const settle = (
 const holdFor = (request: RequestRecord | undefined, report: Report): Decision<HoldRecord | null> => {
   const hold = request?.hold ?? null
   if (report.hold_id === undefined || hold?.id === report.hold_id) return Result.succeed(hold)
-  if (requestIdOfHold(report.hold_id) !== report.request_id) {
+  if (report.hold_id.includes(".") && requestIdOfHold(report.hold_id) !== report.request_id) {
     return Result.fail(
       new Conflict({
         reason: "hold_of_another_request",
@@ -206,7 +206,7 @@ const holdFor = (request: RequestRecord | undefined, report: Report): Decision<H
     )
   }
   // An earlier hold of this request: it has ended, and that does not stop its usage.
-  if (hold !== null) return Result.succeed(hold)
+  if (hold !== null && requestIdOfHold(report.hold_id) === report.request_id) return Result.succeed(hold)
   return Result.fail(
     new NotFound({
       kind: "hold",

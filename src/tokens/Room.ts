@@ -55,11 +55,11 @@ const sentenceOf = (violation: Violation): string => {
   return `budget "${violation.name}" has ${show(violation.remaining)} left of ${show(violation.limit)}, and the call asks for ${show(violation.requested)}`
 }
 
-/** The moment at which every violated budget has begun a new period; `null` where one never does. */
+/** When every violated budget has begun a new period; `null` where one never does, or where waiting cannot help. */
 const retryAt = (violations: ReadonlyArray<Violation>): Millis | null => {
   let latest: Millis | null = null
-  for (const { resets_at } of violations) {
-    if (resets_at === null) return null
+  for (const { resets_at, requested, limit } of violations) {
+    if (resets_at === null || requested > limit) return null
     latest = Math.max(latest ?? 0, resets_at)
   }
   return latest
