@@ -51,13 +51,10 @@ export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {
 /** Every exact case of a `Conflict`. */
 export const ConflictReason = Schema.Literals([
   "request_reused_with_different_content",
-  "request_still_running",
   "hold_already_posted",
   "hold_already_released",
   "hold_of_another_request",
-  "version_changed",
-  "budget_exists",
-  "currency_in_use"
+  "version_changed"
 ])
 export type ConflictReason = typeof ConflictReason.Type
 

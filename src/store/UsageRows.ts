@@ -5,6 +5,7 @@
  * Does not decide: when rows are written (CommitStatement), or which are read (UsageReads).
  */
 import type { PgTypes } from "@effect/sql-pg"
+import { ATTRIBUTION_FIELDS } from "../signal/Attribution.ts"
 import { formatAmount, parseAmount } from "../signal/Money.ts"
 import type { CostLine, TokenUsage } from "../signal/Usage.ts"
 import type { UsageRow } from "../tokens/LedgerStore.ts"
@@ -17,21 +18,6 @@ import {
   textArray,
   timeArray
 } from "./Columns.ts"
-
-/** Attribution that is a column of its own. */
-const TEXT_COLUMNS = [
-  "user_id",
-  "team_id",
-  "project_id",
-  "feature",
-  "agent",
-  "operation",
-  "operation_id",
-  "task_id",
-  "workflow_id",
-  "conversation_id",
-  "parent_request_id"
-] as const satisfies ReadonlyArray<keyof TokenUsage>
 
 interface ColumnFields {
   readonly usage_seq: unknown
@@ -49,7 +35,7 @@ interface ColumnFields {
   readonly currency: unknown
   readonly tags: unknown
 }
-type Column = keyof ColumnFields | (typeof TEXT_COLUMNS)[number]
+type Column = keyof ColumnFields | (typeof ATTRIBUTION_FIELDS)[number]
 
 /** A cost line in `detail`: token type, tokens, price per million, cost. */
 type LineInDetail = readonly [string, number, string, string]
@@ -123,7 +109,7 @@ export const USAGE_COLUMNS: ReadonlyArray<readonly [name: string, array: string,
   ["currency", "text[]"],
   ["tags", "text[]", "tags::jsonb"],
   ["detail", "text[]", "detail::json"],
-  ...TEXT_COLUMNS.map((name) => [name, "text[]"] as const)
+  ...ATTRIBUTION_FIELDS.map((name) => [name, "text[]"] as const)
 ]
 
 export const usageParameters = (rows: ReadonlyArray<UsageRow>): Array<PgTypes.Parameter | string> => {
@@ -145,7 +131,7 @@ export const usageParameters = (rows: ReadonlyArray<UsageRow>): Array<PgTypes.Pa
     textArray(usage.map((it) => it.currency)),
     jsonArray(usage.map((it) => (it.tags === undefined ? null : JSON.stringify(it.tags)))),
     plainJsonArray(usage.map((it) => JSON.stringify(detailOf(it)))),
-    ...TEXT_COLUMNS.map((name) => textArray(usage.map((it) => it[name] ?? null)))
+    ...ATTRIBUTION_FIELDS.map((name) => textArray(usage.map((it) => it[name] ?? null)))
   ]
 }
 
@@ -183,9 +169,9 @@ const lineFrom = ([token_type, tokens, price, cost]: LineInDetail): CostLine => 
 
 export const usageFrom = (row: StoredUsage): TokenUsage => {
   const { overage, exchange_rate, estimated_cost, reported_cost, cost_breakdown, ...rest } = row.detail
-  const texts: Partial<Record<(typeof TEXT_COLUMNS)[number], string>> = {}
-  const columns = row as unknown as Record<(typeof TEXT_COLUMNS)[number], string | null>
-  for (const name of TEXT_COLUMNS) {
+  const texts: Partial<Record<(typeof ATTRIBUTION_FIELDS)[number], string>> = {}
+  const columns = row as unknown as Record<(typeof ATTRIBUTION_FIELDS)[number], string | null>
+  for (const name of ATTRIBUTION_FIELDS) {
     const text = columns[name]
     if (text !== null) texts[name] = text
   }

@@ -77,7 +77,7 @@ const definitionOf = (
   version: 1
 })
 
-/** Thresholds that were reached before the budget was made, or its limit changed, are not told any more. */
+/** Thresholds that were reached before the budget was made are not told any more. */
 const markReached = (budget: BudgetRecord, now: Millis): void => {
   const period = budget.periodAt(now)
   const reached = budget.alarms.filter((alarm) => period.spent >= alarm.at).map((alarm) => alarm.percent)
