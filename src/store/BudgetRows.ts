@@ -3,62 +3,59 @@
  *
  * Owns: their columns. Does not decide: what is in them (tokens/).
  */
-import type { PgTypes } from "@effect/sql-pg"
 import type { Alert } from "../signal/Budget.ts"
 import { formatAmount, parseAmount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { AlertRow, BudgetDefinition, CommandRow, PeriodRow } from "../tokens/LedgerStore.ts"
 import {
-  amountArray,
-  boolArray,
-  int8Array,
-  integersLiteral,
-  jsonArray,
-  textArray,
-  timeArray
+  amountColumn,
+  boolColumn,
+  type Columns,
+  int8Column,
+  integersColumn,
+  jsonColumn,
+  textColumn,
+  timeColumn
 } from "./Columns.ts"
-
-type Columns = ReadonlyArray<readonly [name: string, array: string, value?: string]>
-type Parameters = Array<PgTypes.Parameter | string>
 
 // --- budgets
 
 export const BUDGET_COLUMNS: Columns = [
-  ["budget_id", "text[]"],
-  ["name", "text[]"],
-  ["type", "text[]"],
-  ["entity_id", "text[]"],
-  ["period", "text[]"],
-  ["week_starts_on", "text[]"],
-  ["measure", "text[]"],
-  ["currency", "text[]"],
-  ["limit_amount", "numeric[]"],
-  ["alert_thresholds", "text[]", "alert_thresholds::int4[]"],
-  ["enforcement", "text[]"],
-  ["override_policy", "text[]", "override_policy::jsonb"],
-  ["is_active", "bool[]"],
-  ["created_at", "timestamptz[]"],
-  ["updated_at", "timestamptz[]"],
-  ["version", "int8[]"]
+  ["budget_id", "text"],
+  ["name", "text"],
+  ["type", "text"],
+  ["entity_id", "text"],
+  ["period", "text"],
+  ["week_starts_on", "text"],
+  ["measure", "text"],
+  ["currency", "text"],
+  ["limit_amount", "numeric"],
+  ["alert_thresholds", "text", "int4[]"],
+  ["enforcement", "text"],
+  ["override_policy", "text", "jsonb"],
+  ["is_active", "bool"],
+  ["created_at", "timestamptz"],
+  ["updated_at", "timestamptz"],
+  ["version", "int8"]
 ]
 
-export const budgetParameters = (rows: ReadonlyArray<BudgetDefinition>): Parameters => [
-  textArray(rows.map((row) => row.id)),
-  textArray(rows.map((row) => row.name)),
-  textArray(rows.map((row) => row.type)),
-  textArray(rows.map((row) => row.entityId)),
-  textArray(rows.map((row) => row.period)),
-  textArray(rows.map((row) => row.weekStartsOn)),
-  textArray(rows.map((row) => row.measure)),
-  textArray(rows.map((row) => row.currency)),
-  amountArray(rows.map((row) => row.limit)),
-  textArray(rows.map((row) => integersLiteral(row.alertThresholds))),
-  textArray(rows.map((row) => row.enforcement)),
-  jsonArray(rows.map((row) => JSON.stringify(row.overridePolicy))),
-  boolArray(rows.map((row) => row.isActive)),
-  timeArray(rows.map((row) => row.createdAt)),
-  timeArray(rows.map((row) => row.updatedAt)),
-  int8Array(rows.map((row) => row.version))
+export const budgetValues = (rows: ReadonlyArray<BudgetDefinition>) => [
+  textColumn(rows.map((row) => row.id)),
+  textColumn(rows.map((row) => row.name)),
+  textColumn(rows.map((row) => row.type)),
+  textColumn(rows.map((row) => row.entityId)),
+  textColumn(rows.map((row) => row.period)),
+  textColumn(rows.map((row) => row.weekStartsOn)),
+  textColumn(rows.map((row) => row.measure)),
+  textColumn(rows.map((row) => row.currency)),
+  amountColumn(rows.map((row) => row.limit)),
+  integersColumn(rows.map((row) => row.alertThresholds)),
+  textColumn(rows.map((row) => row.enforcement)),
+  jsonColumn(rows.map((row) => JSON.stringify(row.overridePolicy))),
+  boolColumn(rows.map((row) => row.isActive)),
+  timeColumn(rows.map((row) => row.createdAt)),
+  timeColumn(rows.map((row) => row.updatedAt)),
+  int8Column(rows.map((row) => row.version))
 ]
 
 export interface StoredBudget {
@@ -106,21 +103,21 @@ export const budgetFrom = (row: StoredBudget): BudgetDefinition => ({
 // --- periods
 
 export const PERIOD_COLUMNS: Columns = [
-  ["budget_id", "text[]"],
-  ["period_start", "timestamptz[]"],
-  ["period_end", "timestamptz[]"],
-  ["spent", "numeric[]"],
-  ["held", "numeric[]"],
-  ["alerts_sent", "text[]", "alerts_sent::int4[]"]
+  ["budget_id", "text"],
+  ["period_start", "timestamptz"],
+  ["period_end", "timestamptz"],
+  ["spent", "numeric"],
+  ["held", "numeric"],
+  ["alerts_sent", "text", "int4[]"]
 ]
 
-export const periodParameters = (rows: ReadonlyArray<PeriodRow>): Parameters => [
-  textArray(rows.map((row) => row.budgetId)),
-  timeArray(rows.map((row) => row.start)),
-  timeArray(rows.map((row) => row.end ?? Number.POSITIVE_INFINITY)),
-  amountArray(rows.map((row) => row.spent)),
-  amountArray(rows.map((row) => row.held)),
-  textArray(rows.map((row) => integersLiteral(row.alertsSent)))
+export const periodValues = (rows: ReadonlyArray<PeriodRow>) => [
+  textColumn(rows.map((row) => row.budgetId)),
+  timeColumn(rows.map((row) => row.start)),
+  timeColumn(rows.map((row) => row.end ?? Number.POSITIVE_INFINITY)),
+  amountColumn(rows.map((row) => row.spent)),
+  amountColumn(rows.map((row) => row.held)),
+  integersColumn(rows.map((row) => row.alertsSent))
 ]
 
 export interface StoredPeriod {
@@ -158,10 +155,10 @@ export const periodFrom = (row: StoredPeriod): PeriodRow => {
 // --- prices: amounts are decimals in JSON
 
 export const PRICE_COLUMNS: Columns = [
-  ["price_id", "text[]"],
-  ["provider", "text[]"],
-  ["model", "text[]"],
-  ["price", "text[]", "price::jsonb"]
+  ["price_id", "text"],
+  ["provider", "text"],
+  ["model", "text"],
+  ["price", "text", "jsonb"]
 ]
 
 /** Fields of a price, and of its tiers, that are amounts. */
@@ -178,11 +175,11 @@ const withRates = (fields: object): object =>
     ])
   )
 
-export const priceParameters = (rows: ReadonlyArray<Price>): Parameters => [
-  textArray(rows.map((row) => row.id)),
-  textArray(rows.map((row) => row.provider)),
-  textArray(rows.map((row) => row.model)),
-  jsonArray(rows.map(priceJson))
+export const priceValues = (rows: ReadonlyArray<Price>) => [
+  textColumn(rows.map((row) => row.id)),
+  textColumn(rows.map((row) => row.provider)),
+  textColumn(rows.map((row) => row.model)),
+  jsonColumn(rows.map(priceJson))
 ]
 
 export const SELECT_PRICES = "SELECT price FROM price WHERE tenant = $1 ORDER BY position"
@@ -195,13 +192,13 @@ export const priceFrom = ({ price }: { readonly price: object }): Price => {
 // --- alerts and command results
 
 export const ALERT_COLUMNS: Columns = [
-  ["alert_seq", "int8[]"],
-  ["alert", "text[]", "alert::jsonb"]
+  ["alert_seq", "int8"],
+  ["alert", "text", "jsonb"]
 ]
 
-export const alertParameters = (rows: ReadonlyArray<AlertRow>): Parameters => [
-  int8Array(rows.map((row) => row.seq)),
-  jsonArray(rows.map((row) => JSON.stringify(row.alert)))
+export const alertValues = (rows: ReadonlyArray<AlertRow>) => [
+  int8Column(rows.map((row) => row.seq)),
+  jsonColumn(rows.map((row) => JSON.stringify(row.alert)))
 ]
 
 export const alertFrom = (row: { readonly alert_seq: bigint; readonly alert: Alert }): AlertRow => ({
@@ -210,17 +207,17 @@ export const alertFrom = (row: { readonly alert_seq: bigint; readonly alert: Ale
 })
 
 export const COMMAND_COLUMNS: Columns = [
-  ["signal", "text[]"],
-  ["request_id", "text[]"],
-  ["digest", "text[]"],
-  ["result", "text[]", "result::jsonb"]
+  ["signal", "text"],
+  ["request_id", "text"],
+  ["digest", "text"],
+  ["result", "text", "jsonb"]
 ]
 
-export const commandParameters = (rows: ReadonlyArray<CommandRow>): Parameters => [
-  textArray(rows.map((row) => row.signal)),
-  textArray(rows.map((row) => row.requestId)),
-  textArray(rows.map((row) => row.digest)),
-  jsonArray(rows.map((row) => JSON.stringify(row.result)))
+export const commandValues = (rows: ReadonlyArray<CommandRow>) => [
+  textColumn(rows.map((row) => row.signal)),
+  textColumn(rows.map((row) => row.requestId)),
+  textColumn(rows.map((row) => row.digest)),
+  jsonColumn(rows.map((row) => JSON.stringify(row.result)))
 ]
 
 export interface StoredCommand {

@@ -7,27 +7,32 @@
  *
  * Only the parts that have rows are in the text, so there are few texts and each is prepared once.
  */
-import type { PgTypes } from "@effect/sql-pg"
 import { formatAmount } from "../signal/Money.ts"
-import type { Batch, Claim, RequestRow } from "../tokens/LedgerStore.ts"
+import type { Batch, Claim } from "../tokens/LedgerStore.ts"
 import {
   ALERT_COLUMNS,
-  alertParameters,
+  alertValues,
   BUDGET_COLUMNS,
-  budgetParameters,
+  budgetValues,
   COMMAND_COLUMNS,
-  commandParameters,
+  commandValues,
   PERIOD_COLUMNS,
   PRICE_COLUMNS,
-  periodParameters,
-  priceParameters
+  periodValues,
+  priceValues
 } from "./BudgetRows.ts"
-import { oneOf, textArray, Unencodable } from "./Columns.ts"
-import { REQUEST_COLUMNS, requestParameters } from "./RequestRows.ts"
-import { USAGE_COLUMNS, usageParameters } from "./UsageRows.ts"
-
-type Columns = ReadonlyArray<readonly [name: string, array: string, value?: string]>
-type Parameter = PgTypes.Parameter | string | number | bigint
+import {
+  type Column,
+  type Columns,
+  int8Array,
+  oneOf,
+  type Parameter,
+  rowsOf,
+  textArray,
+  Unencodable
+} from "./Columns.ts"
+import { pageOf, REQUEST_COLUMNS, requestValues } from "./RequestRows.ts"
+import { USAGE_COLUMNS, usageValues } from "./UsageRows.ts"
 
 export interface Statement {
   readonly text: string
@@ -39,27 +44,26 @@ class Parts {
   readonly texts: Array<string> = []
   readonly parameters: Array<Parameter> = []
 
-  /** `unnest` of these columns, whose parameters come next. */
-  rows(columns: Columns, parameters: ReadonlyArray<Parameter>): string {
-    const arrays = columns.map(([, array], index) => `$${this.parameters.length + index + 1}::${array}`)
-    for (const parameter of parameters) this.parameters.push(parameter)
-    return `unnest(${arrays.join(", ")}) AS x(${columns.map(([name]) => name).join(", ")})`
+  /** The place of a parameter that comes next. */
+  parameter(value: Parameter): string {
+    this.parameters.push(value)
+    return `$${this.parameters.length}`
   }
 
-  insert(table: string, columns: Columns, parameters: ReadonlyArray<Parameter>, onConflict = ""): void {
+  insert(table: string, columns: Columns, values: ReadonlyArray<Column>, onConflict = ""): void {
     const names = columns.map(([name]) => name).join(", ")
-    const values = columns.map(([name, , value]) => `x.${value ?? name}`).join(", ")
-    const rows = this.rows(columns, parameters)
+    const selected = columns.map(([name]) => `x.${name}`).join(", ")
+    const rows = rowsOf(columns, values, this.parameters)
     this.texts.push(
-      `${table}_in AS (INSERT INTO ${table} (tenant, ${names}) SELECT h.tenant, ${values} FROM h, ${rows}${onConflict})`
+      `${table}_in AS (INSERT INTO ${table} (tenant, ${names}) SELECT h.tenant, ${selected} FROM h, ${rows}${onConflict})`
     )
   }
 
-  upsert(table: string, keys: number, columns: Columns, parameters: ReadonlyArray<Parameter>): void {
+  upsert(table: string, keys: number, columns: Columns, values: ReadonlyArray<Column>): void {
     const key = columns.slice(0, keys).map(([name]) => name)
     const changes = columns.slice(keys).map(([name]) => `${name} = excluded.${name}`)
     const onConflict = ` ON CONFLICT (tenant, ${key.join(", ")}) DO UPDATE SET ${changes.join(", ")}`
-    this.insert(table, columns, parameters, onConflict)
+    this.insert(table, columns, values, onConflict)
   }
 }
 
@@ -85,43 +89,35 @@ const headOf = (parts: Parts, claim: Claim, batch: Batch): void => {
   parts.texts.push(`${HEAD}, config = $${parts.parameters.length}::jsonb ${FENCE}`)
 }
 
-const isOpen = (row: RequestRow): boolean => row.hold?.state === "held"
-const idsOf = (rows: ReadonlyArray<RequestRow>) => textArray(rows.map((row) => row.requestId))
+/** Requests that ended a hold or recorded an attempt. One that is there already is found by its primary key. */
+const addRequests = (parts: Parts, { journalSeq, newRequests, changedRequests }: Batch): void => {
+  if (newRequests.length > 0) parts.insert("request", REQUEST_COLUMNS, requestValues(newRequests, journalSeq))
+  if (changedRequests.length === 0) return
+  const ids = parts.parameters.push(textArray(changedRequests.map((row) => row.requestId)))
+  const changes = REQUEST_COLUMNS.slice(1).map(([name]) => `${name} = x.${name}`)
+  const rows = rowsOf(REQUEST_COLUMNS, requestValues(changedRequests, journalSeq), parts.parameters)
+  parts.texts.push(
+    `request_up AS (UPDATE request q SET ${changes.join(", ")} FROM h, ${rows}
+WHERE q.tenant = h.tenant AND q.request_id = x.request_id
+AND q.tenant = $1 AND q.request_id = ${oneOf(ids, "text")} RETURNING 1)`
+  )
+}
 
-const OPEN_COLUMNS: Columns = [["request_id", "text[]"]]
-
-/** Finds rows by tenant and id in their primary key. */
-const byId = (table: string, idsAt: number): string =>
-  `${table}.tenant = $1 AND ${table}.request_id = ${oneOf(idsAt, "text")}`
-
-/** Requests, and beside them the list of those whose hold is open. */
-const addRequests = (parts: Parts, { newRequests, changedRequests }: Batch): void => {
-  if (newRequests.length > 0) parts.insert("request", REQUEST_COLUMNS, requestParameters(newRequests))
-  if (changedRequests.length > 0) {
-    const idsAt = parts.parameters.length + 1
-    const rows = parts.rows(REQUEST_COLUMNS, requestParameters(changedRequests))
+/** The holds that are open now, as one page; and the pages that nothing open is in any more. */
+const addPages = (parts: Parts, { journalSeq, openHolds, closedPages }: Batch): void => {
+  if (openHolds.length > 0) {
+    const seq = parts.parameter(count(journalSeq))
+    const page = parts.parameter(pageOf(openHolds))
     parts.texts.push(
-      `request_up AS (UPDATE request q SET state = x.state, expires_at = x.expires_at, hold = x.hold::json,
-attempts = x.attempts::json FROM h, ${rows} WHERE q.tenant = h.tenant AND q.request_id = x.request_id
-AND ${byId("q", idsAt)} RETURNING 1)`
+      `hold_page_in AS (INSERT INTO hold_page (tenant, journal_seq, holds)
+SELECT h.tenant, ${seq}::int8, ${page}::text FROM h)`
     )
   }
-  const opened = newRequests.filter(isOpen)
-  if (opened.length > 0) parts.insert("open_hold", OPEN_COLUMNS, [idsOf(opened)])
-  const reopened = changedRequests.filter(isOpen)
-  if (reopened.length > 0) {
-    const rows = parts.rows(OPEN_COLUMNS, [idsOf(reopened)])
+  if (closedPages.length > 0) {
+    const seqs = parts.parameters.push(int8Array(closedPages))
     parts.texts.push(
-      `open_hold_again AS (INSERT INTO open_hold (tenant, request_id) SELECT h.tenant, x.request_id FROM h, ${rows}
-ON CONFLICT DO NOTHING)`
-    )
-  }
-  const closed = changedRequests.filter((row) => row.hold !== null && !isOpen(row))
-  if (closed.length > 0) {
-    parts.parameters.push(idsOf(closed))
-    parts.texts.push(
-      `open_hold_del AS (DELETE FROM open_hold o USING h WHERE o.tenant = h.tenant
-AND ${byId("o", parts.parameters.length)})`
+      `hold_page_del AS (DELETE FROM hold_page p USING h WHERE p.tenant = h.tenant
+AND p.tenant = $1 AND p.journal_seq = ${oneOf(seqs, "int8")})`
     )
   }
 }
@@ -142,15 +138,16 @@ FROM (SELECT (SELECT count(*) FROM h) AS heads, (SELECT count(*) FROM request_up
 export const commitStatement = (claim: Claim, batch: Batch): Statement => {
   const parts = new Parts()
   headOf(parts, claim, batch)
-  if (batch.usage.length > 0) parts.insert("usage", USAGE_COLUMNS, usageParameters(batch.usage))
+  if (batch.usage.length > 0) parts.insert("usage", USAGE_COLUMNS, usageValues(batch.usage))
   addRequests(parts, batch)
+  addPages(parts, batch)
   if (batch.periods.length > 0) {
-    parts.upsert("budget_period", 2, PERIOD_COLUMNS, periodParameters(batch.periods))
+    parts.upsert("budget_period", 2, PERIOD_COLUMNS, periodValues(batch.periods))
   }
-  if (batch.budgets.length > 0) parts.upsert("budget", 1, BUDGET_COLUMNS, budgetParameters(batch.budgets))
-  if (batch.prices.length > 0) parts.upsert("price", 1, PRICE_COLUMNS, priceParameters(batch.prices))
-  if (batch.alerts.length > 0) parts.insert("alert", ALERT_COLUMNS, alertParameters(batch.alerts))
-  if (batch.commands.length > 0) parts.insert("command", COMMAND_COLUMNS, commandParameters(batch.commands))
+  if (batch.budgets.length > 0) parts.upsert("budget", 1, BUDGET_COLUMNS, budgetValues(batch.budgets))
+  if (batch.prices.length > 0) parts.upsert("price", 1, PRICE_COLUMNS, priceValues(batch.prices))
+  if (batch.alerts.length > 0) parts.insert("alert", ALERT_COLUMNS, alertValues(batch.alerts))
+  if (batch.commands.length > 0) parts.insert("command", COMMAND_COLUMNS, commandValues(batch.commands))
   const text = `WITH ${parts.texts.join(",\n")}\n${outcome(parts, batch.changedRequests.length)}`
   return { text, parameters: parts.parameters }
 }

@@ -18,7 +18,7 @@ import {
   type HeadCounters,
   type KnownRequest,
   type LedgerSnapshot,
-  type RequestRow
+  type OpenRequest
 } from "../tokens/LedgerStore.ts"
 import {
   budgetFrom,
@@ -33,7 +33,8 @@ import {
   type StoredPeriod
 } from "./BudgetRows.ts"
 import { isStorable, oneOf, textArray, timeArray } from "./Columns.ts"
-import { requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
+import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
+import { holdsFrom, requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { usageBySeq } from "./UsageReads.ts"
 
 type Reading<A, E = never> = Effect.Effect<A, SqlError.SqlError | E>
@@ -71,43 +72,54 @@ FROM tenant_head WHERE tenant = $1 AND owner = $2 AND epoch = $3`,
 
 /** Requests that are read at once when a tenant is loaded. */
 const OPEN_AT_ONCE = 10_000
+/** Pages of holds that are read at once. */
+const PAGES_AT_ONCE = 100
 
 const requestsById = (
   sql: SqlClient.SqlClient,
   tenant: string,
   ids: ReadonlyArray<string>
-): Reading<ReadonlyArray<RequestRow>> =>
-  Effect.map(
-    sql.unsafe<StoredRequest>(
-      `${SELECT_REQUEST} WHERE q.tenant = $1 AND q.request_id = ${oneOf(2, "text")}`,
-      [tenant, textArray(ids)]
-    ),
-    (rows) => rows.map(requestFrom)
-  )
+): Reading<ReadonlyArray<StoredRequest>> =>
+  sql.unsafe<StoredRequest>(`${SELECT_REQUEST} WHERE q.tenant = $1 AND q.request_id = ${oneOf(2, "text")}`, [
+    tenant,
+    textArray(ids)
+  ])
+
+const readPages = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, tenant: string) {
+  const pages: Array<HoldPage> = []
+  for (;;) {
+    const rows = yield* sql.unsafe<{ readonly journal_seq: bigint; readonly holds: string }>(
+      "SELECT journal_seq, holds FROM hold_page WHERE tenant = $1 AND journal_seq > $2 ORDER BY journal_seq LIMIT $3",
+      [tenant, BigInt(pages.at(-1)?.journalSeq ?? -1), BigInt(PAGES_AT_ONCE)]
+    )
+    for (const row of rows) pages.push({ journalSeq: Number(row.journal_seq), holds: holdsFrom(row.holds) })
+    if (rows.length < PAGES_AT_ONCE) return pages
+  }
+})
 
 /** By their ids and not by a join, so that no plan can read the closed ones too, of which there may be millions. */
 const readOpenRequests = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, tenant: string) {
-  const open = yield* sql.unsafe<{ readonly request_id: string }>(
-    "SELECT request_id FROM open_hold WHERE tenant = $1",
-    [tenant]
-  )
-  const requests: Array<RequestRow> = []
-  for (let from = 0; from < open.length; from += OPEN_AT_ONCE) {
-    const ids = open.slice(from, from + OPEN_AT_ONCE).map((row) => row.request_id)
-    for (const request of yield* requestsById(sql, tenant, ids)) requests.push(request)
+  const versions = lastVersions(yield* readPages(sql, tenant))
+  const known = new Map<string, EndedRequest>()
+  const ids = [...versions.keys()]
+  for (let from = 0; from < ids.length; from += OPEN_AT_ONCE) {
+    for (const row of yield* requestsById(sql, tenant, ids.slice(from, from + OPEN_AT_ONCE))) {
+      const endedIn = row.ended_in === null ? null : Number(row.ended_in)
+      known.set(row.request_id, { row: requestFrom(row), endedIn })
+    }
   }
-  return requests
+  return openRequests(versions.values(), (id) => known.get(id))
 })
 
 const readPeriods = (
   sql: SqlClient.SqlClient,
   tenant: string,
   liveAfter: Millis,
-  open: ReadonlyArray<RequestRow>
+  open: ReadonlyArray<OpenRequest>
 ) => {
   const booked = new Map<string, readonly [string, Millis]>()
   for (const { hold } of open) {
-    for (const { budgetId, periodStart } of hold?.bookings ?? []) {
+    for (const { budgetId, periodStart } of hold.bookings) {
       booked.set(`${budgetId} ${periodStart}`, [budgetId, periodStart])
     }
   }
@@ -158,7 +170,7 @@ export const readRequests = (
   Effect.gen(function* () {
     const ids = requestIds.filter(isStorable)
     if (ids.length === 0) return []
-    const requests = yield* requestsById(sql, tenant, ids)
+    const requests = (yield* requestsById(sql, tenant, ids)).map(requestFrom)
     const seqs = requests.flatMap((request) => request.attempts.map((attempt) => attempt.usageSeq))
     const bySeq = new Map<number, TokenUsage>()
     for (const usage of yield* usageBySeq(sql, tenant, seqs)) bySeq.set(usage.usage_seq, usage)

@@ -25,6 +25,7 @@ import {
   type HeadCounters,
   type LedgerSnapshot,
   LedgerStore,
+  type OpenRequest,
   type PeriodRow,
   type RequestRow,
   type SpentQuery,
@@ -32,6 +33,7 @@ import {
   type UsageRow
 } from "../tokens/LedgerStore.ts"
 import { isStorable } from "./Columns.ts"
+import { type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
 
 export interface MemoryLedgerStoreOptions {
   /** Whether text that Postgres would refuse is refused here too. Off in a benchmark of the ledger alone. */
@@ -55,7 +57,9 @@ class Tenant {
   readonly usage: Array<UsageRow> = []
   readonly usageBySeq = new Map<number, TokenUsage>()
   readonly requests = new Map<string, RequestRow>()
-  readonly openRequests = new Set<string>()
+  /** The batch that a request's hold ended in. */
+  readonly endedIn = new Map<string, number>()
+  readonly pages = new Map<number, HoldPage>()
   readonly budgets = new Map<string, BudgetDefinition>()
   readonly periods = new Map<string, PeriodRow>()
   readonly prices = new Map<string, Price>()
@@ -91,13 +95,19 @@ class Tenant {
   }
 
   write(batch: Batch): void {
+    const seq = this.journalSeq
     this.journalSeq += 1
     this.batchId = batch.id
     this.head = batch.head
     this.config = batch.config ?? this.config
     this.#writeUsage(batch.usage)
-    for (const row of batch.newRequests) this.#writeRequest(row)
-    for (const row of batch.changedRequests) this.#writeRequest(row)
+    for (const row of [...batch.newRequests, ...batch.changedRequests]) {
+      this.requests.set(row.requestId, row)
+      if (row.hold === null) this.endedIn.delete(row.requestId)
+      else this.endedIn.set(row.requestId, seq)
+    }
+    if (batch.openHolds.length > 0) this.pages.set(seq, { journalSeq: seq, holds: batch.openHolds })
+    for (const page of batch.closedPages) this.pages.delete(page)
     for (const row of batch.budgets) this.budgets.set(row.id, row)
     for (const row of batch.periods) this.periods.set(periodKey(row.budgetId, row.start), row)
     for (const row of batch.prices) this.prices.set(row.id, row)
@@ -116,18 +126,17 @@ class Tenant {
     }
   }
 
-  #writeRequest(row: RequestRow): void {
-    this.requests.set(row.requestId, row)
-    if (row.hold?.state === "held") this.openRequests.add(row.requestId)
-    else this.openRequests.delete(row.requestId)
+  #openRequests(): ReadonlyArray<OpenRequest> {
+    return openRequests(lastVersions([...this.pages.values()]).values(), (id) => {
+      const row = this.requests.get(id)
+      return row && { row, endedIn: this.endedIn.get(id) ?? null }
+    })
   }
 
   snapshot(liveAfter: number): LedgerSnapshot {
-    const openRequests = [...this.openRequests].flatMap((id) => this.requests.get(id) ?? [])
+    const openRequests = this.#openRequests()
     const booked = new Set(
-      openRequests.flatMap(({ hold }) =>
-        (hold?.bookings ?? []).map((it) => periodKey(it.budgetId, it.periodStart))
-      )
+      openRequests.flatMap(({ hold }) => hold.bookings.map((it) => periodKey(it.budgetId, it.periodStart)))
     )
     return {
       journalSeq: this.journalSeq,

@@ -1,52 +1,77 @@
 /**
- * Requests with their holds and attempts as rows, and back.
+ * Requests and their holds as rows and pages, and back.
  *
- * Owns: which parts are columns. Does not decide: when a request changes (tokens/).
+ * Owns: which parts are columns; the compact text of a hold and of an attempt.
+ * Does not decide: when a request changes (tokens/), or which holds are open (OpenHolds).
+ *
+ * A hold is written once for each call and read only when a tenant is loaded or a request is sent again: it is a JSON
+ * array without names, which nothing in the database looks into.
  */
-import type { PgTypes } from "@effect/sql-pg"
-import type { Attribution } from "../signal/Attribution.ts"
 import { formatAmount, parseAmount } from "../signal/Money.ts"
-import type { AttemptRow, HoldRow, HoldState, RequestRow } from "../tokens/LedgerStore.ts"
-import { plainJsonArray, textArray, timeArray } from "./Columns.ts"
+import type { AttemptRow, HoldRow, HoldState, OpenHold, RequestRow } from "../tokens/LedgerStore.ts"
+import { type Columns, int8Column, mustBePlain, plainJsonColumn, textColumn } from "./Columns.ts"
 
 /** A booking: budget, start of the period, amount. */
 type BookingInJson = readonly [string, number, string]
 
-/** A hold without its state and deadline, which are columns. */
-interface HoldInJson {
-  readonly id: string
-  readonly digest: string
-  readonly created_at: number
-  readonly key_id: string
-  readonly provider: string | null
-  readonly model: string | null
-  readonly estimated_tokens: number
-  readonly estimated_cost: string
-  readonly remaining_tokens: number
-  readonly remaining_cost: string
-  readonly bookings: ReadonlyArray<BookingInJson>
-  readonly attribution: Attribution
-}
+type HoldInJson = readonly [
+  id: string,
+  digest: string,
+  createdAt: number,
+  expiresAt: number,
+  keyId: string,
+  provider: string | null,
+  model: string | null,
+  estimatedTokens: number,
+  estimatedCost: string,
+  remainingTokens: number,
+  remainingCost: string,
+  bookings: ReadonlyArray<BookingInJson>,
+  attribution: HoldRow["attribution"]
+]
 
 /** An attempt: number, digest, usage_seq, and 1 where it is an estimate. */
 type AttemptInJson = readonly [number, string, number, 0 | 1]
 
-const holdJson = (hold: HoldRow): string => {
-  const kept: HoldInJson = {
-    id: hold.id,
-    digest: hold.digest,
-    created_at: hold.createdAt,
-    key_id: hold.keyId,
-    provider: hold.provider,
-    model: hold.model,
-    estimated_tokens: hold.estimatedTokens,
-    estimated_cost: formatAmount(hold.estimatedCost),
-    remaining_tokens: hold.remainingTokens,
-    remaining_cost: formatAmount(hold.remainingCost),
-    bookings: hold.bookings.map((it) => [it.budgetId, it.periodStart, formatAmount(it.amount)]),
-    attribution: hold.attribution
+const inJson = (hold: HoldRow): HoldInJson => [
+  hold.id,
+  hold.digest,
+  hold.createdAt,
+  hold.expiresAt,
+  hold.keyId,
+  hold.provider,
+  hold.model,
+  hold.estimatedTokens,
+  formatAmount(hold.estimatedCost),
+  hold.remainingTokens,
+  formatAmount(hold.remainingCost),
+  hold.bookings.map((it) => [it.budgetId, it.periodStart, formatAmount(it.amount)]),
+  hold.attribution
+]
+
+const fromJson = (json: HoldInJson, state: HoldState): HoldRow => {
+  const [id, digest, createdAt, expiresAt, keyId, provider, model, ...amounts] = json
+  const [estimatedTokens, estimatedCost, remainingTokens, remainingCost, bookings, attribution] = amounts
+  return {
+    id,
+    state,
+    digest,
+    createdAt,
+    expiresAt,
+    keyId,
+    provider,
+    model,
+    estimatedTokens,
+    estimatedCost: parseAmount(estimatedCost),
+    remainingTokens,
+    remainingCost: parseAmount(remainingCost),
+    bookings: bookings.map(([budgetId, periodStart, amount]) => ({
+      budgetId,
+      periodStart,
+      amount: parseAmount(amount)
+    })),
+    attribution
   }
-  return JSON.stringify(kept)
 }
 
 const attemptInJson = (row: AttemptRow): AttemptInJson => [
@@ -56,73 +81,65 @@ const attemptInJson = (row: AttemptRow): AttemptInJson => [
   row.isEstimated ? 1 : 0
 ]
 
-// --- writing
+// --- requests
 
-export const REQUEST_COLUMNS: ReadonlyArray<readonly [name: string, array: string, value?: string]> = [
-  ["request_id", "text[]"],
-  ["state", "text[]"],
-  ["expires_at", "timestamptz[]"],
-  ["hold", "text[]", "hold::json"],
-  ["attempts", "text[]", "attempts::json"]
+export const REQUEST_COLUMNS: Columns = [
+  ["request_id", "text"],
+  ["state", "text"],
+  ["ended_in", "int8"],
+  ["hold", "text"],
+  ["attempts", "text"]
 ]
 
-export const requestParameters = (rows: ReadonlyArray<RequestRow>): Array<PgTypes.Parameter | string> => [
-  textArray(rows.map((row) => row.requestId)),
-  textArray(rows.map((row) => row.hold?.state ?? null)),
-  timeArray(rows.map((row) => row.hold?.expiresAt ?? null)),
-  plainJsonArray(rows.map((row) => (row.hold === null ? null : holdJson(row.hold)))),
-  plainJsonArray(
+/** `journalSeq`: the batch that they are written in. */
+export const requestValues = (rows: ReadonlyArray<RequestRow>, journalSeq: number) => [
+  textColumn(rows.map((row) => row.requestId)),
+  textColumn(rows.map((row) => row.hold?.state ?? null)),
+  int8Column(rows.map((row) => (row.hold === null ? null : journalSeq))),
+  plainJsonColumn(rows.map((row) => (row.hold === null ? null : JSON.stringify(inJson(row.hold))))),
+  plainJsonColumn(
     rows.map((row) => (row.attempts.length === 0 ? null : JSON.stringify(row.attempts.map(attemptInJson))))
   )
 ]
-
-// --- reading
 
 /** What `SELECT_REQUEST` selects. */
 export interface StoredRequest {
   readonly request_id: string
   readonly state: HoldState | null
-  readonly expires_at: Date | null
-  readonly hold: HoldInJson | null
-  readonly attempts: ReadonlyArray<AttemptInJson> | null
+  readonly ended_in: bigint | null
+  readonly hold: string | null
+  readonly attempts: string | null
 }
 
-export const SELECT_REQUEST = "SELECT q.request_id, q.state, q.expires_at, q.hold, q.attempts FROM request q"
+export const SELECT_REQUEST = `SELECT ${REQUEST_COLUMNS.map(([name]) => `q.${name}`).join(", ")} FROM request q`
 
-const holdFrom = (hold: HoldInJson, state: HoldState, expiresAt: Date): HoldRow => ({
-  id: hold.id,
-  state,
-  digest: hold.digest,
-  createdAt: hold.created_at,
-  expiresAt: expiresAt.getTime(),
-  keyId: hold.key_id,
-  provider: hold.provider,
-  model: hold.model,
-  estimatedTokens: hold.estimated_tokens,
-  estimatedCost: parseAmount(hold.estimated_cost),
-  remainingTokens: hold.remaining_tokens,
-  remainingCost: parseAmount(hold.remaining_cost),
-  bookings: hold.bookings.map(([budgetId, periodStart, amount]) => ({
-    budgetId,
-    periodStart,
-    amount: parseAmount(amount)
-  })),
-  attribution: hold.attribution
-})
-
-export const requestFrom = ({
-  request_id,
-  state,
-  expires_at,
-  hold,
-  attempts
-}: StoredRequest): RequestRow => ({
+export const requestFrom = ({ request_id, state, hold, attempts }: StoredRequest): RequestRow => ({
   requestId: request_id,
-  hold: hold === null || state === null || expires_at === null ? null : holdFrom(hold, state, expires_at),
-  attempts: (attempts ?? []).map(([attempt, digest, usageSeq, isEstimated]) => ({
-    attempt,
-    digest,
-    usageSeq,
-    isEstimated: isEstimated === 1
-  }))
+  hold: hold === null || state === null ? null : fromJson(JSON.parse(hold) as HoldInJson, state),
+  attempts:
+    attempts === null
+      ? []
+      : (JSON.parse(attempts) as ReadonlyArray<AttemptInJson>).map(
+          ([attempt, digest, usageSeq, isEstimated]) => ({
+            attempt,
+            digest,
+            usageSeq,
+            isEstimated: isEstimated === 1
+          })
+        )
 })
+
+// --- pages of open holds
+
+/** The text of a page. Throws `Unencodable` where a hold has a text that Postgres could not keep. */
+export const pageOf = (holds: ReadonlyArray<OpenHold>): string => {
+  const text = JSON.stringify(holds.map(({ requestId, hold }) => [requestId, inJson(hold)]))
+  mustBePlain(text)
+  return text
+}
+
+export const holdsFrom = (page: string): ReadonlyArray<OpenHold> =>
+  (JSON.parse(page) as ReadonlyArray<readonly [string, HoldInJson]>).map(([requestId, hold]) => ({
+    requestId,
+    hold: fromJson(hold, "held")
+  }))

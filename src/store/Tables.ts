@@ -5,16 +5,16 @@
  * Does not decide: when they are made (Migrations), or what is written into them.
  *
  * Amounts are `numeric` in whole units, exact to 10⁻¹². Times are the server's own instants. What is filtered or
- * summed is a column; the rest of a record is one `json`: nobody looks into it on the way in, so it is kept as the
- * text that it is, which costs a third of taking it apart.
+ * summed is a column; the rest of a record is one text of JSON, which the database never looks into.
  *
  * - `usage` has no foreign keys and one index, because every call writes it. Its partitions are months of
  *   `recorded_at`. The DEFAULT partition takes what no month is there for, so a missing month never stops a
  *   commit (UsagePartitions moves such rows when it makes the month).
- * - `request` is written twice a call: pages are half empty, so that the second version of a row stays on its
- *   page and no index is touched. For the same reason no index may name `state` or anything else that changes.
- * - `open_hold` names the requests whose hold is open, in the same statement that opens and closes them: an
- *   activation reads those, however many requests there are.
+ * - `request` is written once a call, when its hold ends, and again only for more attempts. No index names anything
+ *   that changes.
+ * - `hold_page` has the open holds of one batch in one row, and is dropped when all of them have ended: opening and
+ *   ending a hold write no row of their own. An activation reads the pages, however many requests there are. Its text
+ *   is neither compressed nor taken apart: it lives for seconds.
  */
 export const TABLES: ReadonlyArray<string> = [
   `CREATE TABLE tenant_head (
@@ -60,7 +60,7 @@ export const TABLES: ReadonlyArray<string> = [
   conversation_id text,
   parent_request_id text,
   tags jsonb,
-  detail json NOT NULL,
+  detail text NOT NULL,
   PRIMARY KEY (tenant, usage_seq, recorded_at)
 ) PARTITION BY RANGE (recorded_at)`,
   "CREATE TABLE usage_default PARTITION OF usage DEFAULT",
@@ -70,17 +70,19 @@ export const TABLES: ReadonlyArray<string> = [
   tenant text NOT NULL,
   request_id text NOT NULL,
   state text,
-  expires_at timestamptz,
-  hold json,
-  attempts json,
-  PRIMARY KEY (tenant, request_id)
-) WITH (fillfactor = 45)`,
-
-  `CREATE TABLE open_hold (
-  tenant text NOT NULL,
-  request_id text NOT NULL,
+  ended_in bigint,
+  hold text,
+  attempts text,
   PRIMARY KEY (tenant, request_id)
 )`,
+
+  `CREATE TABLE hold_page (
+  tenant text NOT NULL,
+  journal_seq bigint NOT NULL,
+  holds text NOT NULL,
+  PRIMARY KEY (tenant, journal_seq)
+)`,
+  "ALTER TABLE hold_page ALTER COLUMN holds SET STORAGE EXTERNAL",
 
   `CREATE TABLE budget (
   tenant text NOT NULL,

@@ -4,19 +4,19 @@
  * Owns: which fields are columns and which are in `detail`; that a usage comes back exactly as it went in.
  * Does not decide: when rows are written (CommitStatement), or which are read (UsageReads).
  */
-import type { PgTypes } from "@effect/sql-pg"
 import { ATTRIBUTION_FIELDS } from "../signal/Attribution.ts"
-import { formatAmount, parseAmount } from "../signal/Money.ts"
+import { type Amount, formatAmount, parseAmount, UNIT } from "../signal/Money.ts"
 import type { CostLine, TokenUsage } from "../signal/Usage.ts"
 import type { UsageRow } from "../tokens/LedgerStore.ts"
 import {
-  amountArray,
-  int4Array,
-  int8Array,
-  jsonArray,
-  plainJsonArray,
-  textArray,
-  timeArray
+  amountColumn,
+  type Columns,
+  int4Column,
+  int8Column,
+  jsonColumn,
+  plainJsonColumn,
+  textColumn,
+  timeColumn
 } from "./Columns.ts"
 
 interface ColumnFields {
@@ -35,103 +35,119 @@ interface ColumnFields {
   readonly currency: unknown
   readonly tags: unknown
 }
-type Column = keyof ColumnFields | (typeof ATTRIBUTION_FIELDS)[number]
+type ColumnField = keyof ColumnFields | (typeof ATTRIBUTION_FIELDS)[number]
 
 /** A cost line in `detail`: token type, tokens, price per million, cost. */
 type LineInDetail = readonly [string, number, string, string]
 
-/** What has no column. The type makes a new field of `TokenUsage` an error here, so that none is ever lost. */
-type Detail = {
-  readonly [Field in Exclude<
-    keyof TokenUsage,
-    Column | "overage" | "exchange_rate" | "estimated_cost" | "reported_cost" | "cost_breakdown"
-  >]: TokenUsage[Field] | undefined
-} & {
-  readonly overage: string
-  readonly exchange_rate: string
-  readonly estimated_cost: string | null
-  readonly reported_cost: string | undefined
-  readonly cost_breakdown: ReadonlyArray<LineInDetail>
+type DetailField = Exclude<keyof TokenUsage, ColumnField>
+type AmountField = "overage" | "exchange_rate" | "estimated_cost" | "reported_cost"
+type PlainField = Exclude<DetailField, AmountField | "cost_breakdown">
+
+/** What has no column, and is not as it nearly always is (`usualOf`): that is left out. */
+type Detail = { [Field in PlainField]?: TokenUsage[Field] } & { [Field in AmountField]?: string | null } & {
+  cost_breakdown?: ReadonlyArray<LineInDetail>
 }
 
-const detailOf = (usage: TokenUsage): Detail => ({
-  id: usage.id,
-  settle: usage.settle,
-  timestamp: usage.timestamp,
-  price_currency: usage.price_currency,
-  price_id: usage.price_id,
-  cost_status: usage.cost_status,
-  late: usage.late,
-  estimated_tokens: usage.estimated_tokens,
-  hold_id: usage.hold_id,
-  adjusts: usage.adjusts,
-  prompt_tokens_details: usage.prompt_tokens_details,
-  completion_tokens_details: usage.completion_tokens_details,
-  response_model: usage.response_model,
-  latency_ms: usage.latency_ms,
-  time_to_first_token_ms: usage.time_to_first_token_ms,
-  service_tier: usage.service_tier,
-  tools_used: usage.tools_used,
-  raw_usage: usage.raw_usage,
-  prompt_hash: usage.prompt_hash,
-  prefix_hash: usage.prefix_hash,
-  prompt_parts: usage.prompt_parts,
-  metadata: usage.metadata,
-  overage: formatAmount(usage.overage),
-  exchange_rate: formatAmount(usage.exchange_rate),
-  estimated_cost: usage.estimated_cost === null ? null : formatAmount(usage.estimated_cost),
-  reported_cost: usage.reported_cost === undefined ? undefined : formatAmount(usage.reported_cost),
-  cost_breakdown: usage.cost_breakdown.map((line) => [
-    line.token_type,
-    line.tokens,
-    formatAmount(line.price_per_million),
-    formatAmount(line.cost)
-  ])
+/** What a detail nearly always is; `undefined` where it is nearly always absent. The type lets no field be forgotten. */
+const usualOf = (
+  usage: Pick<TokenUsage, "usage_seq" | "recorded_at" | "currency">
+): { readonly [Field in Exclude<DetailField, "cost_breakdown">]: TokenUsage[Field] | undefined } => ({
+  id: `use_${usage.usage_seq}`,
+  settle: true,
+  timestamp: usage.recorded_at,
+  price_currency: usage.currency,
+  price_id: null,
+  cost_status: "priced",
+  late: false,
+  estimated_tokens: null,
+  overage: 0n,
+  exchange_rate: UNIT,
+  estimated_cost: null,
+  reported_cost: undefined,
+  hold_id: undefined,
+  adjusts: undefined,
+  prompt_tokens_details: undefined,
+  completion_tokens_details: undefined,
+  response_model: undefined,
+  latency_ms: undefined,
+  time_to_first_token_ms: undefined,
+  service_tier: undefined,
+  tools_used: undefined,
+  raw_usage: undefined,
+  prompt_hash: undefined,
+  prefix_hash: undefined,
+  prompt_parts: undefined,
+  metadata: undefined
 })
+
+const DETAIL_FIELDS = Object.keys(usualOf({ usage_seq: 0, recorded_at: 0, currency: "" })) as ReadonlyArray<
+  Exclude<DetailField, "cost_breakdown">
+>
+
+const inJson = (value: unknown): unknown => (typeof value === "bigint" ? formatAmount(value) : value)
+
+const detailJson = (usage: TokenUsage): string => {
+  const usual = usualOf(usage)
+  const detail: { cost_breakdown?: ReadonlyArray<LineInDetail>; [field: string]: unknown } = {}
+  for (const field of DETAIL_FIELDS) {
+    const value = usage[field]
+    if (value !== usual[field]) detail[field] = inJson(value)
+  }
+  if (usage.cost_breakdown.length > 0) {
+    detail.cost_breakdown = usage.cost_breakdown.map((line) => [
+      line.token_type,
+      line.tokens,
+      formatAmount(line.price_per_million),
+      formatAmount(line.cost)
+    ])
+  }
+  return JSON.stringify(detail)
+}
 
 // --- writing
 
-/** Columns in the order of `usageParameters`, with the type that each array is cast to. */
-export const USAGE_COLUMNS: ReadonlyArray<readonly [name: string, array: string, value?: string]> = [
-  ["usage_seq", "int8[]"],
-  ["recorded_at", "timestamptz[]"],
-  ["booked_at", "timestamptz[]"],
-  ["request_id", "text[]"],
-  ["attempt", "int4[]"],
-  ["requests", "int4[]"],
-  ["provider", "text[]"],
-  ["model", "text[]"],
-  ["status", "text[]"],
-  ["prompt_tokens", "int8[]"],
-  ["completion_tokens", "int8[]"],
-  ["total_tokens", "int8[]"],
-  ["cost", "numeric[]"],
-  ["currency", "text[]"],
-  ["tags", "text[]", "tags::jsonb"],
-  ["detail", "text[]", "detail::json"],
-  ...ATTRIBUTION_FIELDS.map((name) => [name, "text[]"] as const)
+/** Columns in the order of `usageValues`. */
+export const USAGE_COLUMNS: Columns = [
+  ["usage_seq", "int8"],
+  ["recorded_at", "timestamptz"],
+  ["booked_at", "timestamptz"],
+  ["request_id", "text"],
+  ["attempt", "int4"],
+  ["requests", "int4"],
+  ["provider", "text"],
+  ["model", "text"],
+  ["status", "text"],
+  ["prompt_tokens", "int8"],
+  ["completion_tokens", "int8"],
+  ["total_tokens", "int8"],
+  ["cost", "numeric"],
+  ["currency", "text"],
+  ["tags", "text", "jsonb"],
+  ["detail", "text"],
+  ...ATTRIBUTION_FIELDS.map((name) => [name, "text"] as const)
 ]
 
-export const usageParameters = (rows: ReadonlyArray<UsageRow>): Array<PgTypes.Parameter | string> => {
+export const usageValues = (rows: ReadonlyArray<UsageRow>) => {
   const usage = rows.map((row) => row.usage)
   return [
-    int8Array(usage.map((it) => it.usage_seq)),
-    timeArray(usage.map((it) => it.recorded_at)),
-    timeArray(usage.map((it) => it.booked_at)),
-    textArray(usage.map((it) => it.request_id)),
-    int4Array(usage.map((it) => it.attempt)),
-    int4Array(rows.map((row) => row.requests)),
-    textArray(usage.map((it) => it.provider)),
-    textArray(usage.map((it) => it.model)),
-    textArray(usage.map((it) => it.status)),
-    int8Array(usage.map((it) => it.prompt_tokens)),
-    int8Array(usage.map((it) => it.completion_tokens)),
-    int8Array(usage.map((it) => it.total_tokens)),
-    amountArray(usage.map((it) => it.cost)),
-    textArray(usage.map((it) => it.currency)),
-    jsonArray(usage.map((it) => (it.tags === undefined ? null : JSON.stringify(it.tags)))),
-    plainJsonArray(usage.map((it) => JSON.stringify(detailOf(it)))),
-    ...ATTRIBUTION_FIELDS.map((name) => textArray(usage.map((it) => it[name] ?? null)))
+    int8Column(usage.map((it) => it.usage_seq)),
+    timeColumn(usage.map((it) => it.recorded_at)),
+    timeColumn(usage.map((it) => it.booked_at)),
+    textColumn(usage.map((it) => it.request_id)),
+    int4Column(usage.map((it) => it.attempt)),
+    int4Column(rows.map((row) => row.requests)),
+    textColumn(usage.map((it) => it.provider)),
+    textColumn(usage.map((it) => it.model)),
+    textColumn(usage.map((it) => it.status)),
+    int8Column(usage.map((it) => it.prompt_tokens)),
+    int8Column(usage.map((it) => it.completion_tokens)),
+    int8Column(usage.map((it) => it.total_tokens)),
+    amountColumn(usage.map((it) => it.cost)),
+    textColumn(usage.map((it) => it.currency)),
+    jsonColumn(usage.map((it) => (it.tags === undefined ? null : JSON.stringify(it.tags)))),
+    plainJsonColumn(usage.map(detailJson)),
+    ...ATTRIBUTION_FIELDS.map((name) => textColumn(usage.map((it) => it[name] ?? null)))
   ]
 }
 
@@ -153,7 +169,7 @@ export interface StoredUsage {
   readonly cost: string
   readonly currency: string
   readonly tags: NonNullable<TokenUsage["tags"]> | null
-  readonly detail: Detail
+  readonly detail: string
 }
 
 export const SELECT_USAGE = `SELECT ${USAGE_COLUMNS.map(([name]) => name)
@@ -167,22 +183,48 @@ const lineFrom = ([token_type, tokens, price, cost]: LineInDetail): CostLine => 
   cost: parseAmount(cost)
 })
 
+const amountOr = (text: string | null | undefined, usual: Amount): Amount =>
+  typeof text === "string" ? parseAmount(text) : usual
+
+/** The fields of a detail, those that were left out too. */
+const detailFrom = (
+  row: Pick<TokenUsage, "usage_seq" | "recorded_at" | "currency">,
+  json: string
+): Pick<TokenUsage, DetailField> => {
+  const { overage, exchange_rate, estimated_cost, reported_cost, cost_breakdown, ...rest } = JSON.parse(
+    json
+  ) as Detail
+  const usual = usualOf(row)
+  const known: Record<string, unknown> = {}
+  for (const field of DETAIL_FIELDS) if (usual[field] !== undefined) known[field] = usual[field]
+  return {
+    ...(known as Pick<TokenUsage, DetailField>),
+    ...rest,
+    ...(typeof reported_cost === "string" ? { reported_cost: parseAmount(reported_cost) } : {}),
+    overage: amountOr(overage, 0n),
+    exchange_rate: amountOr(exchange_rate, UNIT),
+    estimated_cost: typeof estimated_cost === "string" ? parseAmount(estimated_cost) : null,
+    cost_breakdown: (cost_breakdown ?? []).map(lineFrom)
+  }
+}
+
 export const usageFrom = (row: StoredUsage): TokenUsage => {
-  const { overage, exchange_rate, estimated_cost, reported_cost, cost_breakdown, ...rest } = row.detail
   const texts: Partial<Record<(typeof ATTRIBUTION_FIELDS)[number], string>> = {}
   const columns = row as unknown as Record<(typeof ATTRIBUTION_FIELDS)[number], string | null>
   for (const name of ATTRIBUTION_FIELDS) {
     const text = columns[name]
     if (text !== null) texts[name] = text
   }
-  // `detail` was written from a usage: what is absent in it was absent there.
-  return {
-    ...(rest as Omit<TokenUsage, Column>),
-    ...texts,
-    ...(row.tags === null ? {} : { tags: row.tags }),
-    ...(reported_cost === undefined ? {} : { reported_cost: parseAmount(reported_cost) }),
+  const key = {
     usage_seq: Number(row.usage_seq),
     recorded_at: row.recorded_at.getTime(),
+    currency: row.currency
+  }
+  return {
+    ...detailFrom(key, row.detail),
+    ...texts,
+    ...(row.tags === null ? {} : { tags: row.tags }),
+    ...key,
     booked_at: row.booked_at.getTime(),
     request_id: row.request_id,
     attempt: row.attempt,
@@ -192,11 +234,6 @@ export const usageFrom = (row: StoredUsage): TokenUsage => {
     prompt_tokens: Number(row.prompt_tokens),
     completion_tokens: Number(row.completion_tokens),
     total_tokens: Number(row.total_tokens),
-    cost: parseAmount(row.cost),
-    currency: row.currency,
-    overage: parseAmount(overage),
-    exchange_rate: parseAmount(exchange_rate),
-    estimated_cost: estimated_cost === null ? null : parseAmount(estimated_cost),
-    cost_breakdown: cost_breakdown.map(lineFrom)
+    cost: parseAmount(row.cost)
   }
 }

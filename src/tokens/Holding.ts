@@ -53,7 +53,8 @@ const place = (
     remainingTokens: estimated.tokens,
     remainingCost: estimated.cost,
     bookings: [],
-    attribution: attributionOf(payload)
+    attribution: attributionOf(payload),
+    page: undefined
   }
   request.hold = hold
   book(ledger, hold, budgets, asked, now)

@@ -15,6 +15,7 @@ import { BudgetIndex } from "./BudgetIndex.ts"
 import { BudgetRecord, type PeriodRecord } from "./BudgetRecord.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
 import { Fifo } from "./Fifo.ts"
+import { HoldPages } from "./HoldPages.ts"
 import type {
   AlertRow,
   Batch,
@@ -24,11 +25,13 @@ import type {
   HoldRow,
   KnownRequest,
   LedgerSnapshot,
+  OpenHold,
+  OpenRequest,
   RequestRow,
   UsageRow
 } from "./LedgerStore.ts"
 import { PriceBook } from "./PriceBook.ts"
-import { type HoldRecord, keep, RequestRecord } from "./RequestRecord.ts"
+import { type HoldRecord, keep, RequestRecord, toHoldRow } from "./RequestRecord.ts"
 
 /** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
 const RECENT_REQUESTS_MAX = 1_000
@@ -94,6 +97,7 @@ export class Ledger {
   /** Periods that ended before are not in memory. */
   #horizon: Millis
   readonly #requests = new Map<string, RequestRecord>()
+  readonly #pages = new HoldPages()
   /** Requests that were closed when a batch was sealed, the oldest first. */
   readonly #closed = new Fifo<RequestRecord>()
   readonly #commands = new Map<string, CommandRow>()
@@ -122,7 +126,7 @@ export class Ledger {
     this.#journalSeq = snapshot.journalSeq
     for (const definition of snapshot.budgets) this.#insertBudget(definition)
     for (const period of snapshot.periods) this.budgets.get(period.budgetId)?.restore(period)
-    for (const request of snapshot.openRequests) this.learnRequest({ request, usage: [] })
+    for (const request of snapshot.openRequests) this.#restoreOpen(request)
   }
 
   /** Whether the clock was put back to where periods are not in memory any more: then it must be loaded again. */
@@ -167,10 +171,15 @@ export class Ledger {
     }
     const record = new RequestRecord(request.requestId)
     record.isStored = true
-    record.attempts = [...request.attempts]
+    record.attempts = request.attempts
     for (const row of usage) record.keepUsage(row)
-    if (request.hold !== null) this.#restoreHold(record, request.hold)
-    if (!record.isOpen) this.#closed.put(record)
+    record.hold = request.hold && {
+      ...request.hold,
+      requestId: request.requestId,
+      bookings: [],
+      page: undefined
+    }
+    this.#closed.put(record)
     this.#requests.set(request.requestId, record)
   }
 
@@ -191,6 +200,7 @@ export class Ledger {
 
   closeHold(hold: HoldRecord): void {
     this.holds.delete(hold.id)
+    this.#pages.leave(hold)
     this.#forgetStaleDeadlines()
   }
 
@@ -299,6 +309,7 @@ export class Ledger {
     const newRequests: Array<RequestRow> = []
     const changedRequests: Array<RequestRow> = []
     for (const record of draft.requests) {
+      if (record.isOpen && record.attempts.length === 0) continue
       ;(record.isStored ? changedRequests : newRequests).push(record.toRow())
       record.isStored = true
       if (!record.isOpen) this.#closed.put(record)
@@ -310,6 +321,8 @@ export class Ledger {
       usage: draft.usage,
       newRequests,
       changedRequests,
+      openHolds: this.#sealHolds(draft.requests),
+      closedPages: this.#pages.takeClosed(),
       budgets: Array.from(draft.budgets, (budget) => budget.definition),
       periods: Array.from(draft.periods, (period) => period.toRow()),
       prices: draft.prices,
@@ -320,6 +333,18 @@ export class Ledger {
     this.#journalSeq += 1
     this.#batchNumber += 1
     return batch
+  }
+
+  /** The open holds that change with this batch: they are its page. */
+  #sealHolds(changed: ReadonlySet<RequestRecord>): ReadonlyArray<OpenHold> {
+    const page: Array<OpenHold> = []
+    const put = (hold: HoldRecord) => {
+      this.#pages.put(hold, this.#journalSeq)
+      page.push({ requestId: hold.requestId, hold: toHoldRow(hold) })
+    }
+    for (const { hold } of changed) if (hold?.state === "held") put(hold)
+    for (const hold of this.#pages.toMove()) if (hold.page !== this.#journalSeq) put(hold)
+    return page
   }
 
   /** The oldest sealed batch is committed: what is closed and old may be forgotten. */
@@ -355,15 +380,24 @@ export class Ledger {
     return budget
   }
 
-  #restoreHold(record: RequestRecord, row: HoldRow): void {
-    const hold: HoldRecord = { ...row, requestId: record.requestId, bookings: [] }
+  #restoreOpen({ requestId, hold: row, page, row: request }: OpenRequest): void {
+    const record = new RequestRecord(requestId)
+    record.isStored = request !== undefined
+    record.attempts = request?.attempts ?? []
+    record.hold = this.#restoreHold(requestId, row)
+    this.#pages.put(record.hold, page)
+    this.#requests.set(requestId, record)
+  }
+
+  #restoreHold(requestId: string, row: HoldRow): HoldRecord {
+    const hold: HoldRecord = { ...row, requestId, bookings: [], page: undefined }
     for (const { budgetId, periodStart, amount } of row.bookings) {
       const period = this.budgets.get(budgetId)?.periodFrom(periodStart)
       if (period === undefined)
         throw new Error(`the store has a hold on ${budgetId}, but not the period it is in`)
       keep(hold, period, amount)
     }
-    record.hold = hold
-    if (hold.state === "held") this.openHold(hold)
+    this.openHold(hold)
+    return hold
   }
 }

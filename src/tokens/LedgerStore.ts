@@ -90,11 +90,24 @@ export interface AttemptRow {
   readonly isEstimated: boolean
 }
 
-/** Everything that makes a request unique. One row per request; it outlives its usage rows. */
+/**
+ * Everything that makes a request unique, from the first hold that ended or the first attempt that was recorded. One
+ * row per request; it outlives its usage rows. A hold that is open is not in it but in a page (`OpenHold`).
+ */
 export interface RequestRow {
   readonly requestId: string
+  /** The last hold, if it has ended. */
   readonly hold: HoldRow | null
   readonly attempts: ReadonlyArray<AttemptRow>
+}
+
+/**
+ * A hold that is open, as it was when its batch was written. The open holds of a batch are kept as one page, under
+ * the batch's `journalSeq`: of a request's versions the last one counts, until the request's hold has ended.
+ */
+export interface OpenHold {
+  readonly requestId: string
+  readonly hold: HoldRow
 }
 
 /** The result of a command, kept under its `request_id` so that it can be sent again. Key: (signal, requestId). */
@@ -145,12 +158,24 @@ export interface Batch {
   /** Requests that the store has no row of yet. */
   readonly newRequests: ReadonlyArray<RequestRow>
   readonly changedRequests: ReadonlyArray<RequestRow>
+  /** Holds that are open after this batch and were opened or changed in it, or moved here from an old page. */
+  readonly openHolds: ReadonlyArray<OpenHold>
+  /** Earlier pages none of whose holds is open any more, by their `journalSeq`. */
+  readonly closedPages: ReadonlyArray<number>
   readonly budgets: ReadonlyArray<BudgetDefinition>
   readonly periods: ReadonlyArray<PeriodRow>
   readonly prices: ReadonlyArray<Price>
   readonly alerts: ReadonlyArray<AlertRow>
   readonly commands: ReadonlyArray<CommandRow>
   readonly config: ManagerConfig | undefined
+}
+
+/** A request whose hold is open, when a tenant is loaded. */
+export interface OpenRequest extends OpenHold {
+  /** The `journalSeq` of the page that the hold is in. */
+  readonly page: number
+  /** The request's row, if it has one already. */
+  readonly row: RequestRow | undefined
 }
 
 /** What an activation reads: everything but the requests that are closed. */
@@ -161,7 +186,7 @@ export interface LedgerSnapshot {
   readonly budgets: ReadonlyArray<BudgetDefinition>
   /** The periods that can still change: those that end after `liveAfter`, and those with open holds. */
   readonly periods: ReadonlyArray<PeriodRow>
-  readonly openRequests: ReadonlyArray<RequestRow>
+  readonly openRequests: ReadonlyArray<OpenRequest>
   readonly prices: ReadonlyArray<Price>
 }
 
@@ -233,7 +258,7 @@ export interface LedgerStore {
   /** Takes the tenant over: a new owner and a new epoch, before anything is read. Creates the tenant's head. */
   readonly claim: (tenant: string, owner: string) => Effect.Effect<Claim, StoreUnreachable>
   readonly load: (claim: Claim, liveAfter: Millis) => Effect.Effect<LedgerSnapshot, StoreUnreachable | Fenced>
-  /** The requests of these ids that the store knows. At most 2,000 ids. */
+  /** The requests of these ids that have a row. At most 2,000 ids. */
   readonly findRequests: (
     tenant: string,
     requestIds: ReadonlyArray<string>

@@ -33,6 +33,8 @@ export interface HoldRecord {
   remainingCost: Amount
   bookings: Array<LiveBooking>
   readonly attribution: Attribution
+  /** The page of the store that it is in (HoldPages). */
+  page: number | undefined
 }
 
 /** A hold's share in a period that it was not in before. */
@@ -46,7 +48,7 @@ const NO_USAGE: ReadonlyArray<TokenUsage> = []
 export class RequestRecord {
   readonly requestId: string
   hold: HoldRecord | null = null
-  attempts: Array<AttemptRow> = []
+  attempts: ReadonlyArray<AttemptRow> = []
   /** The usage of its attempts, where it is still at hand. */
   #usage: ReadonlyArray<TokenUsage> = NO_USAGE
   /** Whether the store has a row of this request, or will have with the batch that is on its way. */
@@ -76,16 +78,17 @@ export class RequestRecord {
     return this.hold?.state === "held"
   }
 
+  /** Its row, without a hold that is open. */
   toRow(): RequestRow {
     return {
       requestId: this.requestId,
-      hold: this.hold && toHoldRow(this.hold),
-      attempts: this.attempts.slice()
+      hold: this.hold === null || this.isOpen ? null : toHoldRow(this.hold),
+      attempts: this.attempts
     }
   }
 }
 
-const toHoldRow = (hold: HoldRecord): HoldRow => ({
+export const toHoldRow = (hold: HoldRecord): HoldRow => ({
   id: hold.id,
   state: hold.state,
   digest: hold.digest,

@@ -10,6 +10,7 @@ import type {
   HeadCounters,
   HoldRow,
   LedgerSnapshot,
+  OpenHold,
   RequestRow,
   UsageRow
 } from "../../src/tokens/LedgerStore.ts"
@@ -69,6 +70,12 @@ export const hold = (requestId: string, fields: Partial<HoldRow> = {}): HoldRow 
   ...fields
 })
 
+/** A hold that is open, as a batch has it. */
+export const open = (requestId: string, fields: Partial<HoldRow> = {}): OpenHold => ({
+  requestId,
+  hold: hold(requestId, fields)
+})
+
 export const request = (requestId: string, fields: Partial<RequestRow> = {}): RequestRow => ({
   requestId,
   hold: null,
@@ -121,6 +128,8 @@ export const batch = (
   usage: [],
   newRequests: [],
   changedRequests: [],
+  openHolds: [],
+  closedPages: [],
   budgets: [],
   periods: [],
   prices: [],

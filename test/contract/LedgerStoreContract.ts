@@ -21,6 +21,7 @@ import {
   head,
   hold,
   NOON,
+  open,
   Random,
   randomUsage,
   request,
@@ -201,10 +202,11 @@ const activation = (check: Check): void => {
         period("budget_1", { start: 0, end: null, spent: -AMOUNT_MAX, held: 10n ** 30n }),
         period("budget_2", { alertsSent: [50, 80] })
       ]
-      const openRequests = [request("ü '1'", { hold: hold("ü '1'") })]
+      const openHolds = [open("ü '1'")]
+      const openRequests = openHolds.map((it) => ({ ...it, page: 0, row: undefined }))
       const counters = head({ usageSeq: 3, alertSeq: 4, idSeq: 5, tracked: 6, tokens: 10n ** 30n, cost: -1n })
       const config = { ...DEFAULT_MANAGER_CONFIG, max_pending: 7 }
-      yield* commit({ head: counters, budgets, periods, newRequests: openRequests, prices, config })
+      yield* commit({ head: counters, budgets, periods, openHolds, prices, config })
       const loaded = yield* load()
       assert.deepStrictEqual(
         loaded.periods.toSorted((a, b) => a.start - b.start),
@@ -244,32 +246,51 @@ const activation = (check: Check): void => {
       const bookings = [{ budgetId: "booked", periodStart: NOON, amount: 2n }]
       yield* commit({
         periods: [ended, running, forever, booked],
-        newRequests: [request("r1", { hold: hold("r1", { bookings }) })]
+        openHolds: [open("r1", { bookings })]
       })
       const names = (yield* load(NOON + 10)).periods.map((row) => row.budgetId).sort()
       assert.deepStrictEqual(names, ["booked", "forever", "running"])
     })
   )
   check(
-    "open holds come back, closed ones do not",
+    "open holds come back with their page, ended ones do not",
     Effect.gen(function* () {
       const { store, tenant, commit, load } = yield* openTenant()
-      const ids = ["held", "posted", "released", "expired", "renewed", "none"]
-      const closed = (state: "posted" | "released" | "expired") =>
-        request(state, { hold: hold(state, { state, bookings: [], remainingCost: 0n, remainingTokens: 0 }) })
-      yield* commit({
-        newRequests: ids.map((id) => request(id, { hold: id === "none" ? null : hold(id) }))
-      })
-      assert.lengthOf((yield* load()).openRequests, 5)
-      const changed = [closed("posted"), closed("released"), closed("expired")]
-      yield* commit({ changedRequests: [...changed, request("renewed", { hold: closed("expired").hold })] })
-      assert.deepStrictEqual((yield* load()).openRequests, [request("held", { hold: hold("held") })])
-      const again = request("renewed", { hold: hold("renewed", { id: "hold_2.renewed", digest: "other" }) })
-      yield* commit({ changedRequests: [again] })
-      const open = (yield* load()).openRequests.toSorted((a, b) => (a.requestId < b.requestId ? -1 : 1))
-      assert.deepStrictEqual(open, [request("held", { hold: hold("held") }), again])
-      const found = (yield* store.findRequests(tenant, ids)).map((known) => known.request)
-      for (const row of [...changed, again, request("none")]) assert.deepInclude(found, row)
+      const ended = (id: string, state: "posted" | "released" | "expired") =>
+        request(id, { hold: hold(id, { state, bookings: [], remainingCost: 0n, remainingTokens: 0 }) })
+      const openNow = Effect.map(load(), ({ openRequests }) =>
+        openRequests.toSorted((a, b) => (a.requestId < b.requestId ? -1 : 1))
+      )
+      const ids = ["held", "posted", "released", "renewed"]
+      yield* commit({ openHolds: ids.map((id) => open(id)) })
+      assert.deepStrictEqual(
+        yield* openNow,
+        ids
+          .map((id) => ({ ...open(id), page: 0, row: undefined }))
+          .sort((a, b) => (a.requestId < b.requestId ? -1 : 1))
+      )
+      const over = [ended("posted", "posted"), ended("released", "released"), ended("renewed", "expired")]
+      yield* commit({ newRequests: over })
+      assert.deepStrictEqual(yield* openNow, [{ ...open("held"), page: 0, row: undefined }])
+      // A request whose hold has ended gets another one, and ends that in the batch after.
+      const again = open("renewed", { id: "hold_2.renewed", digest: "other" })
+      yield* commit({ openHolds: [again] })
+      assert.deepStrictEqual((yield* openNow)[1], { ...again, page: 2, row: over[2] })
+      // A hold of which some is spent: its last version counts, and its request has a row by now.
+      const attempts = [{ attempt: 1, digest: "d1", usageSeq: 1, isEstimated: false }]
+      const spent = open("held", { remainingTokens: 7 })
+      const row = request("held", { attempts })
+      yield* commit({ usage: [usageRow(1)], newRequests: [row], openHolds: [spent], closedPages: [0] })
+      assert.deepStrictEqual((yield* openNow)[0], { ...spent, page: 3, row })
+      yield* commit({ changedRequests: [ended("renewed", "released")] })
+      assert.deepStrictEqual(yield* openNow, [{ ...spent, page: 3, row }])
+      const found = (yield* store.findRequests(tenant, [...ids, "nobody"])).map((known) => known.request)
+      assert.sameDeepMembers(found, [
+        row,
+        ended("posted", "posted"),
+        ended("released", "released"),
+        ended("renewed", "released")
+      ])
     })
   )
 }
@@ -283,7 +304,10 @@ const lookups = (check: Check): void => {
         { attempt: 1, digest: "d1", usageSeq: 1, isEstimated: true },
         { attempt: 2, digest: "d'2", usageSeq: 3, isEstimated: false }
       ]
-      const row = request("r1", { hold: hold("r1", { provider: null, model: null }), attempts })
+      const row = request("r1", {
+        hold: hold("r1", { state: "posted", provider: null, model: null }),
+        attempts
+      })
       const rows = [usageRow(1), usageRow(2), usageRow(3, { request_id: "r1", attempt: 2 }, 0)]
       yield* commit({ usage: rows, newRequests: [row, request("r2")] })
       const found = yield* store.findRequests(tenant, ["r1", "nobody", "\u0000", "\ud800"])
@@ -353,8 +377,9 @@ const LONE = "a\ud800b"
 /** Every place that a text can come in through. */
 const hostileParts = (text: string): { readonly [place: string]: Partial<Batch> } => ({
   "the id of a request": { newRequests: [request(text)] },
-  "who a hold is for": {
-    newRequests: [request("h", { hold: hold("h", { attribution: { user_id: text } }) })]
+  "who a hold is for": { openHolds: [open("h", { attribution: { user_id: text } })] },
+  "who a hold was for": {
+    newRequests: [request("h", { hold: hold("h", { state: "posted", attribution: { user_id: text } }) })]
   },
   "the digest of an attempt": {
     newRequests: [request("h", { attempts: [{ attempt: 1, digest: text, usageSeq: 1, isEstimated: false }] })]
@@ -647,7 +672,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
             assert.strictEqual(seq, life * 2)
             for (const next of [seq + 1, seq + 2]) {
               const id = `r${next}`
-              yield* commit({ usage: [usageRow(next)], newRequests: [request(id, { hold: hold(id) })] })
+              yield* commit({ usage: [usageRow(next)], newRequests: [request(id)], openHolds: [open(id)] })
             }
             assert.lengthOf((yield* load()).openRequests, seq + 2)
             const all = yield* store.usageAfter(tenant, {}, 0, 100)

@@ -16,7 +16,7 @@ import {
 const refusedFor =
   (isBad: (requestId: string) => boolean): Turn =>
   (real, batch) =>
-    (batch?.newRequests ?? []).some(({ requestId }) => isBad(requestId))
+    [...(batch?.newRequests ?? []), ...(batch?.openHolds ?? [])].some(({ requestId }) => isBad(requestId))
       ? Effect.fail(new BatchRefused({ tenant: TENANT, message: "scripted: invalid text" }))
       : real
 

@@ -17,7 +17,7 @@ describe("lesson 2: a hold whose caller died", () => {
       assert.strictEqual(manager.script.rows.journalSeq, written)
       yield* pass(1)
       assert.strictEqual(manager.script.rows.journalSeq, written + 1)
-      assert.strictEqual(manager.script.rows.requests.get("r1")?.hold?.state, "expired")
+      assert.strictEqual(manager.script.rows.holdStateOf("r1"), "expired")
       assert.deepStrictEqual(
         manager.told.at(-1)?.batch.alerts.map(({ alert }) => alert.kind),
         ["hold_unsettled"]
@@ -35,10 +35,10 @@ describe("lesson 2: a hold whose caller died", () => {
       yield* pass(1_000)
       yield* (yield* manager.hold("r2", 2, { hold_ttl_ms: 5_000 })).success
       yield* pass(5_000)
-      assert.strictEqual(manager.script.rows.requests.get("r2")?.hold?.state, "expired")
-      assert.strictEqual(manager.script.rows.requests.get("r1")?.hold?.state, "held")
+      assert.strictEqual(manager.script.rows.holdStateOf("r2"), "expired")
+      assert.strictEqual(manager.script.rows.holdStateOf("r1"), "held")
       yield* pass(594_000)
-      assert.strictEqual(manager.script.rows.requests.get("r1")?.hold?.state, "expired")
+      assert.strictEqual(manager.script.rows.holdStateOf("r1"), "expired")
     }).pipe(told)
   )
 
@@ -50,9 +50,9 @@ describe("lesson 2: a hold whose caller died", () => {
       if (!held.allowed || held.hold_id === undefined) throw new Error("no hold")
       yield* manager.done("extend_hold", { hold_id: held.hold_id, ttl_ms: 20_000 })
       yield* pass(19_999)
-      assert.strictEqual(manager.script.rows.requests.get("r1")?.hold?.state, "held")
+      assert.strictEqual(manager.script.rows.holdStateOf("r1"), "held")
       yield* pass(1)
-      assert.strictEqual(manager.script.rows.requests.get("r1")?.hold?.state, "expired")
+      assert.strictEqual(manager.script.rows.holdStateOf("r1"), "expired")
     }).pipe(told)
   )
 
@@ -67,7 +67,7 @@ describe("lesson 2: a hold whose caller died", () => {
       yield* pass(6_000)
       yield* gate.open
       yield* quiet
-      assert.strictEqual(manager.script.rows.requests.get("r1")?.hold?.state, "expired")
+      assert.strictEqual(manager.script.rows.holdStateOf("r1"), "expired")
       assert.strictEqual(yield* manager.standing, "spent 1, held 0")
     }).pipe(told)
   )
@@ -97,7 +97,7 @@ describe("lesson 2: a hold whose caller died", () => {
       yield* manager.stop
       yield* pass(3_600_000)
       const again = yield* makeManager(manager.script)
-      assert.strictEqual(again.script.rows.requests.get("r1")?.hold?.state, "expired")
+      assert.strictEqual(again.script.rows.holdStateOf("r1"), "expired")
       assert.strictEqual(yield* (yield* again.hold("r2", 10)).outcome, "ok")
     }).pipe(told)
   )
@@ -149,7 +149,7 @@ describe("clocks", () => {
       yield* quiet
       assert.strictEqual(yield* manager.standing, "spent 0, held 0")
       assert.strictEqual(yield* (yield* manager.hold("r3", 10)).outcome, "ok")
-      assert.strictEqual(manager.script.rows.requests.get("r1")?.hold?.state, "expired")
+      assert.strictEqual(manager.script.rows.holdStateOf("r1"), "expired")
     }).pipe(told)
   )
 

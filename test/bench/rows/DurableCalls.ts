@@ -26,13 +26,13 @@ class Batches {
 
   readonly take = (batch: {
     readonly usage: ReadonlyArray<UsageRow>
-    readonly changedRequests: ReadonlyArray<RequestRow>
+    readonly newRequests: ReadonlyArray<RequestRow>
   }): void => {
     if (batch.usage.length === 0 || this.sizes.length >= BATCHES_REMEMBERED) return
     this.sizes.push(batch.usage.length)
     if (this.#usage.length > 4_000) return
     this.#usage.push(...batch.usage)
-    this.#requests.push(...batch.changedRequests.filter((row) => row.attempts.length > 0))
+    this.#requests.push(...batch.newRequests)
   }
 
   /** The size of the batch that the median report was in. */
@@ -58,7 +58,7 @@ class Batches {
 const SUMS = `SELECT count(*) AS rows, coalesce(sum(cost), 0)::text AS cost,
   (SELECT count(*) FROM request q WHERE q.tenant = $1 AND q.state = 'posted') AS posted,
   (SELECT count(*) FROM request q WHERE q.tenant = $1) AS requests,
-  (SELECT count(*) FROM open_hold o WHERE o.tenant = $1) AS open,
+  (SELECT count(*) FROM hold_page o WHERE o.tenant = $1) AS open,
   (SELECT count(*) FROM budget_period p WHERE p.tenant = $1 AND p.spent = s.total AND p.held = 0) AS right_counters,
   (SELECT count(*) FROM budget_period p WHERE p.tenant = $1) AS counters,
   (SELECT count(*) FROM tenant_head h WHERE h.tenant = $1 AND h.cost = s.total AND h.tracked = s.n) AS right_heads
@@ -91,7 +91,7 @@ const check = async (client: Client, calls: number): Promise<ReadonlyArray<strin
   const actor = await sumsOf(client, TENANT)
   must(actor.rows === BigInt(calls), `${calls} calls were answered, ${actor.rows} rows are there`)
   must(actor.posted === actor.rows && actor.requests === actor.rows, "requests are not those of the rows")
-  must(actor.open === 0n, `${actor.open} holds are still open`)
+  must(actor.open === 0n, `${actor.open} pages have holds that are still open`)
   must(actor.counters === 4n && actor.right_counters === 4n, "a budget's counter is not the sum of the rows")
   must(actor.right_heads === 1n, "the head's counters are not the sums of the rows")
   const naive = await sumsOf(client, NAIVE_TENANT)

@@ -6,7 +6,8 @@
  */
 import { Effect } from "effect"
 import { formatAmount } from "../../../src/signal/Money.ts"
-import { USAGE_COLUMNS, usageParameters } from "../../../src/store/UsageRows.ts"
+import type { Column } from "../../../src/store/Columns.ts"
+import { USAGE_COLUMNS, usageValues } from "../../../src/store/UsageRows.ts"
 import type { UsageRow } from "../../../src/tokens/LedgerStore.ts"
 import type { Client } from "../Database.ts"
 import type { Contender } from "../Rounds.ts"
@@ -16,11 +17,7 @@ const CONCURRENCY = 8
 const COUNTERS = ["global", "project", "team", "user"]
 
 const names = USAGE_COLUMNS.map(([name]) => name).join(", ")
-const values = USAGE_COLUMNS.map(([, array], index) => {
-  const [name, , value] = USAGE_COLUMNS[index] as (typeof USAGE_COLUMNS)[number]
-  // Where the batch casts a text to what the column is, so does this.
-  return `$${index + 2}::${value === undefined ? array.slice(0, -2) : value.slice(name.length + 2)}`
-})
+const values = USAGE_COLUMNS.map(([, type, cast], index) => `$${index + 2}::${cast ?? type}`)
 const INSERT = `INSERT INTO usage (tenant, ${names}) VALUES ($1, ${values.join(", ")})`
 
 const ADD = `WITH mine AS (
@@ -56,8 +53,8 @@ const rowOf = ({ usage, requests }: UsageRow, seq: number): Array<string | null>
 /** `detail` is what the product writes: the text of the template's. */
 const detailOf = (template: UsageRow): string => {
   const index = USAGE_COLUMNS.findIndex(([name]) => name === "detail")
-  const parameter = usageParameters([template])[index] as { readonly value: ReadonlyArray<string> }
-  return parameter.value[0] as string
+  const column = usageValues([template])[index] as Column
+  return (column.one as { readonly value: string }).value
 }
 
 /** Makes the counters, and answers the contender. `template` is a row that the actor wrote. */

@@ -6,8 +6,9 @@
  * functions, and each request row is written once, in its last state.
  */
 import { Effect } from "effect"
-import { REQUEST_COLUMNS, requestParameters } from "../../../src/store/RequestRows.ts"
-import { USAGE_COLUMNS, usageParameters } from "../../../src/store/UsageRows.ts"
+import { type Column, type Columns, type Parameter, rowsOf } from "../../../src/store/Columns.ts"
+import { REQUEST_COLUMNS, requestValues } from "../../../src/store/RequestRows.ts"
+import { USAGE_COLUMNS, usageValues } from "../../../src/store/UsageRows.ts"
 import type { RequestRow, UsageRow } from "../../../src/tokens/LedgerStore.ts"
 import type { Client } from "../Database.ts"
 import type { Contender } from "../Rounds.ts"
@@ -20,17 +21,16 @@ export interface Template {
   readonly requests: ReadonlyArray<RequestRow>
 }
 
-type Columns = typeof USAGE_COLUMNS
-
-const insert = (table: string, columns: Columns, firstParameter: number): string => {
-  const arrays = columns.map(([, array], index) => `$${firstParameter + index}::${array}`)
+const insert = (
+  table: string,
+  columns: Columns,
+  values: ReadonlyArray<Column>,
+  parameters: Array<Parameter>
+): string => {
   const names = columns.map(([name]) => name).join(", ")
-  const values = columns.map(([name, , value]) => `x.${value ?? name}`).join(", ")
-  return `INSERT INTO ${table} (tenant, ${names}) SELECT $1, ${values} FROM unnest(${arrays.join(", ")}) AS x(${names})`
+  const selected = columns.map(([name]) => `x.${name}`).join(", ")
+  return `INSERT INTO ${table} (tenant, ${names}) SELECT $1, ${selected} FROM ${rowsOf(columns, values, parameters)}`
 }
-
-const INSERT = `WITH u AS (${insert("usage", USAGE_COLUMNS, 2)})
-${insert("request", REQUEST_COLUMNS, 2 + USAGE_COLUMNS.length)}`
 
 type Writable<T> = { -readonly [Field in keyof T]: T[Field] }
 
@@ -72,11 +72,15 @@ export const rawInsert = (client: Client, writers: number, template: () => Templ
               while (performance.now() < deadline) {
                 rows.renumber(seq + 1)
                 seq += size
-                yield* sql.unsafe(INSERT, [
-                  RAW_TENANT,
-                  ...usageParameters(rows.usage),
-                  ...requestParameters(rows.requests)
-                ])
+                const parameters: Array<Parameter> = [RAW_TENANT]
+                const usage = insert("usage", USAGE_COLUMNS, usageValues(rows.usage), parameters)
+                const requests = insert(
+                  "request",
+                  REQUEST_COLUMNS,
+                  requestValues(rows.requests, seq),
+                  parameters
+                )
+                yield* sql.unsafe(`WITH u AS (${usage}) ${requests}`, parameters)
                 if (performance.now() <= deadline) done += size
               }
             })

@@ -15,8 +15,7 @@ const key = (budgetId: string, start: number): string => `${budgetId} ${start}`
 /** What the open holds keep in each period, by the rows. */
 const heldByRows = (rows: Rows): Map<string, Amount> => {
   const held = new Map<string, Amount>()
-  for (const { hold } of rows.requests.values()) {
-    if (hold?.state !== "held") continue
+  for (const { hold } of rows.open.values()) {
     for (const { budgetId, periodStart, amount } of hold.bookings) {
       const place = key(budgetId, periodStart)
       held.set(place, (held.get(place) ?? 0n) + amount)

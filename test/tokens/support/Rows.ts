@@ -19,8 +19,10 @@ import {
   type CommandRow,
   Fenced,
   type HeadCounters,
+  type HoldState,
   type LedgerSnapshot,
   type LedgerStore,
+  type OpenHold,
   type PeriodRow,
   type RequestRow,
   type SpentQuery,
@@ -51,6 +53,7 @@ export class Rows {
   config: ManagerConfig = DEFAULT_MANAGER_CONFIG
   readonly usage: Array<UsageRow> = []
   readonly requests = new Map<string, RequestRow>()
+  readonly open = new Map<string, OpenHold & { readonly page: number }>()
   readonly budgets = new Map<string, BudgetDefinition>()
   readonly periods = new Map<string, PeriodRow>()
   readonly prices: Array<Price> = []
@@ -77,6 +80,17 @@ export class Rows {
       if (!this.requests.has(row.requestId)) throw new Error(`request ${row.requestId} is not known`)
       this.requests.set(row.requestId, row)
     }
+    for (const { requestId, hold } of batch.openHolds) {
+      this.open.set(requestId, { requestId, hold, page: batch.journalSeq })
+    }
+    for (const { requestId, hold } of [...batch.newRequests, ...batch.changedRequests]) {
+      if (hold !== null) this.open.delete(requestId)
+    }
+    for (const page of batch.closedPages) {
+      const left = [...this.open.values()].filter((it) => it.page === page)
+      if (left.length > 0)
+        throw new Error(`page ${page} is dropped, and ${left[0]?.requestId} is still in it`)
+    }
     for (const row of batch.usage) {
       if (row.usage.usage_seq !== this.usage.length + 1) throw new Error("usage_seq has a gap")
       this.usage.push(row)
@@ -92,11 +106,19 @@ export class Rows {
     this.lastBatchId = batch.id
   }
 
+  /** What became of a request's last hold. */
+  holdStateOf(requestId: string): HoldState | undefined {
+    return this.open.has(requestId) ? "held" : this.requests.get(requestId)?.hold?.state
+  }
+
   snapshot(liveAfter: number): LedgerSnapshot {
-    const openRequests = [...this.requests.values()].filter(({ hold }) => hold?.state === "held")
+    const openRequests = [...this.open.values()].map((it) => ({
+      ...it,
+      row: this.requests.get(it.requestId)
+    }))
     const booked = new Set(
       openRequests.flatMap(({ hold }) =>
-        (hold?.bookings ?? []).map(({ budgetId, periodStart }) => `${budgetId} ${periodStart}`)
+        hold.bookings.map(({ budgetId, periodStart }) => `${budgetId} ${periodStart}`)
       )
     )
     const periods = [...this.periods].filter(
