@@ -43,7 +43,7 @@ CREATE TABLE usage (
   conversation_id text,
   parent_request_id text,
   tags jsonb,
-  detail json NOT NULL,
+  detail text NOT NULL,
   PRIMARY KEY (tenant, usage_seq, recorded_at)
 ) PARTITION BY RANGE (recorded_at);
 
@@ -55,17 +55,20 @@ CREATE TABLE request (
   tenant text NOT NULL,
   request_id text NOT NULL,
   state text,
-  expires_at timestamptz,
-  hold json,
-  attempts json,
-  PRIMARY KEY (tenant, request_id)
-) WITH (fillfactor = 45);
-
-CREATE TABLE open_hold (
-  tenant text NOT NULL,
-  request_id text NOT NULL,
+  ended_in bigint,
+  hold text,
+  attempts text,
   PRIMARY KEY (tenant, request_id)
 );
+
+CREATE TABLE hold_page (
+  tenant text NOT NULL,
+  journal_seq bigint NOT NULL,
+  holds text NOT NULL,
+  PRIMARY KEY (tenant, journal_seq)
+);
+
+ALTER TABLE hold_page ALTER COLUMN holds SET STORAGE EXTERNAL;
 
 CREATE TABLE budget (
   tenant text NOT NULL,

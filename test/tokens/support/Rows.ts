@@ -53,6 +53,8 @@ export class Rows {
   config: ManagerConfig = DEFAULT_MANAGER_CONFIG
   readonly usage: Array<UsageRow> = []
   readonly requests = new Map<string, RequestRow>()
+  /** How many holds were written into each page that is there. */
+  readonly pages = new Map<number, number>()
   readonly open = new Map<string, OpenHold & { readonly page: number }>()
   readonly budgets = new Map<string, BudgetDefinition>()
   readonly periods = new Map<string, PeriodRow>()
@@ -86,7 +88,9 @@ export class Rows {
     for (const { requestId, hold } of [...batch.newRequests, ...batch.changedRequests]) {
       if (hold !== null) this.open.delete(requestId)
     }
+    if (batch.openHolds.length > 0) this.pages.set(batch.journalSeq, batch.openHolds.length)
     for (const page of batch.closedPages) {
+      this.pages.delete(page)
       const left = [...this.open.values()].filter((it) => it.page === page)
       if (left.length > 0)
         throw new Error(`page ${page} is dropped, and ${left[0]?.requestId} is still in it`)
