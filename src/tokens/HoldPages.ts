@@ -64,12 +64,13 @@ export class HoldPages {
   }
 
   /**
-   * The holds of the oldest page, to be written again, where too much in the pages is out of date: one hold of 24
-   * hours would else keep the thousand that were opened with it. One page a batch suffices: a batch adds one.
+   * The holds of the oldest page that is mostly out of date, to be written again, where that is so of most of what
+   * lies in pages: one hold of 24 hours would else keep the thousand that were opened with it. One page a batch
+   * suffices: a batch adds one.
    */
   toMove(): ReadonlyArray<HoldRecord> {
     if (this.#written - this.#open <= STALE_MAX + STALE_PER_OPEN * this.#open) return []
-    for (const page of this.#pages.values()) return [...page.open]
+    for (const { written, open } of this.#pages.values()) if (2 * open.size <= written) return [...open]
     return []
   }
 }
