@@ -86,7 +86,8 @@ const REDACTED_FIELDS = new Set([
   "raw_usage",
   "metadata",
   "content",
-  "tool_calls"
+  "tool_calls",
+  "secret"
 ])
 
 const redact = (value: unknown): Schema.Json => {

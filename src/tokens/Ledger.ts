@@ -16,7 +16,6 @@ import { BudgetRecord, type PeriodRecord } from "./BudgetRecord.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
 import { Fifo } from "./Fifo.ts"
 import type {
-  AlertRow,
   Batch,
   BudgetDefinition,
   CommandRow,
@@ -24,6 +23,8 @@ import type {
   HoldRow,
   KnownRequest,
   LedgerSnapshot,
+  RaisedAlert,
+  RecipientRow,
   RequestRow,
   UsageRow
 } from "./LedgerStore.ts"
@@ -52,7 +53,8 @@ interface Draft {
   budgets: Set<BudgetRecord>
   periods: Set<PeriodRecord>
   prices: Array<Price>
-  alerts: Array<AlertRow>
+  alerts: Array<RaisedAlert>
+  recipients: ReadonlyArray<RecipientRow> | undefined
   commands: Array<CommandRow>
   isConfigChanged: boolean
 }
@@ -64,6 +66,7 @@ const emptyDraft = (): Draft => ({
   periods: new Set(),
   prices: [],
   alerts: [],
+  recipients: undefined,
   commands: [],
   isConfigChanged: false
 })
@@ -84,6 +87,7 @@ export class Ledger {
   /** Models whose missing price was told since the ledger was loaded. */
   readonly unpricedTold = new Set<string>()
   config: ManagerConfig
+  recipients: ReadonlyArray<RecipientRow>
   usageSeq: number
   tracked: number
   tokens: Amount
@@ -112,6 +116,7 @@ export class Ledger {
     this.tenant = tenant
     this.#horizon = liveAfter
     this.config = snapshot.config
+    this.recipients = snapshot.recipients
     this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
     this.usageSeq = snapshot.head.usageSeq
     this.tracked = snapshot.head.tracked
@@ -247,6 +252,12 @@ export class Ledger {
     this.#draft.prices.push(price)
   }
 
+  /** From now on, alerts are owed to these. */
+  setRecipients(recipients: ReadonlyArray<RecipientRow>): void {
+    this.recipients = recipients
+    this.#draft.recipients = recipients
+  }
+
   configure(config: ManagerConfig): void {
     this.config = config
     this.#draft.isConfigChanged = true
@@ -261,7 +272,8 @@ export class Ledger {
   raiseAlert(alert: Omit<Alert, "id">): Alert {
     this.#alertSeq += 1
     const raised: Alert = { id: `alert_${this.#alertSeq}`, ...alert }
-    this.#draft.alerts.push({ seq: this.#alertSeq, alert: raised })
+    const recipients = this.recipients.map(({ id: recipient }) => recipient)
+    this.#draft.alerts.push({ seq: this.#alertSeq, alert: raised, recipients })
     return raised
   }
 
@@ -314,6 +326,7 @@ export class Ledger {
       periods: Array.from(draft.periods, (period) => period.toRow()),
       prices: draft.prices,
       alerts: draft.alerts,
+      recipients: draft.recipients,
       commands: draft.commands,
       config: draft.isConfigChanged ? this.config : undefined
     }

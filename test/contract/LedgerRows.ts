@@ -125,6 +125,7 @@ export const batch = (
   periods: [],
   prices: [],
   alerts: [],
+  recipients: undefined,
   commands: [],
   config: undefined,
   ...fields
