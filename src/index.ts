@@ -40,6 +40,8 @@ export interface StartOptions {
   readonly alerts?: {
     /** Whether webhooks may go to private addresses, and without TLS. */
     readonly privateTargets?: boolean
+    /** Certificates (PEM) that webhooks trust in place of the usual ones. */
+    readonly trustedCa?: string
     /** `url`: `smtp://` or `smtps://`, with user and password; `from`: an address. */
     readonly smtp?: { readonly url: string; readonly from: string }
   }

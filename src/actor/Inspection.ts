@@ -87,7 +87,8 @@ const REDACTED_FIELDS = new Set([
   "metadata",
   "content",
   "tool_calls",
-  "secret"
+  "secret",
+  "alert_channels"
 ])
 
 const redact = (value: unknown): Schema.Json => {

@@ -112,7 +112,7 @@ const startSweeper = Effect.fnUntraced(function* (store: DeliveryStore) {
     for (const { tenant, recipientId, dropped } of yield* store.dropOrphans) {
       yield* count("any", "dropped", dropped)
       yield* Effect.annotateLogs(
-        Effect.logInfo(`${dropped} alerts that waited for a channel are dropped: the channel was removed`),
+        Effect.logInfo(`a channel was removed: what waited for it is dropped (${dropped} deliveries)`),
         { tenant, recipient: recipientId }
       )
     }

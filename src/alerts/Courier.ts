@@ -87,21 +87,26 @@ class Courier {
   #turn(): Effect.Effect<void, Unavailable> {
     return Effect.gen({ self: this }, function* () {
       this.#work.closeUnsafe()
-      const taken = yield* Effect.uninterruptible(this.#start())
+      const taken = yield* this.#start()
       if (taken === 0) yield* this.#waitForWork()
     })
   }
 
   /** Takes what is due and starts with it. Nothing stops it in between: what was taken would wait until its lease ends. */
   #start(): Effect.Effect<number, Unavailable> {
-    return Effect.gen({ self: this }, function* () {
-      const taken = yield* this.#take()
-      for (const delivery of taken) {
-        this.#busy.set(laneKey(delivery), delivery)
-        yield* FiberSet.run(this.#fibers, this.#deliver(delivery))
-      }
-      return taken.length
-    })
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(this.#take()), (taken) =>
+        Effect.as(
+          Effect.forEach(taken, (delivery) => this.#begin(delivery), { discard: true }),
+          taken.length
+        )
+      )
+    )
+  }
+
+  #begin(delivery: Delivery): Effect.Effect<unknown> {
+    this.#busy.set(laneKey(delivery), delivery)
+    return FiberSet.run(this.#fibers, this.#deliver(delivery))
   }
 
   #take(): Effect.Effect<ReadonlyArray<Delivery>, Unavailable> {

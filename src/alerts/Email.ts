@@ -6,7 +6,6 @@
  * Does not decide: SMTP itself (nodemailer), when it is tried again (DeliverySchedule).
  */
 import { Clock, Effect, Redacted } from "effect"
-import { createTransport } from "nodemailer"
 import { Alert } from "../signal/Budget.ts"
 import { encoderOf } from "../signal/Encode.ts"
 import { formatTimestamp } from "../signal/Text.ts"
@@ -37,7 +36,7 @@ export const smtpProblem = ({ url, from }: SmtpOptions): string | undefined => {
 const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/u.test(host)
 
 /** A password is not sent over a connection that anybody can read, unless the URL itself says so (`?requireTLS=false`). */
-const needsTls = (url: URL): boolean =>
+export const needsTls = (url: URL): boolean =>
   url.password !== "" && url.protocol === "smtp:" && !isLoopback(url.hostname)
 
 const encodeAlert = encoderOf(Alert)
@@ -67,21 +66,28 @@ export const letterOf = ({ id, tenant, alert }: Pick<Message, "id" | "tenant" | 
 
 const domainOf = (from: string): string => from.slice(from.lastIndexOf("@") + 1).replace(/>$/u, "")
 
-/** One try takes at most half a minute: servers keep strangers waiting on purpose. */
-export const makeEmail = (options: SmtpOptions): Send => {
-  const url = Redacted.value(options.url)
-  const transport = createTransport({
+/** Loaded with the first letter: it takes a twentieth of a second, and most installations send none. */
+const openTransport = async (url: string) => {
+  const { createTransport } = await import("nodemailer")
+  return createTransport({
     url,
     requireTLS: needsTls(new URL(url)),
     disableFileAccess: true,
     disableUrlAccess: true
   })
+}
+
+/** One try takes at most half a minute: servers keep strangers waiting on purpose. */
+export const makeEmail = (options: SmtpOptions): Send => {
+  let opened: ReturnType<typeof openTransport> | undefined
   const domain = domainOf(options.from)
   const deliver = (message: Message): Effect.Effect<void, DeliveryFailed> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.tryPromise({
-        try: (signal) =>
-          transport.sendMail({
+        try: async (signal) => {
+          opened ??= openTransport(Redacted.value(options.url))
+          const transport = await opened
+          return transport.sendMail({
             ...letterOf(message),
             textEncoding: "quoted-printable",
             from: options.from,
@@ -90,7 +96,8 @@ export const makeEmail = (options: SmtpOptions): Send => {
             messageId: `<${message.id}@${domain}>`,
             headers: { "Auto-Submitted": "auto-generated" },
             signal
-          }),
+          })
+        },
         catch: failedBecause
       })
     )

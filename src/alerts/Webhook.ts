@@ -37,22 +37,25 @@ const failed = (message: string): DeliveryFailed => new DeliveryFailed({ message
 
 /**
  * Asks the name servers themselves, not the system's resolver: that one works in four threads that all of the process
- * shares, and one name server that never answers could keep them all.
+ * shares, and one name server that never answers could keep them all. `servers`: in place of those that the system is set up with.
  */
-const resolvePublic: Resolve = (host) =>
-  Effect.tryPromise({
-    try: async (signal) => {
-      const resolver = new Resolver({ timeout: DNS_TRY_MS, tries: 2 })
-      signal.addEventListener("abort", () => resolver.cancel(), { once: true })
-      const families = [resolver.resolve4(host), resolver.resolve6(host)]
-      const found = await Promise.allSettled(families)
-      const addresses = found.flatMap((family) => (family.status === "fulfilled" ? family.value : []))
-      const [first] = found
-      if (addresses.length === 0 && first?.status === "rejected") throw first.reason
-      return addresses
-    },
-    catch: failedBecause
-  })
+export const resolveByServers =
+  (servers?: ReadonlyArray<string>): Resolve =>
+  (host) =>
+    Effect.tryPromise({
+      try: async (signal) => {
+        const resolver = new Resolver({ timeout: DNS_TRY_MS, tries: 2 })
+        if (servers !== undefined) resolver.setServers(servers)
+        signal.addEventListener("abort", () => resolver.cancel(), { once: true })
+        const families = [resolver.resolve4(host), resolver.resolve6(host)]
+        const found = await Promise.allSettled(families)
+        const addresses = found.flatMap((family) => (family.status === "fulfilled" ? family.value : []))
+        const [first] = found
+        if (addresses.length === 0 && first?.status === "rejected") throw first.reason
+        return addresses
+      },
+      catch: failedBecause
+    })
 
 /** As this machine resolves names, its own hosts file included. */
 const resolvePrivate: Resolve = (host) =>
@@ -65,7 +68,7 @@ const resolvePrivate: Resolve = (host) =>
 export const PUBLIC_TARGETS: WebhookPolicy = {
   allowsHttp: false,
   isAllowed: isPublicAddress,
-  resolve: resolvePublic
+  resolve: resolveByServers()
 }
 
 /** Anything that this machine can reach, with TLS or without. */

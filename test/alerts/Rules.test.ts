@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
 import { ATTEMPTS_MAX, pauseAfter } from "../../src/alerts/DeliverySchedule.ts"
-import { letterOf, smtpProblem } from "../../src/alerts/Email.ts"
+import { letterOf, needsTls, smtpProblem } from "../../src/alerts/Email.ts"
 import { makeSecretVault } from "../../src/alerts/SecretVault.ts"
 import { oneLine } from "../../src/alerts/Sending.ts"
 import { signatureHeaders } from "../../src/alerts/Signature.ts"
@@ -201,6 +201,18 @@ describe("settings of SMTP", () => {
     ["smtp://[::1]:25?tls.rejectUnauthorized=false", "a@b.c"]
   ])("%s from %s can work", (url, from) => {
     assert.isUndefined(problem(url, from))
+  })
+  it.each([
+    ["smtp://u:p@mail.example.com:587", true],
+    ["smtp://u:p@10.0.0.1", true],
+    ["smtp://u:p@localhost.example.com", true],
+    ["smtp://mail.example.com", false],
+    ["smtps://u:p@mail.example.com", false],
+    ["smtp://u:p@localhost:2525", false],
+    ["smtp://u:p@127.0.0.1", false],
+    ["smtp://u:p@[::1]", false]
+  ])("%s is not used without STARTTLS: %s", (url, isNeeded) => {
+    assert.strictEqual(needsTls(new URL(url)), isNeeded)
   })
   it.each([
     ["h:587", "a@b.c"],

@@ -9,9 +9,11 @@ import {
   makeWebhook,
   PRIVATE_TARGETS,
   PUBLIC_TARGETS,
+  resolveByServers,
   type WebhookPolicy
 } from "../../src/alerts/Webhook.ts"
 import { makeCertificate } from "./support/Certificate.ts"
+import { openNameServer } from "./support/NameServer.ts"
 import { isSigned, Receiver } from "./support/Receiver.ts"
 
 const SECRET = "a secret of our receiver"
@@ -204,8 +206,9 @@ describe("the certificate", () => {
   )
 })
 
+const refusedForItsName = "its name has an address that is not public: nothing was sent"
+
 describe("a private target", () => {
-  const refused = "its name has an address that is not public: nothing was sent"
   const table: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
     ["a private address", ["10.0.0.1"]],
     ["loopback in IPv6", ["::1"]],
@@ -216,7 +219,10 @@ describe("a private target", () => {
   ]
   it.live.each(table)("is refused: %s", ([, addresses]) =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* why(send(url(), { resolve: () => Effect.succeed(addresses) })), refused)
+      assert.strictEqual(
+        yield* why(send(url(), { resolve: () => Effect.succeed(addresses) })),
+        refusedForItsName
+      )
       assert.strictEqual(secure.connections, 0)
     })
   )
@@ -228,7 +234,7 @@ describe("a private target", () => {
       const resolve = () => Effect.sync(() => (++asked === 1 ? ["127.0.0.1"] : ["10.0.0.1"]))
       yield* send(url(), { resolve })
       assert.deepStrictEqual([asked, secure.received.length], [1, 1])
-      assert.strictEqual(yield* why(send(url(), { resolve })), refused)
+      assert.strictEqual(yield* why(send(url(), { resolve })), refusedForItsName)
       assert.deepStrictEqual([asked, secure.connections], [2, 1])
     })
   )
@@ -273,6 +279,44 @@ describe("a name", () => {
       const addresses = ["::1", "127.0.0.1"]
       yield* send(url(), { resolve: () => Effect.succeed(addresses), isAllowed: () => true })
       assert.lengthOf(secure.received, 1)
+    })
+  )
+})
+
+describe("a name server", () => {
+  it.live("is asked for both kinds of addresses, of the name as it is", () =>
+    Effect.gen(function* () {
+      const names = yield* Effect.promise(() =>
+        openNameServer({
+          "both.test": { v4: ["8.8.8.8", "10.0.0.1"], v6: ["2606:4700::1111"] },
+          "four.test": { v4: ["1.1.1.1"] },
+          "six.test": { v6: ["::1"] },
+          "none.test": {}
+        })
+      )
+      const resolve = resolveByServers([names.server])
+      assert.sameMembers([...(yield* resolve("both.test"))], ["8.8.8.8", "10.0.0.1", "2606:4700::1111"])
+      assert.deepStrictEqual(yield* resolve("four.test"), ["1.1.1.1"])
+      assert.deepStrictEqual(yield* resolve("six.test"), ["::1"])
+      for (const name of ["none.test", "unknown.test"]) {
+        assert.include((yield* Effect.flip(resolve(name))).message, name)
+      }
+      assert.strictEqual(yield* why(send(url("/", "both.test"), { resolve })), refusedForItsName)
+      yield* Effect.promise(names.close)
+    })
+  )
+
+  it.effect("that never answers is given up with the try", () =>
+    Effect.gen(function* () {
+      const names = yield* Effect.promise(() => openNameServer({}))
+      const resolve = resolveByServers([names.server])
+      const fiber = yield* Effect.forkChild(why(send(url("/", "silent.test"), { resolve })), {
+        startImmediately: true
+      })
+      yield* Effect.promise(() => names.heard)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* Fiber.join(fiber), "it took longer than 5 seconds")
+      yield* Effect.promise(names.close)
     })
   )
 })
