@@ -1,4 +1,6 @@
 /** A webhook on its way to real servers: signed, pinned to what was checked, verified by name, never redirected. */
+import { createHmac, timingSafeEqual } from "node:crypto"
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
@@ -188,6 +190,30 @@ describe("a webhook", () => {
     })
   )
 })
+
+it.live("is verified by the five lines of README", () =>
+  Effect.gen(function* () {
+    yield* send(url())
+    const [received] = secure.received
+    if (received === undefined) return assert.fail("nothing came")
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
+    const lines =
+      /```js\n(const \{ "webhook-id"[^`]*(?:`[^`]+)*?)\n```/u.exec(readme)?.[1] ?? assert.fail("no lines")
+    assert.lengthOf(lines.split("\n"), 5)
+    const names = ["createHmac", "timingSafeEqual", "SECRET", "request", "rawBody"]
+    const verify = new Function(...names, `${lines}\nreturn [isSigned, isFresh]`)
+    const verdict = (secret: string, headers: object, body: string) =>
+      verify(createHmac, timingSafeEqual, secret, { headers }, body)
+    const { headers, body } = received
+    assert.deepStrictEqual(verdict(SECRET, headers, body), [true, true])
+    const rotated = { ...headers, "webhook-signature": `v1,other ${headers["webhook-signature"]}` }
+    assert.deepStrictEqual(verdict(SECRET, rotated, body), [true, true])
+    assert.deepStrictEqual(verdict("another secret of a receiver", headers, body), [false, true])
+    assert.deepStrictEqual(verdict(SECRET, headers, `${body} `), [false, true])
+    const old = { ...headers, "webhook-timestamp": String(Number(headers["webhook-timestamp"]) - 301) }
+    assert.deepStrictEqual(verdict(SECRET, old, body), [false, false])
+  })
+)
 
 describe("the certificate", () => {
   it.live("must be for the name in the URL, not for the address", () =>
