@@ -1,4 +1,7 @@
-/** Channels of whole runtimes, as tenants set them: real https and SMTP servers at the other end, both stores beneath. */
+/**
+ * Channels of whole runtimes, as tenants set them: real https and SMTP servers at the other end, both stores beneath.
+ * What was raised arrives, also after a kill (lessons 12 and 19); several runtimes send it once (lesson 16).
+ */
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
@@ -237,6 +240,48 @@ describe("channels", () => {
   })
 })
 
+/** Runs one statement beside the runtimes. */
+const run = (databaseUrl: string, statement: string): Promise<Json> =>
+  Effect.runPromise(
+    Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(statement)).pipe(
+      Effect.provide(PgClient.layer({ url: Redacted.make(databaseUrl) }))
+    )
+  )
+
+it("what was under way when the program was killed arrives when its lease has ended, under the same id", async () => {
+  const databaseUrl = await makeDatabase()
+  const plain = await Receiver.open()
+  plain.reply = () => () => {}
+  const options = { databaseUrl, env: { BURSAR_WEBHOOK_PRIVATE_TARGETS: "on" } }
+  const program = await startProgram(options)
+  const channel = { type: "webhook", url: `http://127.0.0.1:${plain.port}/`, secret: SECRET }
+  await program.call("configure_manager", { alert_channels: [channel] })
+  const report = { provider: "p", prompt_tokens: 1, completion_tokens: 1 }
+  await program.call("track_usage", { ...report, request_id: "1", model: "one" })
+  await program.call("track_usage", { ...report, request_id: "2", model: "two" })
+  await plain.until(1)
+  await program.kill()
+  plain.reply = () => 204
+  const [{ ms }] = await run(
+    databaseUrl,
+    "SELECT extract(epoch FROM max(due_at) - now())::float8 * 1000 AS ms FROM alert_delivery"
+  )
+  assert.isAbove(ms, 5_000, "until the lease ends, whoever took it may still be at work")
+  await run(databaseUrl, "UPDATE alert_delivery SET due_at = now()")
+  const heir = await startProgram(options)
+  await plain.until(3)
+  const [first, ...others] = plain.received
+  const again = others.find(({ body }) => body === first?.body)
+  assert.strictEqual(again?.headers["webhook-id"], first?.headers["webhook-id"])
+  assert.strictEqual(new Set(plain.received.map(({ body }) => body)).size, 2)
+  await eventually(
+    () => heir.call("get_status"),
+    ({ alert_deliveries }) => alert_deliveries.pending === 0
+  )
+  await heir.stop()
+  await plain.close()
+})
+
 describe("a channel is refused", () => {
   const issuesOf = async (bursar: Bursar, alert_channels: Json): Promise<ReadonlyArray<string>> => {
     const failure = await failureOf(bursar.send("configure_manager", { alert_channels }))
@@ -414,21 +459,15 @@ describe("a secret", () => {
     const databaseUrl = await makeDatabase()
     const bursar = await start({ databaseUrl })
     await bursar.send("configure_manager", { alert_channels: [webhook("/a")] })
-    const run = (statement: string) =>
-      Effect.runPromise(
-        Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe<Json>(statement)).pipe(
-          Effect.provide(PgClient.layer({ url: Redacted.make(databaseUrl) }))
-        )
-      )
-    await run("UPDATE alert_recipient SET secret = 'sealed.v1.' || repeat('A', 60)")
+    await run(databaseUrl, "UPDATE alert_recipient SET secret = 'sealed.v1.' || repeat('A', 60)")
     await spend(bursar, await budgetOf(bursar, 10), 1)
     const [row] = await eventually(
-      () => run("SELECT attempts, failure FROM alert_delivery WHERE failure IS NOT NULL"),
+      () => run(databaseUrl, "SELECT attempts, failure FROM alert_delivery WHERE failure IS NOT NULL"),
       (rows) => rows.length === 1
     )
     assert.deepInclude(row, { attempts: 1 })
     assert.include(row.failure, "no secret to sign with")
-    await run("UPDATE alert_delivery SET due_at = NULL")
+    await run(databaseUrl, "UPDATE alert_delivery SET due_at = NULL")
     assert.deepStrictEqual(await owed(bursar), { ...NOTHING, dead_letters: 1 })
     assert.lengthOf(receiver.received, 0)
   })

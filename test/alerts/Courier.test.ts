@@ -1,4 +1,7 @@
-/** Couriers under virtual time: again and again, then never; nobody waits for a dead channel; nothing is lost, nothing sent twice. */
+/**
+ * Couriers under virtual time: again and again, then never; nobody waits for a dead channel; nothing is lost (lessons
+ * 12 and 19), nothing is sent twice after a restart (lesson 23) or by several processes (lesson 16).
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
