@@ -43,6 +43,11 @@ export const settings = Config.all({
   logLevel: Config.Literals(["error", "warn", "info", "debug"], "BURSAR_LOG_LEVEL").pipe(
     Config.withDefault("info" as const)
   ),
+  webhookPrivateTargets: Config.Literals(["on", "off"], "BURSAR_WEBHOOK_PRIVATE_TARGETS").pipe(
+    Config.withDefault("off" as const)
+  ),
+  smtpUrl: secret("BURSAR_SMTP_URL"),
+  smtpFrom: Config.String("BURSAR_SMTP_FROM").pipe(Config.withDefault("")),
   simulator: Config.Literals(["on", "off"], CONFIGURED_BY.simulator).pipe(Config.withDefault("on" as const)),
   anthropicKey: secret(CONFIGURED_BY.anthropic),
   anthropicBaseUrl: url("ANTHROPIC_BASE_URL"),

@@ -4,7 +4,7 @@
  * Owns: which layers make a runtime, from one set of options.
  * Does not decide: any setting; no environment variable is read here.
  */
-import { Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { type ActorSystem, layer as actorLayer } from "./actor/ActorSystem.ts"
 import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
@@ -14,12 +14,14 @@ import { anthropic } from "./provider/Anthropic.ts"
 import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
 import { simulator } from "./provider/Simulator.ts"
+import { type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
 import { VERSION } from "./runtime/Version.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
 import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
 import type { LedgerStore } from "./tokens/LedgerStore.ts"
 
+export type { AlertsConfig } from "./runtime/Alerts.ts"
 export { type ServeOptions, serve } from "./runtime/Serve.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
@@ -42,6 +44,8 @@ export interface BursarOptions {
   readonly openai?: ProviderOptions
   /** Whether the built-in model answers when it is named. */
   readonly simulator?: boolean
+  /** Webhooks to private targets, and the server for e-mail. Without it: https to public servers, and no e-mail. */
+  readonly alerts?: AlertsConfig
 }
 
 /** What a runtime gives to whoever builds on it. */
@@ -62,13 +66,16 @@ const providersOf = (options: BursarOptions): ProvidersConfig => ({
 })
 
 /** A whole runtime. It ends with its scope: no new work, calls settled, commits finished, store closed. */
-export const layer = (options: BursarOptions): Layer.Layer<Bursar, StoreFailed> => {
+export const layer = (options: BursarOptions): Layer.Layer<Bursar, StoreFailed | AlertsRefused> => {
+  const problem = alertsProblem(options.alerts ?? {})
+  if (problem !== undefined) return Layer.effectContext(Effect.fail(new AlertsRefused({ message: problem })))
   const store =
     options.databaseUrl === undefined
       ? embeddedStore({ directory: options.dataDirectory })
       : serverStore({ url: options.databaseUrl })
-  return runtimeLayer({ providers: providersOf(options), version: VERSION }).pipe(
-    Layer.provideMerge(actorLayer),
-    Layer.provideMerge(store)
-  )
+  return runtimeLayer({
+    providers: providersOf(options),
+    ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
+    version: VERSION
+  }).pipe(Layer.provideMerge(actorLayer), Layer.provideMerge(store))
 }

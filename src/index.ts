@@ -6,7 +6,13 @@
  * Does not decide: anything. It is the same runtime that the program serves; "bursar/effect" has it as layers.
  */
 import { Deferred, Effect, Exit, ManagedRuntime, Redacted, Result, Scope, Stream } from "effect"
-import { type BursarOptions, type Bursar as BursarServices, layer, serve } from "./effect.ts"
+import {
+  type AlertsConfig,
+  type BursarOptions,
+  type Bursar as BursarServices,
+  layer,
+  serve
+} from "./effect.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { authorize, authorizeTopic } from "./signal/Authorization.ts"
 import type { SignalName, SignalParams, SignalPayload, SignalResult } from "./signal/Catalogue.ts"
@@ -30,6 +36,15 @@ export interface StartOptions {
   readonly anthropic?: { readonly apiKey: string; readonly baseUrl?: string }
   readonly openai?: { readonly apiKey: string; readonly baseUrl?: string }
   readonly simulator?: boolean
+  /** Where alerts may go. Default: by https to public servers, and no e-mail. */
+  readonly alerts?: {
+    /** Whether webhooks may go to private addresses, and without TLS. */
+    readonly privateTargets?: boolean
+    /** Certificates (PEM) that webhooks trust in place of the usual ones. */
+    readonly trustedCa?: string
+    /** `url`: `smtp://` or `smtps://`, with user and password; `from`: an address. */
+    readonly smtp?: { readonly url: string; readonly from: string }
+  }
   /** The tenant that this host speaks for. Default: `default`. */
   readonly tenant?: string
   /**
@@ -69,10 +84,16 @@ type Provider = { readonly apiKey: string; readonly baseUrl?: string }
 
 const secretly = ({ apiKey, ...rest }: Provider) => ({ ...rest, apiKey: Redacted.make(apiKey) })
 
+const alertsOf = ({ smtp, ...rest }: NonNullable<StartOptions["alerts"]>): AlertsConfig => ({
+  ...rest,
+  ...(smtp === undefined ? {} : { smtp: { url: Redacted.make(smtp.url), from: smtp.from } })
+})
+
 const layerOptions = (options: StartOptions): BursarOptions => ({
   dataDirectory: options.dataDirectory ?? "./.bursar",
   simulator: options.simulator ?? true,
   ...(options.databaseUrl === undefined ? {} : { databaseUrl: Redacted.make(options.databaseUrl) }),
+  ...(options.alerts === undefined ? {} : { alerts: alertsOf(options.alerts) }),
   ...(options.anthropic === undefined ? {} : { anthropic: secretly(options.anthropic) }),
   ...(options.openai === undefined ? {} : { openai: secretly(options.openai) })
 })

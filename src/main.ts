@@ -8,7 +8,7 @@
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
 import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Config.ts"
-import { type BursarOptions, layer, type ProviderOptions, serve } from "./effect.ts"
+import { type AlertsConfig, type BursarOptions, layer, type ProviderOptions, serve } from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { VERSION } from "./runtime/Version.ts"
@@ -31,6 +31,11 @@ const providerOf = (
     ? undefined
     : { apiKey: key.value, ...(Option.isSome(baseUrl) ? { baseUrl: baseUrl.value } : {}) }
 
+const alertsOf = (set: Settings): AlertsConfig => ({
+  privateTargets: set.webhookPrivateTargets === "on",
+  ...(Option.isSome(set.smtpUrl) ? { smtp: { url: set.smtpUrl.value, from: set.smtpFrom } } : {})
+})
+
 const optionsOf = (set: Settings): BursarOptions => {
   const anthropic = providerOf(set.anthropicKey, set.anthropicBaseUrl)
   const openai = providerOf(set.openaiKey, set.openaiBaseUrl)
@@ -39,7 +44,8 @@ const optionsOf = (set: Settings): BursarOptions => {
     ...(Option.isSome(set.databaseUrl) ? { databaseUrl: set.databaseUrl.value } : {}),
     ...(anthropic === undefined ? {} : { anthropic }),
     ...(openai === undefined ? {} : { openai }),
-    simulator: set.simulator !== "off"
+    simulator: set.simulator !== "off",
+    alerts: alertsOf(set)
   }
 }
 

@@ -11,6 +11,9 @@ const KEPT_MAX = 1000
 const PREVIEW_LENGTH = 2_000
 const PREVIEW_PARTS = 200
 
+/** What may hold a secret is not shown, however it came: nobody has decoded a notification that was wrong. */
+const HIDDEN_FIELDS = new Set(["secret", "alert_channels"])
+
 /** The beginning of a value as text. Looks at no more of it than it shows. */
 export const previewOf = (value: unknown): string => {
   let parts = 0
@@ -27,7 +30,8 @@ export const previewOf = (value: unknown): string => {
     const shown: Array<string> = []
     for (const name in inner) {
       if (parts > PREVIEW_PARTS) break
-      shown.push(`${name.slice(0, 200)}:${show((inner as Record<string, unknown>)[name], depth + 1)}`)
+      const field = HIDDEN_FIELDS.has(name) ? "…" : (inner as Record<string, unknown>)[name]
+      shown.push(`${name.slice(0, 200)}:${show(field, depth + 1)}`)
     }
     return `{${shown.join(",")}}`
   }

@@ -86,7 +86,9 @@ const REDACTED_FIELDS = new Set([
   "raw_usage",
   "metadata",
   "content",
-  "tool_calls"
+  "tool_calls",
+  "secret",
+  "alert_channels"
 ])
 
 const redact = (value: unknown): Schema.Json => {

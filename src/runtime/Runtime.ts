@@ -7,11 +7,15 @@
  */
 import { Effect, Layer } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
+import { AlertDelivery } from "../alerts/AlertDelivery.ts"
+import type { DeliveryStore } from "../alerts/DeliveryStore.ts"
+import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
 import { BudgetKeeper, CallObserver, type CompletionLog } from "../provider/BudgetKeeper.ts"
 import { Providers, type ProvidersConfig, layer as providersLayer } from "../provider/Providers.ts"
 import { SIMULATOR_PRICES } from "../provider/SimulatorModels.ts"
 import { SignalRouter } from "../signal/SignalRouter.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
+import { type AlertsConfig, alertsLayer, observedBy } from "./Alerts.ts"
 import { makeCostSoFar } from "./CostSoFar.ts"
 import { Hub } from "./Hub.ts"
 import { makeRouter } from "./Router.ts"
@@ -19,6 +23,7 @@ import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
 
 export interface RuntimeConfig {
   readonly providers: ProvidersConfig
+  readonly alerts?: AlertsConfig
   readonly version: string
 }
 
@@ -33,17 +38,22 @@ const keeperOf = (tokenManagers: TokenManagers): BudgetKeeper => ({
 /** Everything that answers signals. */
 export const layer = (
   config: RuntimeConfig
-): Layer.Layer<SignalRouter, never, ActorSystem | LedgerStore | CompletionLog> =>
+): Layer.Layer<
+  SignalRouter,
+  never,
+  ActorSystem | LedgerStore | CompletionLog | DeliveryStore | InstallationSecret
+> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const store = yield* LedgerStore
       const hub = new Hub()
+      const alerts = yield* AlertDelivery
       const tokenManagers = makeTokenManagers(system, {
         store,
         builtInPrices: SIMULATOR_PRICES,
         version: config.version,
-        observer: hub
+        observer: observedBy(hub, alerts)
       })
       const ports = Layer.mergeAll(
         Layer.succeed(BudgetKeeper, keeperOf(tokenManagers)),
@@ -51,8 +61,10 @@ export const layer = (
       )
       const router = Layer.effect(
         SignalRouter,
-        Effect.map(Providers, (providers) => makeRouter({ system, store, hub, tokenManagers, providers }))
+        Effect.map(Providers, (providers) =>
+          makeRouter({ system, store, hub, tokenManagers, providers, alerts })
+        )
       )
       return router.pipe(Layer.provide(providersLayer(config.providers)), Layer.provide(ports))
     })
-  )
+  ).pipe(Layer.provide(alertsLayer(config.alerts ?? {})))

@@ -1,5 +1,6 @@
 /** The signals that configure a tenant and say how it is (signals.md, section 7). */
 import { Schema } from "effect"
+import { AlertChannels, channelsProblem, ShownChannel } from "./AlertChannels.ts"
 import { Currency } from "./Budget.ts"
 import { Decimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
@@ -14,6 +15,7 @@ export const ManagerConfig = Schema.Struct({
   unknown_price_policy: UnknownPricePolicy,
   default_completion_tokens: Count,
   on_store_down: Schema.Literals(["deny"]),
+  alert_channels: Schema.Array(ShownChannel),
   commit_interval_ms: Count,
   max_pending: PositiveCount
 }).annotate({ identifier: "ManagerConfig" })
@@ -25,6 +27,7 @@ export const DEFAULT_MANAGER_CONFIG: ManagerConfig = {
   unknown_price_policy: "refuse_hold",
   default_completion_tokens: 4096,
   on_store_down: "deny",
+  alert_channels: [],
   commit_interval_ms: 0,
   max_pending: 10_000
 }
@@ -43,9 +46,11 @@ export const ConfigureManager = command("configure_manager", {
     max_pending: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(1_000_000))),
     currency: optional(notYet("a currency other than USD")),
     required_attribution: optional(notYet("required attribution")),
-    alert_channels: optional(notYet("webhooks and e-mail; subscribe to the alerts topic instead")),
+    alert_channels: optional(AlertChannels),
     anonymize_users: optional(notYet("pseudonyms for users"))
   },
+  rule: ({ alert_channels }: { readonly alert_channels?: typeof AlertChannels.Type }) =>
+    channelsProblem(alert_channels ?? []),
   success: Schema.Struct({ config: ManagerConfig })
 })
 
@@ -73,6 +78,12 @@ export const GetStatus = query("get_status", {
     }),
     uptime_ms: Count,
     version: Schema.String,
+    alert_deliveries: optional(
+      Schema.Struct({ pending: Count, dead_letters: Count }).annotate({
+        description:
+          "alerts on their way to channels, and those that were given up; absent while the store is away"
+      })
+    ),
     config: ManagerConfig
   })
 })

@@ -46,7 +46,7 @@ interface SignalOptions<Fields extends Schema.Struct.Fields, Success extends Sch
 }
 
 interface RuleIssue {
-  readonly path: ReadonlyArray<string>
+  readonly path: ReadonlyArray<string | number>
   readonly message: string
 }
 

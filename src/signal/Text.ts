@@ -22,7 +22,8 @@ export const byteLength = (text: string): number => utf8.encode(text).byteLength
 const fitsBytes = (text: string, bytesMax: number): boolean =>
   text.length * 3 <= bytesMax || (text.length <= bytesMax && byteLength(text) <= bytesMax)
 
-const textProblem = (text: string, bytesMax: number): string | undefined => {
+/** Why a text of a caller cannot be taken, without quoting it. */
+export const textProblem = (text: string, bytesMax: number): string | undefined => {
   if (!fitsBytes(text, bytesMax)) return `Expected at most ${bytesMax} bytes of UTF-8`
   if (text.includes("\u0000")) return "Expected text without U+0000"
   if (!text.isWellFormed()) return "Expected well-formed Unicode (a lone surrogate was found)"

@@ -31,6 +31,7 @@ import {
   textArray,
   Unencodable
 } from "./Columns.ts"
+import { DELIVERY_COLUMNS, deliveryValues, RECIPIENT_COLUMNS, recipientValues } from "./DeliveryRows.ts"
 import { pageOf, REQUEST_COLUMNS, requestValues } from "./RequestRows.ts"
 import { USAGE_COLUMNS, usageValues } from "./UsageRows.ts"
 
@@ -122,6 +123,27 @@ AND p.tenant = $1 AND p.journal_seq = ${oneOf(seqs, "int8")})`
   }
 }
 
+/** Alerts, and that they are owed to their recipients. */
+const addAlerts = (parts: Parts, { alerts }: Batch): void => {
+  if (alerts.length === 0) return
+  parts.insert("alert", ALERT_COLUMNS, alertValues(alerts))
+  if (alerts.some(({ recipients }) => recipients.length > 0)) {
+    parts.insert("alert_delivery", DELIVERY_COLUMNS, deliveryValues(alerts))
+  }
+}
+
+const addRecipients = (parts: Parts, { recipients }: Batch): void => {
+  if (recipients === undefined) return
+  parts.parameters.push(textArray(recipients.map(({ id }) => id)))
+  parts.texts.push(
+    `alert_recipient_del AS (DELETE FROM alert_recipient r USING h WHERE r.tenant = h.tenant
+AND r.recipient_id <> ALL($${parts.parameters.length}::text[]))`
+  )
+  if (recipients.length > 0) {
+    parts.upsert("alert_recipient", 1, RECIPIENT_COLUMNS, recipientValues(recipients))
+  }
+}
+
 /**
  * Says how many head rows were ours: 1, or 0 for an owner that is fenced. A changed request that is not there
  * fails the statement (a text that is no number), which undoes all of it: a batch is written whole or not at all.
@@ -146,7 +168,8 @@ export const commitStatement = (claim: Claim, batch: Batch): Statement => {
   }
   if (batch.budgets.length > 0) parts.upsert("budget", 1, BUDGET_COLUMNS, budgetValues(batch.budgets))
   if (batch.prices.length > 0) parts.upsert("price", 1, PRICE_COLUMNS, priceValues(batch.prices))
-  if (batch.alerts.length > 0) parts.insert("alert", ALERT_COLUMNS, alertValues(batch.alerts))
+  addAlerts(parts, batch)
+  addRecipients(parts, batch)
   if (batch.commands.length > 0) parts.insert("command", COMMAND_COLUMNS, commandValues(batch.commands))
   const text = `WITH ${parts.texts.join(",\n")}\n${outcome(parts, batch.changedRequests.length)}`
   return { text, parameters: parts.parameters }

@@ -33,6 +33,7 @@ import {
   type StoredPeriod
 } from "./BudgetRows.ts"
 import { isStorable, oneOf, textArray, timeArray } from "./Columns.ts"
+import { recipientFrom, SELECT_RECIPIENTS, type StoredRecipient } from "./DeliveryRows.ts"
 import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
 import { holdsFrom, requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { usageBySeq } from "./UsageReads.ts"
@@ -149,6 +150,7 @@ export const readLedger = (
     const periods = yield* readPeriods(sql, tenant, liveAfter, openRequests)
     const budgets = yield* sql.unsafe<StoredBudget>(SELECT_BUDGETS, [tenant])
     const prices = yield* sql.unsafe<{ readonly price: object }>(SELECT_PRICES, [tenant])
+    const recipients = yield* sql.unsafe<StoredRecipient>(SELECT_RECIPIENTS, [tenant])
     yield* readHead(sql, claim)
     return {
       journalSeq: Number(head.journal_seq),
@@ -157,7 +159,8 @@ export const readLedger = (
       budgets: budgets.map(budgetFrom),
       periods,
       openRequests,
-      prices: prices.map(priceFrom)
+      prices: prices.map(priceFrom),
+      recipients: recipients.map(recipientFrom)
     }
   })
 

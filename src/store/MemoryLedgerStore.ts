@@ -27,17 +27,21 @@ import {
   LedgerStore,
   type OpenRequest,
   type PeriodRow,
+  type RecipientRow,
   type RequestRow,
   type SpentQuery,
   type UsageFilter,
   type UsageRow
 } from "../tokens/LedgerStore.ts"
 import { isStorable } from "./Columns.ts"
+import { MemoryDeliveries } from "./MemoryDeliveries.ts"
 import { type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
 
 export interface MemoryLedgerStoreOptions {
   /** Whether text that Postgres would refuse is refused here too. Off in a benchmark of the ledger alone. */
   readonly checksText?: boolean
+  /** Where recipients, and the alerts that are owed to them, are written; shared with their own port. */
+  readonly deliveries?: MemoryDeliveries
 }
 
 const NOTHING_YET: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
@@ -111,7 +115,7 @@ class Tenant {
     for (const row of batch.budgets) this.budgets.set(row.id, row)
     for (const row of batch.periods) this.periods.set(periodKey(row.budgetId, row.start), row)
     for (const row of batch.prices) this.prices.set(row.id, row)
-    for (const row of batch.alerts) this.alerts.set(row.seq, row)
+    for (const { seq, alert } of batch.alerts) this.alerts.set(seq, { seq, alert })
     for (const row of batch.commands) this.commands.set(commandKey(row.signal, row.requestId), row)
   }
 
@@ -133,7 +137,7 @@ class Tenant {
     })
   }
 
-  snapshot(liveAfter: number): LedgerSnapshot {
+  snapshot(liveAfter: number, recipients: ReadonlyArray<RecipientRow>): LedgerSnapshot {
     const openRequests = this.#openRequests()
     const booked = new Set(
       openRequests.flatMap(({ hold }) => hold.bookings.map((it) => periodKey(it.budgetId, it.periodStart)))
@@ -147,7 +151,8 @@ class Tenant {
         .filter(([key, { end }]) => end === null || end > liveAfter || booked.has(key))
         .map(([, period]) => period),
       openRequests,
-      prices: [...this.prices.values()]
+      prices: [...this.prices.values()],
+      recipients
     }
   }
 
@@ -208,7 +213,10 @@ const totalsOf = (rows: ReadonlyArray<UsageRow>) => {
 }
 
 /** A fresh, empty store. Whoever shares the object shares the data. */
-export const makeMemoryLedgerStore = ({ checksText = true }: MemoryLedgerStoreOptions = {}): LedgerStore => {
+export const makeMemoryLedgerStore = ({
+  checksText = true,
+  deliveries = new MemoryDeliveries()
+}: MemoryLedgerStoreOptions = {}): LedgerStore => {
   const tenants = new Map<string, Tenant>()
   const tenantOf = (name: string): Tenant => {
     const known = tenants.get(name)
@@ -231,6 +239,7 @@ export const makeMemoryLedgerStore = ({ checksText = true }: MemoryLedgerStoreOp
       if (problem !== undefined)
         return Effect.fail(new BatchRefused({ tenant: claim.tenant, message: problem }))
       tenant.write(batch)
+      deliveries.write(claim.tenant, batch)
       return Effect.void
     })
 
@@ -257,7 +266,7 @@ export const makeMemoryLedgerStore = ({ checksText = true }: MemoryLedgerStoreOp
       Effect.suspend(() => {
         const tenant = tenantOf(claim.tenant)
         return tenant.isOf(claim)
-          ? Effect.succeed(tenant.snapshot(liveAfter))
+          ? Effect.succeed(tenant.snapshot(liveAfter, deliveries.recipients.get(claim.tenant) ?? []))
           : Effect.fail(new Fenced({ tenant: claim.tenant }))
       }),
     findRequests: (name, ids) =>

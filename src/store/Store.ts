@@ -9,6 +9,7 @@ import { embeddedLayer } from "./embedded/EmbeddedPostgres.ts"
 import { migrationsLayer } from "./Migrations.ts"
 import { serverLayer } from "./Postgres.ts"
 import { completionLogLayer } from "./SqlCompletionLog.ts"
+import { deliveryStoreLayer } from "./SqlDeliveryStore.ts"
 import { keyStoreLayer } from "./SqlKeyStore.ts"
 import { ledgerStoreLayer } from "./SqlLedgerStore.ts"
 import { installationSecretLayer, sessionStoreLayer } from "./SqlSessionStore.ts"
@@ -28,6 +29,7 @@ const storeOn = (kind: "embedded" | "server") =>
     sessionStoreLayer,
     installationSecretLayer,
     completionLogLayer,
+    deliveryStoreLayer,
     monthsAheadLayer
   ).pipe(Layer.provide(migrationsLayer))
 

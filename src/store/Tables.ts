@@ -136,6 +136,31 @@ export const TABLES: ReadonlyArray<string> = [
   PRIMARY KEY (tenant, alert_seq)
 )`,
 
+  // Who is told of alerts: a URL with its sealed secret, or an address. All of them are looked through for what is due.
+  `CREATE TABLE alert_recipient (
+  tenant text NOT NULL,
+  recipient_id text NOT NULL,
+  kind text NOT NULL,
+  target text NOT NULL,
+  secret text,
+  PRIMARY KEY (tenant, recipient_id)
+)`,
+
+  // An alert that is owed to a recipient. Whoever tries it moves due_at on first, so that nobody else does meanwhile;
+  // a dead letter is never due. What was delivered is deleted.
+  `CREATE TABLE alert_delivery (
+  tenant text NOT NULL,
+  recipient_id text NOT NULL,
+  alert_seq bigint NOT NULL,
+  due_at timestamptz,
+  attempts integer NOT NULL DEFAULT 0,
+  claim text,
+  failure text,
+  PRIMARY KEY (tenant, recipient_id, alert_seq)
+)`,
+  `CREATE INDEX alert_delivery_due ON alert_delivery (tenant, recipient_id, due_at, alert_seq)
+WHERE due_at IS NOT NULL`,
+
   `CREATE TABLE command (
   tenant text NOT NULL,
   signal text NOT NULL,

@@ -13,6 +13,7 @@ import type { ManagerConfig } from "../signal/Management.ts"
 import type { Amount } from "../signal/Money.ts"
 import { traitsOf } from "../signal/Signal.ts"
 import type { Millis } from "../signal/Text.ts"
+import { changeRecipients } from "./AlertRecipients.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
 import { contentDigest } from "./Digest.ts"
@@ -41,8 +42,11 @@ type Decided = Result.Result<SignalSuccess<LedgerSignal>, SignalError>
 
 /** Only what is named changes. What this version refuses has been refused by the schema. */
 const configure = (ledger: Ledger, changes: SignalPayload<"configure_manager">): Decided => {
-  const { request_id: _, ...named } = changes
-  ledger.configure({ ...ledger.config, ...(named as Partial<ManagerConfig>) })
+  const { request_id: _, alert_channels, ...named } = changes
+  const channels = alert_channels && changeRecipients(ledger, alert_channels)
+  if (channels !== undefined && Result.isFailure(channels)) return Result.fail(channels.failure)
+  const shown = channels === undefined ? {} : { alert_channels: channels.success }
+  ledger.configure({ ...ledger.config, ...(named as Partial<ManagerConfig>), ...shown })
   return Result.succeed({ config: ledger.config })
 }
 

@@ -3,6 +3,7 @@
  *
  * Owns: which fields count as content, and their digest.
  */
+import { Redacted } from "effect"
 import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 
@@ -88,6 +89,8 @@ export const holdDigest = (payload: SignalPayload<"check_budget">): string => {
 }
 
 const canonical = (value: unknown): unknown => {
+  // A secret that comes here is sealed: its digest gives nothing away.
+  if (Redacted.isRedacted(value)) return Redacted.value(value)
   if (typeof value === "bigint") return `${value}n`
   if (Array.isArray(value)) return value.map(canonical)
   if (typeof value !== "object" || value === null) return value

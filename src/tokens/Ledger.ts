@@ -17,7 +17,6 @@ import { DeadlineHeap } from "./DeadlineHeap.ts"
 import { Fifo } from "./Fifo.ts"
 import { HoldPages } from "./HoldPages.ts"
 import type {
-  AlertRow,
   Batch,
   BudgetDefinition,
   CommandRow,
@@ -27,6 +26,8 @@ import type {
   LedgerSnapshot,
   OpenHold,
   OpenRequest,
+  RaisedAlert,
+  RecipientRow,
   RequestRow,
   UsageRow
 } from "./LedgerStore.ts"
@@ -55,7 +56,8 @@ interface Draft {
   budgets: Set<BudgetRecord>
   periods: Set<PeriodRecord>
   prices: Array<Price>
-  alerts: Array<AlertRow>
+  alerts: Array<RaisedAlert>
+  recipients: ReadonlyArray<RecipientRow> | undefined
   commands: Array<CommandRow>
   isConfigChanged: boolean
 }
@@ -67,6 +69,7 @@ const emptyDraft = (): Draft => ({
   periods: new Set(),
   prices: [],
   alerts: [],
+  recipients: undefined,
   commands: [],
   isConfigChanged: false
 })
@@ -87,6 +90,7 @@ export class Ledger {
   /** Models whose missing price was told since the ledger was loaded. */
   readonly unpricedTold = new Set<string>()
   config: ManagerConfig
+  recipients: ReadonlyArray<RecipientRow>
   usageSeq: number
   tracked: number
   tokens: Amount
@@ -116,6 +120,7 @@ export class Ledger {
     this.tenant = tenant
     this.#horizon = liveAfter
     this.config = snapshot.config
+    this.recipients = snapshot.recipients
     this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
     this.usageSeq = snapshot.head.usageSeq
     this.tracked = snapshot.head.tracked
@@ -257,6 +262,12 @@ export class Ledger {
     this.#draft.prices.push(price)
   }
 
+  /** From now on, alerts are owed to these. */
+  setRecipients(recipients: ReadonlyArray<RecipientRow>): void {
+    this.recipients = recipients
+    this.#draft.recipients = recipients
+  }
+
   configure(config: ManagerConfig): void {
     this.config = config
     this.#draft.isConfigChanged = true
@@ -271,7 +282,8 @@ export class Ledger {
   raiseAlert(alert: Omit<Alert, "id">): Alert {
     this.#alertSeq += 1
     const raised: Alert = { id: `alert_${this.#alertSeq}`, ...alert }
-    this.#draft.alerts.push({ seq: this.#alertSeq, alert: raised })
+    const recipients = this.recipients.map(({ id: recipient }) => recipient)
+    this.#draft.alerts.push({ seq: this.#alertSeq, alert: raised, recipients })
     return raised
   }
 
@@ -327,6 +339,7 @@ export class Ledger {
       periods: Array.from(draft.periods, (period) => period.toRow()),
       prices: draft.prices,
       alerts: draft.alerts,
+      recipients: draft.recipients,
       commands: draft.commands,
       config: draft.isConfigChanged ? this.config : undefined
     }

@@ -148,6 +148,20 @@ export interface AlertRow {
   readonly alert: Alert
 }
 
+/** An alert with who is told of it beside subscribers: the recipients there were when it was raised. */
+export interface RaisedAlert extends AlertRow {
+  readonly recipients: ReadonlyArray<string>
+}
+
+/** One URL or one address that alerts go to. */
+export interface RecipientRow {
+  readonly id: string
+  readonly kind: "webhook" | "email"
+  readonly target: string
+  /** What signs a webhook, sealed; `null` for e-mail. */
+  readonly secret: string | null
+}
+
 /** Everything that one transaction writes. */
 export interface Batch {
   readonly id: string
@@ -165,7 +179,10 @@ export interface Batch {
   readonly budgets: ReadonlyArray<BudgetDefinition>
   readonly periods: ReadonlyArray<PeriodRow>
   readonly prices: ReadonlyArray<Price>
-  readonly alerts: ReadonlyArray<AlertRow>
+  /** Each is owed to its recipients from this commit on. */
+  readonly alerts: ReadonlyArray<RaisedAlert>
+  /** All recipients there are from now on, where they changed. */
+  readonly recipients: ReadonlyArray<RecipientRow> | undefined
   readonly commands: ReadonlyArray<CommandRow>
   readonly config: ManagerConfig | undefined
 }
@@ -188,6 +205,7 @@ export interface LedgerSnapshot {
   readonly periods: ReadonlyArray<PeriodRow>
   readonly openRequests: ReadonlyArray<OpenRequest>
   readonly prices: ReadonlyArray<Price>
+  readonly recipients: ReadonlyArray<RecipientRow>
 }
 
 /** A known request with the usage of its attempts, for answering a repeat. */

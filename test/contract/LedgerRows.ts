@@ -134,6 +134,7 @@ export const batch = (
   periods: [],
   prices: [],
   alerts: [],
+  recipients: undefined,
   commands: [],
   config: undefined,
   ...fields

@@ -160,7 +160,8 @@ const activation = (check: Check): void => {
         budgets: [],
         periods: [],
         openRequests: [],
-        prices: []
+        prices: [],
+        recipients: []
       })
     })
   )
@@ -214,7 +215,7 @@ const activation = (check: Check): void => {
       )
       assert.deepStrictEqual(
         { ...loaded, periods },
-        { journalSeq: 1, head: counters, config, budgets, periods, openRequests, prices }
+        { journalSeq: 1, head: counters, config, budgets, periods, openRequests, prices, recipients: [] }
       )
     })
   )
@@ -233,6 +234,26 @@ const activation = (check: Check): void => {
       assert.deepStrictEqual(loaded.budgets, budgets)
       assert.deepStrictEqual(loaded.config, config)
       assert.deepStrictEqual(loaded.head, head({ idSeq: 9 }))
+    })
+  )
+  check(
+    "recipients of alerts are those that were written last",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const hook = { id: "recipient_1", kind: "webhook", target: "https://a/'ü", secret: "sealed" } as const
+      const person = { id: "recipient_2", kind: "email", target: "a@b.c", secret: null } as const
+      yield* commit({ recipients: [hook, person] })
+      assert.deepStrictEqual((yield* load()).recipients, [hook, person])
+      yield* commit({ head: head({ idSeq: 9 }) })
+      assert.deepStrictEqual((yield* load()).recipients, [hook, person])
+      const turned = { ...hook, secret: "another" }
+      const added = { ...person, id: "recipient_3" }
+      yield* commit({ recipients: [turned, added] })
+      assert.deepStrictEqual((yield* load()).recipients, [turned, added])
+      const { load: loadOther } = yield* openTenant()
+      assert.deepStrictEqual((yield* loadOther()).recipients, [])
+      yield* commit({ recipients: [] })
+      assert.deepStrictEqual((yield* load()).recipients, [])
     })
   )
   check(
@@ -361,8 +382,9 @@ const lookups = (check: Check): void => {
           ...(seq === 2 ? { budget_id: "budget_1" } : {})
         }
       })
-      yield* commit({ alerts: [alert(1), alert(2)] })
-      yield* commit({ alerts: [alert(3)] })
+      const raised = (seq: number) => ({ ...alert(seq), recipients: ["recipient_1"] })
+      yield* commit({ alerts: [raised(1), raised(2)] })
+      yield* commit({ alerts: [{ ...alert(3), recipients: [] }] })
       assert.deepStrictEqual(yield* store.alertsAfter(tenant, 1, 10), [alert(2), alert(3)])
       assert.deepStrictEqual(yield* store.alertsAfter(tenant, 0, 1), [alert(1)])
       assert.strictEqual(yield* store.lastAlertSeq(tenant), 3)
@@ -389,6 +411,7 @@ const hostileParts = (text: string): { readonly [place: string]: Partial<Batch> 
   metadata: { usage: [usageRow(1, { metadata: { a: { b: [text] } } })] },
   "a name in raw usage": { usage: [usageRow(1, { raw_usage: { [text]: 1 } })] },
   "a budget": { budgets: [budget("b", { name: text })] },
+  "a recipient of alerts": { recipients: [{ id: "r", kind: "webhook", target: text, secret: null }] },
   "the entity of a budget": { budgets: [budget("b", { entityId: text })] },
   "the result of a command": {
     commands: [{ signal: "s", requestId: "r", digest: "d", result: { answer: text } }]
@@ -423,7 +446,8 @@ const refusals = (check: Check): void => {
       const { store, tenant, claim, commit, load } = yield* openTenant()
       const alert = {
         seq: 1,
-        alert: { id: "a", kind: "anomaly", severity: "info", message: "m", at: NOON, data: {} } as const
+        alert: { id: "a", kind: "anomaly", severity: "info", message: "m", at: NOON, data: {} } as const,
+        recipients: []
       }
       const command = { signal: "s", requestId: "r", digest: "d", result: 1 }
       yield* commit({

@@ -1,6 +1,6 @@
 /**
  * Imports point one way:
- * signal ← actor ← {tokens, provider, workflow} ← {store, cluster, bridge} ← runtime ← {index, effect, main, playground}.
+ * signal ← actor ← {tokens, provider, workflow, alerts} ← {store, cluster, bridge} ← runtime ← {index, effect, main, playground}.
  *
  * Owns: who may import whom, who may speak SQL, who may read the process's surroundings, and that no files
  * import each other in a circle.
@@ -9,7 +9,7 @@ import { posix } from "node:path"
 import { parseSource, type Source, type SourceFile } from "./Sources.ts"
 
 const domain = ["signal", "actor"]
-const adapters = ["signal", "actor", "tokens", "provider", "workflow"]
+const adapters = ["signal", "actor", "tokens", "provider", "workflow", "alerts"]
 const composition = [...adapters, "store", "cluster", "bridge"]
 const everything = [...composition, "runtime", "playground", "Config.ts", "index.ts", "effect.ts"]
 
@@ -20,6 +20,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   tokens: domain,
   provider: domain,
   workflow: domain,
+  alerts: domain,
   store: adapters,
   cluster: adapters,
   bridge: adapters,

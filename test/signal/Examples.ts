@@ -143,6 +143,10 @@ const config = {
   unknown_price_policy: "refuse_hold",
   default_completion_tokens: 4096,
   on_store_down: "deny",
+  alert_channels: [
+    { type: "webhook", url: "https://hooks.example.com/bursar" },
+    { type: "email", to: ["ops@example.com"] }
+  ],
   commit_interval_ms: 0,
   max_pending: 10_000
 } as const
@@ -317,7 +321,15 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     results: [{ updated: true, price, repriced: 0 }]
   },
   configure_manager: {
-    params: { unknown_price_policy: "record_unpriced", default_completion_tokens: 10, max_pending: 5 },
+    params: {
+      unknown_price_policy: "record_unpriced",
+      default_completion_tokens: 10,
+      max_pending: 5,
+      alert_channels: [
+        { type: "webhook", url: "https://hooks.example.com/bursar", secret: "a secret of our receiver" },
+        { type: "email", to: ["ops@example.com"] }
+      ]
+    },
     results: [{ config }]
   },
   get_status: {
@@ -338,6 +350,7 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
         store: { kind: "embedded", reachable: true, durability: "until the machine loses power" },
         uptime_ms: 5,
         version: "0.1.0",
+        alert_deliveries: { pending: 1, dead_letters: 0 },
         config
       }
     ]

@@ -29,7 +29,8 @@ export interface Definition {
 /** Fields that hold prose and want more than one line. */
 const PROSE: UiSchema<Params> = {
   system: { "ui:widget": "textarea" },
-  messages: { items: { content: { "ui:widget": "textarea" } } }
+  messages: { items: { content: { "ui:widget": "textarea" } } },
+  alert_channels: { items: { secret: { "ui:widget": "password" } } }
 }
 
 const isOpenSchema = (schema: unknown): boolean =>

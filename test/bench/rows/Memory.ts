@@ -101,7 +101,8 @@ const snapshotOf = (count: number, series: string): LedgerSnapshot => ({
   budgets: Array.from({ length: count }, (_, index) => definitionOf(index, series)),
   periods: [],
   openRequests: [],
-  prices: []
+  prices: [],
+  recipients: []
 })
 
 const budgets = async (): Promise<Comparison> => {

@@ -11,12 +11,14 @@ import { fileURLToPath } from "node:url"
 import { Context, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import { WebSocketServer } from "ws"
 import { layer as actorLayer } from "../../../src/actor/ActorSystem.ts"
+import { DeliveryStore } from "../../../src/alerts/DeliveryStore.ts"
 import { type Bridge, serveBridge } from "../../../src/bridge/Bridge.ts"
 import { layerMemory as credentialsLayer } from "../../../src/bridge/MemoryCredentials.ts"
 import { CompletionLog } from "../../../src/provider/BudgetKeeper.ts"
 import { layer as runtimeLayer } from "../../../src/runtime/Runtime.ts"
 import { installationPrincipal } from "../../../src/signal/Principal.ts"
 import { SignalRouter } from "../../../src/signal/SignalRouter.ts"
+import { MemoryDeliveries, memoryDeliveryStore } from "../../../src/store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
 import { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
 import { type Comparison, median, number, type RowReport, rates } from "../Figures.ts"
@@ -50,7 +52,11 @@ const noCompletions = Layer.succeed(CompletionLog, {
 
 /** The bridge with everything behind it, but for the store, which is in memory. */
 const startBridge = async () => {
-  const store = Layer.succeed(LedgerStore, makeMemoryLedgerStore({ checksText: false }))
+  const deliveries = new MemoryDeliveries()
+  const store = Layer.mergeAll(
+    Layer.succeed(LedgerStore, makeMemoryLedgerStore({ checksText: false, deliveries })),
+    Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries))
+  )
   const whole = runtimeLayer({ providers: { adapters: [], configuredBy: {} }, version: "bench" }).pipe(
     Layer.provide(Layer.mergeAll(actorLayer, store, noCompletions)),
     Layer.provideMerge(credentialsLayer)

@@ -12,7 +12,6 @@ import type { Price } from "../../../src/signal/Price.ts"
 import type { TokenUsage } from "../../../src/signal/Usage.ts"
 import { entityOf } from "../../../src/tokens/BudgetIndex.ts"
 import {
-  type AlertRow,
   type Batch,
   type BudgetDefinition,
   type Claim,
@@ -24,6 +23,8 @@ import {
   type LedgerStore,
   type OpenHold,
   type PeriodRow,
+  type RaisedAlert,
+  type RecipientRow,
   type RequestRow,
   type SpentQuery,
   type UsageFilter,
@@ -59,7 +60,8 @@ export class Rows {
   readonly budgets = new Map<string, BudgetDefinition>()
   readonly periods = new Map<string, PeriodRow>()
   readonly prices: Array<Price> = []
-  readonly alerts: Array<AlertRow> = []
+  readonly alerts: Array<RaisedAlert> = []
+  recipients: ReadonlyArray<RecipientRow> = []
   readonly commands = new Map<string, CommandRow>()
 
   claim(tenant: string, owner: string): Claim {
@@ -105,6 +107,7 @@ export class Rows {
     this.prices.push(...batch.prices)
     this.alerts.push(...batch.alerts)
     this.config = batch.config ?? this.config
+    this.recipients = batch.recipients ?? this.recipients
     this.head = batch.head
     this.journalSeq += 1
     this.lastBatchId = batch.id
@@ -136,7 +139,8 @@ export class Rows {
       periods: periods.map(([, period]) => period),
       openRequests,
       // Newest first, as a query without ORDER BY may well answer.
-      prices: [...this.prices].reverse()
+      prices: [...this.prices].reverse(),
+      recipients: this.recipients
     }
   }
 
