@@ -67,9 +67,9 @@ export const boolArray = (values: ReadonlyArray<boolean>): PgTypes.Parameter =>
 export const timeArray = (values: ReadonlyArray<Millis | null>): PgTypes.Parameter =>
   array(values, PgTypes.OID.timestamptz)
 
-/** A literal, to be cast to numeric[] in the statement: the binary form costs more to make than to read. */
-export const amountArray = (values: ReadonlyArray<Amount>): string =>
-  `{${values.map(formatAmount).join(",")}}`
+/** A literal, to be cast to numeric[] in the statement: the binary form costs more to make than to read. `null` stays NULL. */
+export const amountArray = (values: ReadonlyArray<Amount | null>): string =>
+  `{${values.map((value) => (value === null ? "NULL" : formatAmount(value))).join(",")}}`
 
 /** Small arrays of integers, each as a literal, to be cast to integer[] row by row. */
 export const integersLiteral = (values: ReadonlyArray<number>): string => `{${values.join(",")}}`

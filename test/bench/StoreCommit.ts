@@ -77,6 +77,9 @@ const periods = (round: number): ReadonlyArray<PeriodRow> =>
     end: null,
     spent: BigInt(round) * 1_830_000_000_000n,
     held: 2_100_000_000_000n,
+    carriedOver: 0n,
+    overrideTotal: 0n,
+    terms: null,
     alertsSent: []
   }))
 
