@@ -59,6 +59,7 @@ export const alertsLayer = (
 /** Subscribers and couriers are told of the same commits. */
 export const observedBy = (hub: Hub, alerts: AlertDelivery): CommitObserver => ({
   isObserved: hub.isObserved,
+  reset: hub.reset,
   committed: (tenant, batch, standings) => {
     hub.committed(tenant, batch, standings)
     if (batch.alerts.some(({ recipients }) => recipients.length > 0)) alerts.raised()

@@ -11,6 +11,7 @@ import type { CommitObserver } from "../tokens/Shift.ts"
 
 export interface HubListener {
   readonly onCommit?: (batch: Batch, standings: ReadonlyArray<BudgetStanding>) => void
+  readonly onReset?: (standings: ReadonlyArray<BudgetStanding>) => void
   readonly onProgress?: (progress: CallProgress) => void
 }
 
@@ -31,6 +32,10 @@ export class Hub implements CommitObserver {
 
   readonly committed = (tenant: string, batch: Batch, standings: ReadonlyArray<BudgetStanding>): void => {
     for (const listener of this.#listeners.get(tenant) ?? []) listener.onCommit?.(batch, standings)
+  }
+
+  readonly reset = (tenant: string, standings: ReadonlyArray<BudgetStanding>): void => {
+    for (const listener of this.#listeners.get(tenant) ?? []) listener.onReset?.(standings)
   }
 
   readonly progress = (progress: CallProgress, tenant: string): void => {

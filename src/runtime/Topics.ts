@@ -10,6 +10,7 @@ import type { Address } from "../actor/Address.ts"
 import { recordOf } from "../actor/Inspection.ts"
 import type { ActorInfo } from "../signal/Actors.ts"
 import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
+import type { BudgetStanding } from "../signal/Budget.ts"
 import { type InvalidParams, invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
@@ -158,14 +159,16 @@ const alertsTopic = (env: Surroundings, filter: EventFilter, from: number | unde
 
 const budgetsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
   const outbox = new Outbox()
-  const stop = env.hub.listen(principal.tenant, {
-    onCommit: (_, standings) => {
-      for (const budget of standings) {
-        if (filter.budget_id !== undefined && filter.budget_id !== budget.budget_id) continue
-        if (!isCovered(budget.type, budget.entity_id, principal.attribution)) continue
-        outbox.put({ cursor: null, event: { budget } })
-      }
+  const show = (standings: ReadonlyArray<BudgetStanding>): void => {
+    for (const budget of standings) {
+      if (filter.budget_id !== undefined && filter.budget_id !== budget.budget_id) continue
+      if (!isCovered(budget.type, budget.entity_id, principal.attribution)) continue
+      outbox.put({ cursor: null, event: { budget } })
     }
+  }
+  const stop = env.hub.listen(principal.tenant, {
+    onCommit: (_, standings) => show(standings),
+    onReset: show
   })
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
 }

@@ -59,7 +59,7 @@ export const Currency = Schema.String.check(
   Schema.isPattern(/^[A-Z]{3}$/u, { expected: 'a currency of ISO 4217 like "USD"' })
 )
 
-/** Percentages of the limit at which an alert is sent, each once per period. */
+/** Percentages of `limit + carried_over + override_total` at which an alert is sent, each once per period. */
 export const AlertThresholds = Schema.Array(
   Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))
 ).check(Schema.isMaxLength(16))
@@ -79,10 +79,12 @@ export const DEFAULT_OVERRIDE_POLICY: OverridePolicy = {
   notification_required: true
 }
 
+/** What is left at the end of a period is carried over, at most `max`; less than `min` is not carried at all. */
 export const Rollover = Schema.Struct({
   max: NonNegativeDecimal,
   min: Schema.optionalKey(NonNegativeDecimal)
 }).annotate({ identifier: "Rollover" })
+export type Rollover = typeof Rollover.Type
 
 /** Where a budget stands: `remaining = limit + carried_over + override_total − spent − held`, and may be negative. */
 export const BudgetStanding = Schema.Struct({

@@ -14,32 +14,14 @@ import {
   Measure,
   OverridePolicy,
   Period,
+  Rollover,
   Weekday
 } from "./Budget.ts"
 import { Violation } from "./Errors.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
-import {
-  Count,
-  HoldId,
-  Id,
-  Name,
-  notYet,
-  optional,
-  PositiveCount,
-  Sentence,
-  Timestamp,
-  withDefault
-} from "./Text.ts"
-
-const noRollover = notYet("rollover")
-
-const utcOnly = Schema.String.check(
-  Schema.makeFilter(
-    (zone: string) => zone === "UTC" || "Not available in this version: time zones other than UTC",
-    { toJsonSchema: () => ({ const: "UTC" }) }
-  )
-)
+import { Count, HoldId, Id, Name, optional, PositiveCount, Sentence, Timestamp, withDefault } from "./Text.ts"
+import { TimeZoneOrUtc } from "./TimeZone.ts"
 
 const namedEntity = Id.check(
   Schema.makeFilter(
@@ -59,11 +41,11 @@ export const CreateBudget = command("create_budget", {
     limit: NonNegativeDecimal,
     measure: withDefault(Measure, "cost"),
     currency: optional(Currency),
-    time_zone: withDefault(utcOnly, "UTC"),
+    time_zone: TimeZoneOrUtc,
     week_starts_on: withDefault(Weekday, "monday"),
     alert_thresholds: withDefault(AlertThresholds, [50, 80, 90]),
     enforcement: withDefault(Enforcement, "hard"),
-    rollover: optional(noRollover),
+    rollover: optional(Rollover),
     override_policy: withDefault(OverridePolicy, DEFAULT_OVERRIDE_POLICY),
     active: withDefault(Schema.Boolean, true)
   },
@@ -82,7 +64,8 @@ export const UpdateBudget = command("update_budget", {
       active: optional(Schema.Boolean),
       alert_thresholds: optional(AlertThresholds),
       enforcement: optional(Enforcement),
-      rollover: optional(noRollover),
+      /** `null`: what is left is not carried over any more. */
+      rollover: optional(Schema.NullOr(Rollover)),
       override_policy: optional(OverridePolicy)
     }),
     expected_version: optional(PositiveCount)

@@ -26,12 +26,15 @@ export const BUDGET_COLUMNS: Columns = [
   ["type", "text"],
   ["entity_id", "text"],
   ["period", "text"],
+  ["time_zone", "text"],
   ["week_starts_on", "text"],
   ["measure", "text"],
   ["currency", "text"],
   ["limit_amount", "numeric"],
   ["alert_thresholds", "text", "int4[]"],
   ["enforcement", "text"],
+  ["rollover_max", "numeric"],
+  ["rollover_min", "numeric"],
   ["override_policy", "text", "jsonb"],
   ["is_active", "bool"],
   ["created_at", "timestamptz"],
@@ -45,12 +48,15 @@ export const budgetValues = (rows: ReadonlyArray<BudgetDefinition>) => [
   textColumn(rows.map((row) => row.type)),
   textColumn(rows.map((row) => row.entityId)),
   textColumn(rows.map((row) => row.period)),
+  textColumn(rows.map((row) => row.timeZone)),
   textColumn(rows.map((row) => row.weekStartsOn)),
   textColumn(rows.map((row) => row.measure)),
   textColumn(rows.map((row) => row.currency)),
   amountColumn(rows.map((row) => row.limit)),
   integersColumn(rows.map((row) => row.alertThresholds)),
   textColumn(rows.map((row) => row.enforcement)),
+  amountColumn(rows.map((row) => row.rollover?.max ?? null)),
+  amountColumn(rows.map((row) => row.rollover?.min ?? null)),
   jsonColumn(rows.map((row) => JSON.stringify(row.overridePolicy))),
   boolColumn(rows.map((row) => row.isActive)),
   timeColumn(rows.map((row) => row.createdAt)),
@@ -64,12 +70,15 @@ export interface StoredBudget {
   readonly type: BudgetDefinition["type"]
   readonly entity_id: string | null
   readonly period: BudgetDefinition["period"]
+  readonly time_zone: string
   readonly week_starts_on: BudgetDefinition["weekStartsOn"]
   readonly measure: BudgetDefinition["measure"]
   readonly currency: string
   readonly limit_amount: string
   readonly alert_thresholds: ReadonlyArray<number>
   readonly enforcement: BudgetDefinition["enforcement"]
+  readonly rollover_max: string | null
+  readonly rollover_min: string | null
   readonly override_policy: BudgetDefinition["overridePolicy"]
   readonly is_active: boolean
   readonly created_at: Date
@@ -81,18 +90,25 @@ export interface StoredBudget {
 export const SELECT_BUDGETS = `SELECT ${BUDGET_COLUMNS.map(([name]) => name).join(", ")} FROM budget
 WHERE tenant = $1 ORDER BY created_at, length(budget_id), budget_id COLLATE "C"`
 
+const rolloverFrom = ({ rollover_max, rollover_min }: StoredBudget): BudgetDefinition["rollover"] =>
+  rollover_max === null
+    ? null
+    : { max: parseAmount(rollover_max), ...(rollover_min === null ? {} : { min: parseAmount(rollover_min) }) }
+
 export const budgetFrom = (row: StoredBudget): BudgetDefinition => ({
   id: row.budget_id,
   name: row.name,
   type: row.type,
   entityId: row.entity_id,
   period: row.period,
+  timeZone: row.time_zone,
   weekStartsOn: row.week_starts_on,
   measure: row.measure,
   currency: row.currency,
   limit: parseAmount(row.limit_amount),
   alertThresholds: row.alert_thresholds,
   enforcement: row.enforcement,
+  rollover: rolloverFrom(row),
   overridePolicy: row.override_policy,
   isActive: row.is_active,
   createdAt: row.created_at.getTime(),
@@ -108,6 +124,11 @@ export const PERIOD_COLUMNS: Columns = [
   ["period_end", "timestamptz"],
   ["spent", "numeric"],
   ["held", "numeric"],
+  ["carried_over", "numeric"],
+  ["override_total", "numeric"],
+  ["rollover_limit", "numeric"],
+  ["rollover_max", "numeric"],
+  ["rollover_min", "numeric"],
   ["alerts_sent", "text", "int4[]"]
 ]
 
@@ -117,6 +138,11 @@ export const periodValues = (rows: ReadonlyArray<PeriodRow>) => [
   timeColumn(rows.map((row) => row.end ?? Number.POSITIVE_INFINITY)),
   amountColumn(rows.map((row) => row.spent)),
   amountColumn(rows.map((row) => row.held)),
+  amountColumn(rows.map((row) => row.carriedOver)),
+  amountColumn(rows.map((row) => row.overrideTotal)),
+  amountColumn(rows.map((row) => row.terms?.limit ?? null)),
+  amountColumn(rows.map((row) => row.terms?.max ?? null)),
+  amountColumn(rows.map((row) => row.terms?.min ?? null)),
   integersColumn(rows.map((row) => row.alertsSent))
 ]
 
@@ -127,18 +153,39 @@ export interface StoredPeriod {
   readonly period_end: Date
   readonly spent: string
   readonly held: string
+  readonly carried_over: string
+  readonly override_total: string
+  readonly rollover_limit: string | null
+  readonly rollover_max: string | null
+  readonly rollover_min: string | null
   readonly alerts_sent: ReadonlyArray<number>
 }
 
 const PERIOD_NAMES = PERIOD_COLUMNS.map(([name]) => `p.${name}`).join(", ")
 
-/** The periods that end after $2; and of those that ended, the ones named by budget ($3) and start ($4). */
+/**
+ * The periods that end after $2; of those that ended, the ones since what is named by budget ($3) and start ($4), each
+ * budget once; and the last one that ended of each budget with a rollover. One may come twice.
+ */
 export const SELECT_PERIODS = `SELECT ${PERIOD_NAMES} FROM budget_period p
 WHERE p.tenant = $1 AND p.period_end > $2::timestamptz
 UNION ALL
 SELECT ${PERIOD_NAMES} FROM unnest($3::text[], $4::timestamptz[]) AS x(budget_id, period_start)
-JOIN budget_period p ON p.tenant = $1 AND p.budget_id = x.budget_id AND p.period_start = x.period_start
-WHERE p.period_end <= $2`
+JOIN budget_period p ON p.tenant = $1 AND p.budget_id = x.budget_id AND p.period_start >= x.period_start
+WHERE p.period_end <= $2
+UNION ALL
+SELECT ${PERIOD_NAMES} FROM budget b CROSS JOIN LATERAL (SELECT * FROM budget_period l
+WHERE l.tenant = $1 AND l.budget_id = b.budget_id AND l.period_end <= $2 ORDER BY l.period_start DESC LIMIT 1) p
+WHERE b.tenant = $1 AND b.rollover_max IS NOT NULL`
+
+const termsFrom = (row: StoredPeriod): PeriodRow["terms"] =>
+  row.rollover_limit === null || row.rollover_max === null || row.rollover_min === null
+    ? null
+    : {
+        limit: parseAmount(row.rollover_limit),
+        max: parseAmount(row.rollover_max),
+        min: parseAmount(row.rollover_min)
+      }
 
 export const periodFrom = (row: StoredPeriod): PeriodRow => {
   const end = row.period_end.getTime()
@@ -148,6 +195,9 @@ export const periodFrom = (row: StoredPeriod): PeriodRow => {
     end: Number.isNaN(end) ? null : end,
     spent: parseAmount(row.spent),
     held: parseAmount(row.held),
+    carriedOver: parseAmount(row.carried_over),
+    overrideTotal: parseAmount(row.override_total),
+    terms: termsFrom(row),
     alertsSent: row.alerts_sent
   }
 }

@@ -136,12 +136,12 @@ const TIME: Encoding<Millis | null> = {
 /** `null` stays NULL. */
 export const timeColumn = (values: ReadonlyArray<Millis | null>) => new Values(values, TIME)
 
-const AMOUNT: Encoding<Amount> = {
-  all: (values) => `{${values.map(formatAmount).join(",")}}`,
-  one: formatAmount
+const AMOUNT: Encoding<Amount | null> = {
+  all: (values) => `{${values.map((value) => (value === null ? "NULL" : formatAmount(value))).join(",")}}`,
+  one: (value) => (value === null ? null : formatAmount(value))
 }
 /** As a literal, to be cast to numeric in the statement: the binary form costs more to make than to read. */
-export const amountColumn = (values: ReadonlyArray<Amount>) => new Values(values, AMOUNT)
+export const amountColumn = (values: ReadonlyArray<Amount | null>) => new Values(values, AMOUNT)
 
 /** For `oneOf` and `unnest` in a query. */
 export const textArray = (values: ReadonlyArray<string | null>): Parameter => textColumn(values).all

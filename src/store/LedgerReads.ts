@@ -118,20 +118,22 @@ const readPeriods = (
   liveAfter: Millis,
   open: ReadonlyArray<OpenRequest>
 ) => {
-  const booked = new Map<string, readonly [string, Millis]>()
+  const firstBooked = new Map<string, Millis>()
   for (const { hold } of open) {
     for (const { budgetId, periodStart } of hold.bookings) {
-      booked.set(`${budgetId} ${periodStart}`, [budgetId, periodStart])
+      firstBooked.set(budgetId, Math.min(firstBooked.get(budgetId) ?? periodStart, periodStart))
     }
   }
-  const keys = [...booked.values()]
   const parameters = [
     tenant,
     PgTypes.timestamptz(liveAfter),
-    textArray(keys.map(([budgetId]) => budgetId)),
-    timeArray(keys.map(([, start]) => start))
+    textArray([...firstBooked.keys()]),
+    timeArray([...firstBooked.values()])
   ]
-  return Effect.map(sql.unsafe<StoredPeriod>(SELECT_PERIODS, parameters), (rows) => rows.map(periodFrom))
+  return Effect.map(sql.unsafe<StoredPeriod>(SELECT_PERIODS, parameters), (rows) => {
+    const periods = new Map(rows.map((row) => [`${row.budget_id} ${row.period_start.getTime()}`, row]))
+    return Array.from(periods.values(), periodFrom)
+  })
 }
 
 /**

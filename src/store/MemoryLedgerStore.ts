@@ -139,21 +139,35 @@ class Tenant {
 
   snapshot(liveAfter: number, recipients: ReadonlyArray<RecipientRow>): LedgerSnapshot {
     const openRequests = this.#openRequests()
-    const booked = new Set(
-      openRequests.flatMap(({ hold }) => hold.bookings.map((it) => periodKey(it.budgetId, it.periodStart)))
-    )
     return {
       journalSeq: this.journalSeq,
       head: this.head,
       config: this.config,
       budgets: [...this.budgets.values()],
-      periods: [...this.periods]
-        .filter(([key, { end }]) => end === null || end > liveAfter || booked.has(key))
-        .map(([, period]) => period),
+      periods: this.#periodsThatCanChange(liveAfter, openRequests),
       openRequests,
       prices: [...this.prices.values()],
       recipients
     }
+  }
+
+  #periodsThatCanChange(liveAfter: number, open: ReadonlyArray<OpenRequest>): ReadonlyArray<PeriodRow> {
+    const firstBooked = new Map<string, number>()
+    for (const { budgetId, periodStart } of open.flatMap(({ hold }) => hold.bookings)) {
+      firstBooked.set(budgetId, Math.min(firstBooked.get(budgetId) ?? periodStart, periodStart))
+    }
+    const lastEnded = new Map<string, PeriodRow>()
+    for (const period of this.periods.values()) {
+      if (period.end === null || period.end > liveAfter) continue
+      if ((lastEnded.get(period.budgetId)?.start ?? Number.NEGATIVE_INFINITY) < period.start)
+        lastEnded.set(period.budgetId, period)
+    }
+    return [...this.periods.values()].filter((period) => {
+      const { budgetId, start, end } = period
+      if (end === null || end > liveAfter) return true
+      if (start >= (firstBooked.get(budgetId) ?? Number.POSITIVE_INFINITY)) return true
+      return this.budgets.get(budgetId)?.rollover != null && lastEnded.get(budgetId) === period
+    })
   }
 
   /** Index of the first usage row after `seq`. */

@@ -91,12 +91,15 @@ export const TABLES: ReadonlyArray<string> = [
   type text NOT NULL,
   entity_id text,
   period text NOT NULL,
+  time_zone text NOT NULL,
   week_starts_on text NOT NULL,
   measure text NOT NULL,
   currency text NOT NULL,
   limit_amount numeric NOT NULL,
   alert_thresholds integer[] NOT NULL,
   enforcement text NOT NULL,
+  rollover_max numeric,
+  rollover_min numeric,
   override_policy jsonb NOT NULL,
   is_active boolean NOT NULL,
   created_at timestamptz NOT NULL,
@@ -105,7 +108,8 @@ export const TABLES: ReadonlyArray<string> = [
   PRIMARY KEY (tenant, budget_id)
 )`,
 
-  // A lifetime has no end: infinity, so that "still running" is one comparison.
+  // A lifetime has no end: infinity, so that "still running" is one comparison. The rollover is what a period hands
+  // over by: the limit and the bounds that were in force at its end; NULL where it hands nothing over.
   `CREATE TABLE budget_period (
   tenant text NOT NULL,
   budget_id text NOT NULL,
@@ -113,6 +117,11 @@ export const TABLES: ReadonlyArray<string> = [
   period_end timestamptz NOT NULL,
   spent numeric NOT NULL,
   held numeric NOT NULL,
+  carried_over numeric NOT NULL,
+  override_total numeric NOT NULL,
+  rollover_limit numeric,
+  rollover_max numeric,
+  rollover_min numeric,
   alerts_sent integer[] NOT NULL,
   PRIMARY KEY (tenant, budget_id, period_start)
 ) WITH (fillfactor = 45)`,

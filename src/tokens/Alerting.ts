@@ -8,7 +8,8 @@ import type { Alert } from "../signal/Budget.ts"
 import { formatAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
-import { ALL_OF_IT, type BudgetRecord, type PeriodRecord, totalOf } from "./BudgetRecord.ts"
+import type { PeriodRecord } from "./BudgetPeriods.ts"
+import { ALL_OF_IT, type BudgetRecord, totalOf } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 
 const thresholdAlert = (
@@ -20,7 +21,8 @@ const thresholdAlert = (
   const { id, name, currency, measure } = budget.definition
   const isExceeded = percent === ALL_OF_IT
   const unit = measure === "cost" ? currency : measure
-  const amounts = `${formatAmount(period.spent)} of ${formatAmount(totalOf(budget))} ${unit}`
+  const total = formatAmount(totalOf(budget, period))
+  const amounts = `${formatAmount(period.spent)} of ${total} ${unit}`
   return {
     kind: isExceeded ? "exceeded" : "threshold",
     severity: isExceeded ? "critical" : "warning",
@@ -29,7 +31,7 @@ const thresholdAlert = (
     ),
     budget_id: id,
     at,
-    data: { threshold: percent, spent: formatAmount(period.spent), limit: formatAmount(totalOf(budget)) }
+    data: { threshold: percent, spent: formatAmount(period.spent), limit: total }
   }
 }
 
@@ -42,7 +44,7 @@ export const raiseBudgetAlerts = (
   raised: Array<Alert>
 ): void => {
   if (!budget.definition.isActive) return
-  for (const alarm of budget.alarms) {
+  for (const alarm of budget.alarmsOf(period)) {
     if (period.spent < alarm.at) return
     if (period.alertsSent.includes(alarm.percent)) continue
     period.alertsSent = [...period.alertsSent, alarm.percent].sort((a, b) => a - b)

@@ -5,7 +5,7 @@
  * Does not decide: whether a call has room (Room).
  */
 import { Result } from "effect"
-import type { BudgetStatus, BudgetType } from "../signal/Budget.ts"
+import type { BudgetStatus, BudgetType, Measure, Period, Rollover } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
 import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
@@ -29,29 +29,55 @@ const CALENDAR_END = Date.UTC(10_000, 0)
 const sortedOnce = (thresholds: ReadonlyArray<number>): ReadonlyArray<number> =>
   [...new Set(thresholds)].sort((a, b) => a - b)
 
-const problemWith = (
-  payload: SignalPayload<"create_budget">,
-  ledger: Ledger
-): { readonly path: string; readonly message: string } | undefined => {
+interface Problem {
+  readonly path: ReadonlyArray<string>
+  readonly message: string
+}
+
+/** What makes no sense as the rollover of a budget of this period and measure. */
+const rolloverProblem = (
+  rollover: Rollover | null | undefined,
+  period: Period,
+  measure: Measure
+): Problem | undefined => {
+  if (rollover === null || rollover === undefined) return undefined
+  if (period === "lifetime") {
+    return {
+      path: ["rollover"],
+      message: "A lifetime never ends, so that nothing is left over: leave rollover out"
+    }
+  }
+  const { max, min = 0n } = rollover
+  if (measure !== "cost" && max % UNIT !== 0n)
+    return { path: ["rollover", "max"], message: `A rollover in ${measure} is a whole number` }
+  if (measure !== "cost" && min % UNIT !== 0n)
+    return { path: ["rollover", "min"], message: `A rollover in ${measure} is a whole number` }
+  if (min > max) {
+    return { path: ["rollover", "min"], message: "Nothing would ever be carried over: min is more than max" }
+  }
+  return undefined
+}
+
+const problemWith = (payload: SignalPayload<"create_budget">, ledger: Ledger): Problem | undefined => {
   if (payload.type === "global" && payload.entity_id !== undefined) {
-    return { path: "entity_id", message: "A global budget is about everything: leave entity_id out" }
+    return { path: ["entity_id"], message: "A global budget is about everything: leave entity_id out" }
   }
   if (payload.type !== "global" && payload.entity_id === undefined) {
-    return { path: "entity_id", message: `Say which ${payload.type} this budget is about` }
+    return { path: ["entity_id"], message: `Say which ${payload.type} this budget is about` }
   }
   if (payload.currency !== undefined && payload.currency !== ledger.config.currency) {
     return {
-      path: "currency",
+      path: ["currency"],
       message: `Not available in this version: currencies other than ${ledger.config.currency}`
     }
   }
   if (payload.measure !== "cost" && payload.limit % UNIT !== 0n) {
-    return { path: "limit", message: `A limit in ${payload.measure} is a whole number` }
+    return { path: ["limit"], message: `A limit in ${payload.measure} is a whole number` }
   }
   if (ledger.budgets.size >= BUDGETS_MAX) {
-    return { path: "name", message: `This tenant has ${BUDGETS_MAX} budgets, which is the bound` }
+    return { path: ["name"], message: `This tenant has ${BUDGETS_MAX} budgets, which is the bound` }
   }
-  return undefined
+  return rolloverProblem(payload.rollover, payload.period, payload.measure)
 }
 
 const definitionOf = (
@@ -64,12 +90,14 @@ const definitionOf = (
   type: payload.type,
   entityId: payload.entity_id ?? null,
   period: payload.period,
+  timeZone: payload.time_zone,
   weekStartsOn: payload.week_starts_on,
   measure: payload.measure,
   currency: ledger.config.currency,
   limit: payload.limit,
   alertThresholds: sortedOnce(payload.alert_thresholds),
   enforcement: payload.enforcement,
+  rollover: payload.rollover ?? null,
   overridePolicy: payload.override_policy,
   isActive: payload.active,
   createdAt: now,
@@ -80,7 +108,10 @@ const definitionOf = (
 /** Thresholds that were reached before the budget was made are not told any more. */
 const markReached = (budget: BudgetRecord, now: Millis): void => {
   const period = budget.periodAt(now)
-  const reached = budget.alarms.filter((alarm) => period.spent >= alarm.at).map((alarm) => alarm.percent)
+  const reached = budget
+    .alarmsOf(period)
+    .filter((alarm) => period.spent >= alarm.at)
+    .map((alarm) => alarm.percent)
   period.alertsSent = sortedOnce([...period.alertsSent, ...reached])
 }
 
@@ -116,7 +147,7 @@ export const createBudget = (
   now: Millis
 ): Decision<SignalSuccess<"create_budget">> => {
   const problem = problemWith(payload, ledger)
-  if (problem !== undefined) return Result.fail(invalidParam([problem.path], problem.message))
+  if (problem !== undefined) return Result.fail(invalidParam(problem.path, problem.message))
   const budget = ledger.addBudget(definitionOf(ledger, payload, now))
   const period = budget.periodAt(now)
   period.spent = spent
@@ -148,6 +179,7 @@ const updated = (
       ? sortedOnce(updates.alert_thresholds)
       : definition.alertThresholds,
     enforcement: updates.enforcement ?? definition.enforcement,
+    rollover: updates.rollover === undefined ? definition.rollover : updates.rollover,
     overridePolicy: updates.override_policy ?? definition.overridePolicy,
     updatedAt: now,
     version: definition.version + 1
@@ -161,7 +193,7 @@ export const updateBudget = (
 ): Decision<SignalSuccess<"update_budget">> => {
   const budget = ledger.budgets.get(payload.budget_id)
   if (budget === undefined) return Result.fail(noBudget(payload.budget_id))
-  const { version, measure } = budget.definition
+  const { version, measure, period } = budget.definition
   if (payload.expected_version !== undefined && payload.expected_version !== version) {
     return Result.fail(
       new Conflict({
@@ -173,6 +205,8 @@ export const updateBudget = (
   if (measure !== "cost" && (payload.updates.limit ?? 0n) % UNIT !== 0n) {
     return Result.fail(invalidParam(["updates", "limit"], `A limit in ${measure} is a whole number`))
   }
+  const problem = rolloverProblem(payload.updates.rollover, period, measure)
+  if (problem !== undefined) return Result.fail(invalidParam(["updates", ...problem.path], problem.message))
   ledger.changeBudget(budget, updated(budget, payload.updates, now))
   return Result.succeed({ budget: budgetOf(budget, now) })
 }

@@ -1,46 +1,19 @@
 /**
  * A budget in memory: its definition, and its counters by period.
  *
- * Owns: the arithmetic of room: `remaining = limit − spent − held`, and how a budget is shown.
- * Does not decide: which budgets apply (BudgetIndex), or when something is held or spent (Holding, Posting).
+ * Owns: the arithmetic of room: `remaining = limit + carried over + overrides − spent − held`, and how a budget is
+ * shown.
+ * Does not decide: which budgets apply (BudgetIndex), when something is held or spent (Holding, Posting), or what is
+ * carried over (BudgetPeriods).
  */
 import type { Budget, BudgetStanding, BudgetState } from "../signal/Budget.ts"
 import { type Amount, percentOf } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
+import { BudgetPeriods, type PeriodRecord } from "./BudgetPeriods.ts"
 import type { BudgetDefinition, PeriodRow } from "./LedgerStore.ts"
 import { windowAt } from "./Period.ts"
 
-/** One budget's counters in one period. They change with every hold and every usage. */
-export class PeriodRecord {
-  readonly budgetId: string
-  readonly start: Millis
-  readonly end: Millis | null
-  spent: Amount
-  held: Amount
-  alertsSent: ReadonlyArray<number>
-  /** Open holds that keep something here. */
-  openHolds = 0
-
-  constructor(row: PeriodRow) {
-    this.budgetId = row.budgetId
-    this.start = row.start
-    this.end = row.end
-    this.spent = row.spent
-    this.held = row.held
-    this.alertsSent = row.alertsSent
-  }
-
-  contains(at: Millis): boolean {
-    return at >= this.start && (this.end === null || at < this.end)
-  }
-
-  toRow(): PeriodRow {
-    const { budgetId, start, end, spent, held, alertsSent } = this
-    return { budgetId, start, end, spent, held, alertsSent }
-  }
-}
-
-/** What has to be spent for an alert: at least `at` is `percent` of the limit or more. Exact: no rounding decides. */
+/** What has to be spent for an alert: at least `at` is `percent` of all there is. Exact: no rounding decides. */
 export interface Alarm {
   readonly percent: number
   readonly at: Amount
@@ -49,30 +22,31 @@ export interface Alarm {
 /** At this percentage a budget is used up. */
 export const ALL_OF_IT = 100
 
-const alarmsOf = ({ limit, alertThresholds }: BudgetDefinition): ReadonlyArray<Alarm> => {
+const alarmsAt = (total: Amount, { alertThresholds }: BudgetDefinition): ReadonlyArray<Alarm> => {
   const percents = [...new Set([...alertThresholds, ALL_OF_IT])].sort((a, b) => a - b)
   return percents.map((percent) => {
-    const at = (limit * BigInt(percent) + 99n) / 100n
+    const at = (total * BigInt(percent) + 99n) / 100n
     return { percent, at: at > 0n ? at : 1n }
   })
 }
 
 export class BudgetRecord {
   #definition: BudgetDefinition
-  #alarms: ReadonlyArray<Alarm>
-  readonly #periods = new Map<Millis, PeriodRecord>()
-  #latest: PeriodRecord | undefined
-  /** The start of the period in which it was made. */
-  readonly #firstStart: Millis
+  readonly #periods = new BudgetPeriods()
+  /** The alarms of the total that was asked for last. */
+  #alarms: ReadonlyArray<Alarm> = []
+  #alarmsTotal: Amount | undefined
+  /** The start of the period in which it was made, once it was asked for. */
+  #firstStart: Millis | undefined
 
   constructor(definition: BudgetDefinition) {
     this.#definition = definition
-    this.#alarms = alarmsOf(definition)
-    this.#firstStart = windowAt(definition.period, definition.weekStartsOn, definition.createdAt).start
   }
 
   /** Whether it counts what is booked at `at`: its periods begin with the one in which it was made. */
   counts(at: Millis): boolean {
+    if (at >= this.#definition.createdAt) return true
+    this.#firstStart ??= windowAt(this.#definition, this.#definition.createdAt).start
     return at >= this.#firstStart
   }
 
@@ -81,64 +55,78 @@ export class BudgetRecord {
   }
 
   /** The alerts of one period, the lowest first; the last or a later one says that all of it is used up. */
-  get alarms(): ReadonlyArray<Alarm> {
+  alarmsOf(period: PeriodRecord): ReadonlyArray<Alarm> {
+    const total = totalOf(this, period)
+    if (total !== this.#alarmsTotal) {
+      this.#alarms = alarmsAt(total, this.#definition)
+      this.#alarmsTotal = total
+    }
     return this.#alarms
   }
 
-  redefine(definition: BudgetDefinition): void {
+  /** The periods in which that changes something are answered. */
+  redefine(definition: BudgetDefinition): ReadonlyArray<PeriodRecord> {
+    const before = this.#definition
     this.#definition = definition
-    this.#alarms = alarmsOf(definition)
+    this.#alarmsTotal = undefined
+    return this.#periods.redefine(before, definition)
   }
 
   restore(row: PeriodRow): void {
-    this.#periods.set(row.start, new PeriodRecord(row))
+    this.#periods.restore(row)
   }
 
   /** The period that `at` falls into; a new one starts with nothing spent. */
   periodAt(at: Millis): PeriodRecord {
-    if (this.#latest?.contains(at)) return this.#latest
-    const { period, weekStartsOn, id } = this.#definition
-    const window = windowAt(period, weekStartsOn, at)
-    let record = this.#periods.get(window.start)
-    if (record === undefined) {
-      record = new PeriodRecord({ budgetId: id, ...window, spent: 0n, held: 0n, alertsSent: [] })
-      this.#periods.set(window.start, record)
-    }
-    this.#latest = record
-    return record
+    return this.#periods.at(this.#definition, at)
+  }
+
+  /** Hands over anew what has changed in `period`. The later periods in which that changes something are answered. */
+  passOn(period: PeriodRecord): ReadonlyArray<PeriodRecord> {
+    return this.#periods.passOn(this.#definition, period)
+  }
+
+  /** Whether a period has begun since `before`, and what the budget shows may be something else because of it. */
+  hasTurned(before: Millis, now: Millis): boolean {
+    const last = this.#periods.newest
+    if (last === undefined || last.end === null) return false
+    if (last.end > now) return last.start > before
+    const period = this.periodAt(now)
+    return last.spent !== 0n || last.held !== 0n || totalOf(this, last) !== totalOf(this, period)
+  }
+
+  /** When `asked` has room if nothing else happens: the beginning of a later period than this one, or `null`. */
+  hasRoomAt(period: PeriodRecord, asked: Amount): Millis | null {
+    return this.#periods.hasRoomAt(this.#definition, period, asked)
   }
 
   /** Open holds in any of its periods. */
   get openHolds(): number {
-    let count = 0
-    for (const period of this.#periods.values()) count += period.openHolds
-    return count
+    return this.#periods.openHolds
   }
 
   /** The period that starts at `start`, which an open hold has booked into. */
   periodFrom(start: Millis): PeriodRecord | undefined {
-    return this.#periods.get(start)
+    return this.#periods.startingAt(start)
   }
 
   /** Forgets periods that nothing can be booked into any more; a hold that keeps nothing may still be extended. */
   forgetBefore(at: Millis): void {
-    for (const [start, period] of this.#periods) {
-      if (period.end !== null && period.end <= at && period.openHolds === 0) this.#periods.delete(start)
-    }
-    this.#latest = undefined
+    this.#periods.forgetBefore(at)
   }
 }
 
 /** All that may be spent in a period. */
-export const totalOf = (budget: BudgetRecord): Amount => budget.definition.limit
+export const totalOf = (budget: BudgetRecord, period: PeriodRecord): Amount =>
+  budget.definition.limit + period.carriedOver + period.overrideTotal
 
 /** What is left: it may be negative, after overage or when a limit was lowered. */
 export const remainingOf = (budget: BudgetRecord, period: PeriodRecord): Amount =>
-  totalOf(budget) - period.spent - period.held
+  totalOf(budget, period) - period.spent - period.held
 
 export const stateOf = (budget: BudgetRecord, period: PeriodRecord): BudgetState => {
-  if (period.spent >= totalOf(budget)) return "exceeded"
-  const lowest = budget.alarms[0]
+  if (period.spent >= totalOf(budget, period)) return "exceeded"
+  const lowest = budget.alarmsOf(period)[0]
   return lowest !== undefined && period.spent >= lowest.at ? "warning" : "ok"
 }
 
@@ -157,7 +145,7 @@ export const standingOf = (budget: BudgetRecord, at: Millis): BudgetStanding => 
     spent: period.spent,
     held: period.held,
     remaining: remainingOf(budget, period),
-    percent_used: percentOf(period.spent, totalOf(budget)),
+    percent_used: percentOf(period.spent, totalOf(budget, period)),
     state: stateOf(budget, period),
     resets_at: period.end
   }
@@ -172,16 +160,16 @@ export const budgetOf = (budget: BudgetRecord, at: Millis): Budget => {
     id,
     ...standing,
     period: definition.period,
-    time_zone: "UTC",
+    time_zone: definition.timeZone,
     week_starts_on: definition.weekStartsOn,
     period_start: definition.period === "lifetime" ? null : period.start,
     period_end,
-    carried_over: 0n,
-    override_total: 0n,
+    carried_over: period.carriedOver,
+    override_total: period.overrideTotal,
     alert_thresholds: definition.alertThresholds,
     alerts_sent: period.alertsSent,
     enforcement: definition.enforcement,
-    rollover: null,
+    rollover: definition.rollover,
     override_policy: definition.overridePolicy,
     active: definition.isActive,
     created_at: definition.createdAt,

@@ -63,8 +63,8 @@ export const spentBefore = (
   envelope: Envelope<"create_budget">,
   now: Millis
 ): Effect.Effect<Amount, StoreUnreachable> => {
-  const { type, entity_id, measure, period, week_starts_on } = envelope.payload
-  const window = windowAt(period, week_starts_on, now)
+  const { type, entity_id, measure, period, time_zone, week_starts_on } = envelope.payload
+  const window = windowAt({ period, timeZone: time_zone, weekStartsOn: week_starts_on }, now)
   return store.spent(tenant, {
     type,
     entityId: entity_id ?? null,

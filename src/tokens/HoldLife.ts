@@ -135,9 +135,11 @@ export const extendHold = (
   const more = { cost, tokens, requests: 0 }
   // More time alone asks for no money, so that no budget can refuse it.
   const asked = budgets.filter((budget) => askedOf(budget, more) > 0n)
-  const { violations, warnings } = roomIn(asked, more, hold.createdAt)
-  if (violations.length > 0) {
-    return Result.succeed(refuseForRoom(ledger, { tokens, cost, costBasis: "given" }, violations))
+  const room = roomIn(asked, more, hold.createdAt)
+  if (room.violations.length > 0) {
+    // The hold stays in its period: a later one has no room for it.
+    const refused = { ...room, retryAt: null }
+    return Result.succeed(refuseForRoom(ledger, { tokens, cost, costBasis: "given" }, refused))
   }
   book(ledger, hold, budgets, more, hold.createdAt)
   hold.estimatedTokens += tokens
@@ -150,7 +152,7 @@ export const extendHold = (
   }
   ledger.changeRequest(request)
   const estimated = { tokens: hold.estimatedTokens, cost: hold.estimatedCost }
-  return Result.succeed(approval(ledger, hold, estimated, budgets, warnings, now))
+  return Result.succeed(approval(ledger, hold, estimated, budgets, room.warnings, now))
 }
 
 // --- expiry

@@ -89,8 +89,7 @@ const unpriceable = (
     refusal(
       ledger,
       `Refused: ${provider}/${model} has no price and a hard cost budget applies; set one with update_pricing, or give estimated_cost`,
-      estimated,
-      []
+      estimated
     )
   )
 }
@@ -148,8 +147,8 @@ export const checkBudget = (
     tokens: estimated.tokens,
     requests: isCounted(ledger, payload) ? 0 : 1
   }
-  const { violations, warnings } = roomIn(budgets, asked, now)
-  if (violations.length > 0) return Result.succeed(refuseForRoom(ledger, estimated, violations))
+  const room = roomIn(budgets, asked, now)
+  if (room.violations.length > 0) return Result.succeed(refuseForRoom(ledger, estimated, room))
   const hold = payload.hold ? place(ledger, payload, principal, budgets, estimated, asked, now) : undefined
-  return Result.succeed(approval(ledger, hold, estimated, budgets, warnings, now))
+  return Result.succeed(approval(ledger, hold, estimated, budgets, room.warnings, now))
 }

@@ -12,7 +12,8 @@ import type { Amount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { BudgetIndex } from "./BudgetIndex.ts"
-import { BudgetRecord, type PeriodRecord } from "./BudgetRecord.ts"
+import type { PeriodRecord } from "./BudgetPeriods.ts"
+import { BudgetRecord } from "./BudgetRecord.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
 import { Fifo } from "./Fifo.ts"
 import { HoldPages } from "./HoldPages.ts"
@@ -249,12 +250,16 @@ export class Ledger {
   }
 
   changeBudget(budget: BudgetRecord, definition: BudgetDefinition): void {
-    budget.redefine(definition)
+    for (const period of budget.redefine(definition)) this.#draft.periods.add(period)
     this.#draft.budgets.add(budget)
   }
 
+  /** `period` has changed, and with it what it hands over to the periods after it. */
   changePeriod(period: PeriodRecord): void {
     this.#draft.periods.add(period)
+    if (period.terms === null) return
+    for (const later of this.budgets.get(period.budgetId)?.passOn(period) ?? [])
+      this.#draft.periods.add(later)
   }
 
   addPrice(price: Price): void {

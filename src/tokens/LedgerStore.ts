@@ -13,6 +13,7 @@ import type {
   Measure,
   OverridePolicy,
   Period,
+  Rollover,
   Weekday
 } from "../signal/Budget.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
@@ -30,12 +31,15 @@ export interface BudgetDefinition {
   /** `null` for a global budget. */
   readonly entityId: string | null
   readonly period: Period
+  /** By its canonical name. */
+  readonly timeZone: string
   readonly weekStartsOn: Weekday
   readonly measure: Measure
   readonly currency: string
   readonly limit: Amount
   readonly alertThresholds: ReadonlyArray<number>
   readonly enforcement: Enforcement
+  readonly rollover: Rollover | null
   readonly overridePolicy: OverridePolicy
   readonly isActive: boolean
   readonly createdAt: Millis
@@ -43,7 +47,18 @@ export interface BudgetDefinition {
   readonly version: number
 }
 
-/** One budget's counters in one period. Key: (budgetId, start). */
+/** How a period hands over what is left of it. */
+export interface RolloverTerms {
+  /** What could be spent in it, beside what it was handed itself. */
+  readonly limit: Amount
+  readonly max: Amount
+  readonly min: Amount
+}
+
+/**
+ * One budget's counters in one period. Key: (budgetId, start). A period between two rows, of which there is none,
+ * had the terms of the row before it, and nothing was spent or held in it.
+ */
 export interface PeriodRow {
   readonly budgetId: string
   /** Milliseconds; 0 for a lifetime. */
@@ -52,6 +67,12 @@ export interface PeriodRow {
   readonly end: Millis | null
   readonly spent: Amount
   readonly held: Amount
+  /** What the period before it handed over. */
+  readonly carriedOver: Amount
+  /** What approved overrides add. */
+  readonly overrideTotal: Amount
+  /** The terms in force at its end, or so far; `null` where it hands nothing over. */
+  readonly terms: RolloverTerms | null
   readonly alertsSent: ReadonlyArray<number>
 }
 
@@ -201,7 +222,11 @@ export interface LedgerSnapshot {
   readonly head: HeadCounters
   readonly config: ManagerConfig
   readonly budgets: ReadonlyArray<BudgetDefinition>
-  /** The periods that can still change: those that end after `liveAfter`, and those with open holds. */
+  /**
+   * The periods that can still change: those that end after `liveAfter`; of each budget the ones since the first that
+   * an open hold is in, because what it hands over can still change; and, where a budget has a rollover, the last one
+   * that ended before: the next period is derived from it, however long nothing happened.
+   */
   readonly periods: ReadonlyArray<PeriodRow>
   readonly openRequests: ReadonlyArray<OpenRequest>
   readonly prices: ReadonlyArray<Price>

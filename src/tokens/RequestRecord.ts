@@ -7,7 +7,7 @@ import type { Attribution } from "../signal/Attribution.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
-import type { PeriodRecord } from "./BudgetRecord.ts"
+import type { PeriodRecord } from "./BudgetPeriods.ts"
 import type { AttemptRow, HoldRow, HoldState, RequestRow } from "./LedgerStore.ts"
 
 /** What a hold keeps in one period of one budget. */

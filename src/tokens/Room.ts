@@ -9,7 +9,7 @@ import type { Approval } from "../signal/Budgeting.ts"
 import type { Violation } from "../signal/Errors.ts"
 import { type Amount, amountOfCount, formatAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
-import { type BudgetRecord, remainingOf, standingOf } from "./BudgetRecord.ts"
+import { type BudgetRecord, remainingOf, standingOf, totalOf } from "./BudgetRecord.ts"
 import type { Estimate } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { HoldRecord } from "./RequestRecord.ts"
@@ -49,73 +49,77 @@ const violationOf = (budget: BudgetRecord, requested: Amount, now: Millis): Viol
   override: "none"
 })
 
-const sentenceOf = (violation: Violation): string => {
+const sentenceOf = (violation: Violation, total: Amount): string => {
   const unit = violation.measure === "cost" ? ` ${violation.currency}` : ` ${violation.measure}`
   const show = (amount: Amount) => `${formatAmount(amount)}${unit}`
-  return `budget "${violation.name}" has ${show(violation.remaining)} left of ${show(violation.limit)}, and the call asks for ${show(violation.requested)}`
+  return `budget "${violation.name}" has ${show(violation.remaining)} left of ${show(total)}, and the call asks for ${show(violation.requested)}`
 }
 
-/** When every violated budget has begun a new period; `null` where one never does, or where waiting cannot help. */
-const retryAt = (violations: ReadonlyArray<Violation>): Millis | null => {
-  let latest: Millis | null = null
-  for (const { resets_at, requested, limit } of violations) {
-    if (resets_at === null || requested > limit) return null
-    latest = Math.max(latest ?? 0, resets_at)
-  }
-  return latest
+/** Whether there is room, and if not, why not and until when. */
+export interface Room {
+  readonly violations: ReadonlyArray<Violation>
+  readonly warnings: ReadonlyArray<Alert>
+  /** A sentence for each violation. */
+  readonly reasons: ReadonlyArray<string>
+  /**
+   * When every violated budget has begun a period with room, if nothing else happens; `null` where one never does,
+   * because waiting cannot help.
+   */
+  readonly retryAt: Millis | null
 }
 
 export const refusal = (
   ledger: Ledger,
   reason: string,
   estimated: Estimate,
-  violations: ReadonlyArray<Violation>
+  room?: Pick<Room, "violations" | "retryAt">
 ): Approval => ({
   allowed: false,
   reason: toSentence(reason),
   estimated_tokens: estimated.tokens,
   estimated_cost: estimated.cost,
   currency: ledger.config.currency,
-  violations,
-  retry_at: retryAt(violations),
+  violations: room?.violations ?? [],
+  retry_at: room?.retryAt ?? null,
   alternatives: []
 })
 
-export const refuseForRoom = (
-  ledger: Ledger,
-  estimated: Estimate,
-  violations: ReadonlyArray<Violation>
-): Approval => {
-  const [first, ...others] = violations
+export const refuseForRoom = (ledger: Ledger, estimated: Estimate, room: Room): Approval => {
+  const [first = "no room", ...others] = room.reasons
   const more = others.length > 0 ? `; ${others.length} more budget(s) have no room either` : ""
-  return refusal(ledger, `Refused: ${first ? sentenceOf(first) : "no room"}${more}`, estimated, violations)
-}
-
-interface Room {
-  readonly violations: ReadonlyArray<Violation>
-  readonly warnings: ReadonlyArray<Alert>
+  return refusal(ledger, `Refused: ${first}${more}`, estimated, room)
 }
 
 /** Asks every budget that applies, in one step. A soft budget never refuses; it warns. */
 export const roomIn = (budgets: ReadonlyArray<BudgetRecord>, asked: Asked, now: Millis): Room => {
   const violations: Array<Violation> = []
   const warnings: Array<Alert> = []
+  const reasons: Array<string> = []
+  let retryAt: Millis | null = 0
   for (const budget of budgets) {
     if (!budget.definition.isActive) continue
     const requested = askedOf(budget, asked)
-    if (requested <= remainingOf(budget, budget.periodAt(now))) continue
+    const period = budget.periodAt(now)
+    if (requested <= remainingOf(budget, period)) continue
     const violation = violationOf(budget, requested, now)
-    if (budget.definition.enforcement === "hard") violations.push(violation)
-    else warnings.push(softWarning(violation, now))
+    const reason = sentenceOf(violation, totalOf(budget, period))
+    if (budget.definition.enforcement === "soft") {
+      warnings.push(softWarning(violation, reason, now))
+      continue
+    }
+    violations.push(violation)
+    reasons.push(reason)
+    const fitsAt = budget.hasRoomAt(period, requested)
+    retryAt = retryAt === null || fitsAt === null ? null : Math.max(retryAt, fitsAt)
   }
-  return { violations, warnings }
+  return { violations, warnings, reasons, retryAt: violations.length === 0 ? null : retryAt }
 }
 
-const softWarning = (violation: Violation, now: Millis): Alert => ({
+const softWarning = (violation: Violation, reason: string, now: Millis): Alert => ({
   id: `warning_${violation.budget_id}`,
   kind: "exceeded",
   severity: "warning",
-  message: toSentence(`Allowed by a soft limit: ${sentenceOf(violation)}`),
+  message: toSentence(`Allowed by a soft limit: ${reason}`),
   budget_id: violation.budget_id,
   at: now,
   data: { shortfall: formatAmount(violation.shortfall) }

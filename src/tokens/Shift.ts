@@ -14,13 +14,14 @@ import type { SignalSuccess } from "../signal/Catalogue.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
-import { standingOf } from "./BudgetRecord.ts"
+import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
 import { type CommitOutcome, commit } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather, spentBefore } from "./Gather.ts"
 import { expireHolds } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { Batch, Claim, LedgerStore } from "./LedgerStore.ts"
+import { ResetWatch } from "./ResetWatch.ts"
 import type { Vitals } from "./Vitals.ts"
 
 /** Signals decided into one batch; more wait for the next. */
@@ -36,6 +37,8 @@ const LOOK_UP_PAUSE_MS = 50
 export interface CommitObserver {
   readonly isObserved: (tenant: string) => boolean
   readonly committed: (tenant: string, batch: Batch, standings: ReadonlyArray<BudgetStanding>) => void
+  /** Periods have ended: that is read off the clock, and nothing was written. */
+  readonly reset: (tenant: string, standings: ReadonlyArray<BudgetStanding>) => void
 }
 
 export interface Decided {
@@ -125,6 +128,7 @@ class Shift {
   readonly #env: ShiftEnvironment
   readonly #ledger: Ledger
   readonly #wakeup = new Wakeup()
+  readonly #resets: ResetWatch
   #claim: Claim
   /** Taken out of the mailbox, and neither decided nor put back yet. */
   #taken: ReadonlyArray<Envelope<LedgerSignal>> = []
@@ -140,6 +144,7 @@ class Shift {
     this.#env = env
     this.#ledger = ledger
     this.#claim = claim
+    this.#resets = new ResetWatch(this.#now())
   }
 
   readonly run: Effect.Effect<ShiftEnd> = Effect.suspend(() => {
@@ -302,6 +307,7 @@ class Shift {
     if (!this.#ledger.hasEntries) {
       deliver(this.#pending)
       this.#pending = []
+      this.#tellResets()
       return this.#needsCalm
     }
     const batch = this.#ledger.seal(crypto.randomUUID())
@@ -321,16 +327,35 @@ class Shift {
   }
 
   #standings(batch: Batch): ReadonlyArray<BudgetStanding> {
-    if (!this.#env.observer.isObserved(this.#env.tenant)) return []
     const now = this.#now()
-    const changed = new Set([
+    const changed = new Set(this.#takeResets(now))
+    if (!this.#isObserved()) return []
+    for (const id of [
       ...batch.periods.map((period) => period.budgetId),
-      ...batch.budgets.map((budget) => budget.id)
-    ])
-    return [...changed].flatMap((id) => {
+      ...batch.budgets.map(({ id }) => id)
+    ]) {
       const budget = this.#ledger.budgets.get(id)
-      return budget === undefined ? [] : [standingOf(budget, now)]
-    })
+      if (budget !== undefined) changed.add(budget)
+    }
+    return Array.from(changed, (budget) => standingOf(budget, now))
+  }
+
+  #isObserved(): boolean {
+    return this.#env.observer.isObserved(this.#env.tenant)
+  }
+
+  /** Budgets whose period has ended, to be told to whoever watches. */
+  #takeResets(now: Millis): ReadonlyArray<BudgetRecord> {
+    if (this.#isObserved()) return this.#resets.take(this.#ledger, now)
+    this.#resets.skipTo(now)
+    return []
+  }
+
+  /** While all that was decided is committed; otherwise resets are told with the next commit. */
+  #tellResets(): void {
+    const now = this.#now()
+    const standings = this.#takeResets(now).map((budget) => standingOf(budget, now))
+    if (standings.length > 0) this.#env.observer.reset(this.#env.tenant, standings)
   }
 
   /**
@@ -408,9 +433,10 @@ class Shift {
     return this.#wakeup.wait
   }
 
-  /** One timer, for the earliest deadline; it looks at the clock again at least once a minute. */
+  /** One timer, for the earliest deadline or reset; it looks at the clock again at least once a minute. */
   #armTimer(): void {
-    const next = this.#ledger.deadlines.earliest?.at ?? Number.POSITIVE_INFINITY
+    const deadline = this.#ledger.deadlines.earliest?.at ?? Number.POSITIVE_INFINITY
+    const next = this.#isObserved() ? Math.min(deadline, this.#resets.nextAt) : deadline
     const now = this.#now()
     const armed = this.#timer
     if (armed !== undefined && armed.at > now && armed.at <= Math.max(next, now + 1)) return

@@ -31,7 +31,11 @@ export const startManager = async <E>(
           store: yield* LedgerStore,
           builtInPrices: [],
           version: "bench",
-          observer: { isObserved: () => false, committed: (_tenant, batch) => onCommit(batch) }
+          observer: {
+            isObserved: () => false,
+            committed: (_tenant, batch) => onCommit(batch),
+            reset: () => undefined
+          }
         })
       )
     })

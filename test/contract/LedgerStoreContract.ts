@@ -144,6 +144,9 @@ const period = (budgetId: string, fields: Partial<PeriodRow> = {}): PeriodRow =>
   end: NOON + 3_600_000,
   spent: 1n,
   held: 2n,
+  carriedOver: 0n,
+  overrideTotal: 0n,
+  terms: null,
   alertsSent: [],
   ...fields
 })
@@ -171,7 +174,9 @@ const activation = (check: Check): void => {
       const { commit, load } = yield* openTenant()
       const budgets = [
         budget("budget_1", { type: "global", entityId: null, alertThresholds: [], isActive: false }),
-        budget("budget_2", { name: "'ü\"\\ 🙂", limit: AMOUNT_MAX, createdAt: NOON + 1, version: 2 ** 40 })
+        budget("budget_2", { name: "'ü\"\\ 🙂", limit: AMOUNT_MAX, createdAt: NOON + 1, version: 2 ** 40 }),
+        budget("budget_3", { timeZone: "Asia/Kolkata", rollover: { max: AMOUNT_MAX }, createdAt: NOON + 2 }),
+        budget("budget_4", { rollover: { max: 7n, min: 0n }, createdAt: NOON + 3 })
       ]
       const prices = [
         {
@@ -201,7 +206,13 @@ const activation = (check: Check): void => {
       ]
       const periods = [
         period("budget_1", { start: 0, end: null, spent: -AMOUNT_MAX, held: 10n ** 30n }),
-        period("budget_2", { alertsSent: [50, 80] })
+        period("budget_2", { alertsSent: [50, 80] }),
+        period("budget_3", {
+          start: NOON + 1,
+          carriedOver: AMOUNT_MAX,
+          overrideTotal: 3n,
+          terms: { limit: AMOUNT_MAX, max: AMOUNT_MAX - 1n, min: 0n }
+        })
       ]
       const openHolds = [open("ü '1'")]
       const openRequests = openHolds.map((it) => ({ ...it, page: 0, row: undefined }))
@@ -225,8 +236,9 @@ const activation = (check: Check): void => {
       const { commit, load } = yield* openTenant()
       yield* commit({ budgets: [budget("budget_1")], periods: [period("budget_1")] })
       const config = { ...DEFAULT_MANAGER_CONFIG, default_completion_tokens: 9 }
-      const periods = [period("budget_1", { spent: 12n, held: 0n, alertsSent: [50] })]
-      const budgets = [budget("budget_1", { limit: 1n, entityId: "core", version: 2 })]
+      const periods = [period("budget_1", { spent: 12n, held: 0n, carriedOver: 4n, alertsSent: [50] })]
+      const rollover = { max: 5n, min: 2n }
+      const budgets = [budget("budget_1", { limit: 1n, entityId: "core", rollover, version: 2 })]
       yield* commit({ budgets, periods, config })
       yield* commit({ head: head({ idSeq: 9 }) })
       const loaded = yield* load()
@@ -271,6 +283,67 @@ const activation = (check: Check): void => {
       })
       const names = (yield* load(NOON + 10)).periods.map((row) => row.budgetId).sort()
       assert.deepStrictEqual(names, ["booked", "forever", "running"])
+    })
+  )
+  check(
+    "reads what a period can be derived from: the last one of a budget with a rollover, and all since a hold's",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const HOUR = 3_600_000
+      const hours = (budgetId: string, ...starts: ReadonlyArray<number>) =>
+        starts.map((hour) => period(budgetId, { start: NOON + hour * HOUR, end: NOON + (hour + 1) * HOUR }))
+      const bookings = [3, 2].map((hour) => ({
+        budgetId: "held",
+        periodStart: NOON + hour * HOUR,
+        amount: 2n
+      }))
+      yield* commit({
+        budgets: [
+          budget("rolls", { rollover: { max: 5n } }),
+          budget("asleep", { rollover: { max: 5n } }),
+          budget("new", { rollover: { max: 5n } }),
+          budget("plain")
+        ],
+        periods: [
+          ...hours("rolls", 1, 2, 4, 9, 10),
+          ...hours("asleep", 1, 0),
+          ...hours("new", 10),
+          ...hours("plain", 4, 9),
+          ...hours("held", 1, 2, 3, 5, 9)
+        ],
+        openHolds: [open("r1", { bookings })]
+      })
+      const names = (yield* load(NOON + 5 * HOUR)).periods
+        .map((row) => `${row.budgetId} ${(row.start - NOON) / HOUR}`)
+        .sort()
+      assert.deepStrictEqual(
+        names,
+        ["asleep 1", "held 2", "held 3", "held 5", "held 9", "new 10", "plain 9"].concat([
+          "rolls 10",
+          "rolls 4",
+          "rolls 9"
+        ])
+      )
+      const one = (yield* load(NOON + 100 * HOUR)).periods.filter((row) => row.budgetId !== "held")
+      assert.deepStrictEqual(one.map((row) => `${row.budgetId} ${(row.start - NOON) / HOUR}`).sort(), [
+        "asleep 1",
+        "new 10",
+        "rolls 10"
+      ])
+    })
+  )
+  check(
+    "a rollover that was taken away is gone",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const terms = { limit: 3n, max: 2n, min: 1n }
+      yield* commit({
+        budgets: [budget("budget_1", { rollover: { max: 2n, min: 1n } })],
+        periods: [period("budget_1", { terms })]
+      })
+      yield* commit({ budgets: [budget("budget_1")], periods: [period("budget_1")] })
+      const loaded = yield* load()
+      assert.deepStrictEqual([loaded.budgets, loaded.periods], [[budget("budget_1")], [period("budget_1")]])
     })
   )
   check(

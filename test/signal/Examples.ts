@@ -257,17 +257,22 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       limit: "100",
       measure: "cost",
       currency: "USD",
-      time_zone: "UTC",
+      time_zone: "Europe/Berlin",
       week_starts_on: "sunday",
       alert_thresholds: [50],
       enforcement: "soft",
+      rollover: { max: "50", min: "1" },
       override_policy: policy,
       active: true
     },
     results: [{ budget_id: "budget_1", budget }]
   },
   update_budget: {
-    params: { budget_id: "budget_1", updates: { limit: "5", active: false }, expected_version: 1 },
+    params: {
+      budget_id: "budget_1",
+      updates: { limit: "5", active: false, rollover: null },
+      expected_version: 1
+    },
     results: [{ budget }]
   },
   get_budget_status: {

@@ -12,7 +12,7 @@ import { stories } from "./support/Story.ts"
 const day = (text: string): number => Date.parse(text)
 
 const show = (period: Period, at: string, weekStartsOn: Weekday = "monday"): string => {
-  const { start, end } = windowAt(period, weekStartsOn, day(at))
+  const { start, end } = windowAt({ period, timeZone: "UTC", weekStartsOn }, day(at))
   const write = (moment: number) =>
     new Date(moment)
       .toISOString()
@@ -70,13 +70,14 @@ describe("lesson 11: periods are of the calendar", () => {
 
   it("every moment lies in its window, and windows join without gap or overlap", () => {
     for (const period of ["hourly", "daily", "weekly", "monthly", "quarterly", "yearly"] as const) {
+      const calendar = { period, timeZone: "UTC", weekStartsOn: "wednesday" } as const
       let at = day("2027-11-30T22:10:00Z")
       for (let count = 0; count < 200; count++) {
-        const { start, end } = windowAt(period, "wednesday", at)
+        const { start, end } = windowAt(calendar, at)
         if (end === null) throw new Error(`${period} has no end`)
         assert.isTrue(start <= at && at < end, `${period} ${at}`)
-        assert.deepStrictEqual(windowAt(period, "wednesday", end - 1), { start, end })
-        assert.strictEqual(windowAt(period, "wednesday", end).start, end)
+        assert.deepStrictEqual(windowAt(calendar, end - 1), { start, end })
+        assert.strictEqual(windowAt(calendar, end).start, end)
         at = end
       }
     }

@@ -5,8 +5,10 @@
  */
 import { assert } from "@effect/vitest"
 import { type Amount, formatAmount } from "../../../src/signal/Money.ts"
-import { standingOf } from "../../../src/tokens/BudgetRecord.ts"
+import { budgetOf } from "../../../src/tokens/BudgetRecord.ts"
 import { LATE_WINDOW_MS, Ledger } from "../../../src/tokens/Ledger.ts"
+import type { PeriodRow } from "../../../src/tokens/LedgerStore.ts"
+import { windowAt } from "../../../src/tokens/Period.ts"
 import { type Books, TENANT, TEST_PRICES } from "./Books.ts"
 import type { Rows } from "./Rows.ts"
 
@@ -50,6 +52,34 @@ const checkPeriods = (rows: Rows, when: string): void => {
   )
 }
 
+/** What each period hands over to the next one that has a row, one period after the other. */
+const checkRollover = (rows: Rows, when: string): void => {
+  const inOrder = [...rows.periods.values()].sort((a, b) => a.start - b.start)
+  const before = new Map<string, PeriodRow>()
+  for (const period of inOrder) {
+    const budget = rows.budgets.get(period.budgetId)
+    if (budget === undefined) throw new Error(`${when}: a period has no budget`)
+    const from = before.get(budget.id)
+    let carried = 0n
+    if (from?.terms != null) {
+      const { limit, max, min } = from.terms
+      let left = limit + from.carriedOver - from.spent - from.held
+      for (let end = from.end; ; end = windowAt(budget, end ?? 0).end) {
+        carried = left > max ? max : left
+        if (carried < min || carried < 0n) carried = 0n
+        if (end === null || end >= period.start) break
+        left = limit + carried
+      }
+    }
+    assert.strictEqual(
+      formatAmount(period.carriedOver),
+      formatAmount(carried),
+      `${when}: ${budget.name}, what was carried over to ${new Date(period.start).toISOString()}`
+    )
+    before.set(budget.id, period)
+  }
+}
+
 const checkTotals = (rows: Rows, when: string): void => {
   const { head, usage } = rows
   const sums = { tracked: 0, tokens: 0, cost: 0n }
@@ -70,7 +100,7 @@ const checkTotals = (rows: Rows, when: string): void => {
 const stateOf = (ledger: Ledger, now: number) => ({
   head: ledger.head,
   config: ledger.config,
-  budgets: [...ledger.budgets.values()].map((budget) => [budget.definition, standingOf(budget, now)]),
+  budgets: [...ledger.budgets.values()].map((budget) => [budget.definition, budgetOf(budget, now)]),
   holds: [...ledger.holds.values()]
     .map(({ bookings, ...hold }) => ({
       ...hold,
@@ -93,6 +123,7 @@ const checkReload = (books: Books, when: string): void => {
 /** What must be true of the rows alone. */
 export const checkRows = (rows: Rows, when: string): void => {
   checkPeriods(rows, when)
+  checkRollover(rows, when)
   checkTotals(rows, when)
 }
 

@@ -65,12 +65,21 @@ export class Manager {
   readonly script: ScriptedStore
   readonly ref: ActorRef
   readonly told: Array<{ readonly batch: Batch; readonly standings: ReadonlyArray<BudgetStanding> }>
+  /** Where budgets stand that were reset, as it was told. */
+  readonly resets: Array<BudgetStanding>
   readonly stop: Effect.Effect<void>
 
-  constructor(script: ScriptedStore, ref: ActorRef, told: Manager["told"], stop: Effect.Effect<void>) {
+  constructor(
+    script: ScriptedStore,
+    ref: ActorRef,
+    told: Manager["told"],
+    resets: Manager["resets"],
+    stop: Effect.Effect<void>
+  ) {
     this.script = script
     this.ref = ref
     this.told = told
+    this.resets = resets
     this.stop = stop
   }
 
@@ -145,6 +154,7 @@ export const makeManager = (
   Effect.gen(function* () {
     const system = yield* ActorSystem
     const told: Manager["told"] = []
+    const resets: Manager["resets"] = []
     const options = tokenManager({
       tenant: TENANT,
       store: script.store,
@@ -152,12 +162,13 @@ export const makeManager = (
       version: "test",
       observer: {
         isObserved: () => true,
-        committed: (_, batch, standings) => told.push({ batch, standings })
+        committed: (_, batch, standings) => told.push({ batch, standings }),
+        reset: (_, standings) => resets.push(...standings)
       }
     })
     const ref = yield* system.spawn(options)
     yield* quiet
-    return new Manager(script, ref, told, system.stop(options.address))
+    return new Manager(script, ref, told, resets, system.stop(options.address))
   })
 
 /** Runs a test among actors. */

@@ -123,20 +123,24 @@ export class Rows {
       ...it,
       row: this.requests.get(it.requestId)
     }))
-    const booked = new Set(
-      openRequests.flatMap(({ hold }) =>
-        hold.bookings.map(({ budgetId, periodStart }) => `${budgetId} ${periodStart}`)
+    const booked = openRequests.flatMap(({ hold }) => hold.bookings)
+    const all = [...this.periods.values()]
+    const isOver = ({ end }: PeriodRow) => end !== null && end <= liveAfter
+    const periods = all.filter((row) => {
+      if (!isOver(row)) return true
+      const ofBudget = all.filter(({ budgetId }) => budgetId === row.budgetId)
+      return (
+        booked.some(({ budgetId, periodStart }) => budgetId === row.budgetId && periodStart <= row.start) ||
+        (this.budgets.get(row.budgetId)?.rollover != null &&
+          ofBudget.filter(isOver).every(({ start }) => start <= row.start))
       )
-    )
-    const periods = [...this.periods].filter(
-      ([key, { end }]) => end === null || end > liveAfter || booked.has(key)
-    )
+    })
     return {
       journalSeq: this.journalSeq,
       head: this.head,
       config: this.config,
       budgets: [...this.budgets.values()],
-      periods: periods.map(([, period]) => period),
+      periods,
       openRequests,
       // Newest first, as a query without ORDER BY may well answer.
       prices: [...this.prices].reverse(),

@@ -4,10 +4,13 @@
  *   budget A limit=100 type=team id=red     a daily cost budget, unless it says otherwise
  *   hold r1 10 team=red        -> held      asks for 10 tokens, which cost a dollar each
  *   post r1 4                  -> posted 4  reports 4 tokens
- *   see A                      -> spent 4, held 0, left 96
+ *   see A                      -> spent 4, held 0, left 96           and what was carried over, if anything
+ *   period A                   -> 2026-03-10 to 2026-03-11
+ *   retry r2 90                -> 2026-03-11                         when a refused hold may be tried again
  *   wait 10m | at 2026-03-31T23:59:59.999Z | release r1 | extend r1 tokens=5 | change A limit=50
  *   alerts                     -> threshold A 50     what was raised since this was last asked
  *   total                      -> requests 1, tokens 4, cost 4
+ *   forget                                  memory lets go of what cannot change any more
  *   crash                                   memory is lost, rows are read again
  *
  * Every story is told twice: once straight through, and once with a crash after every step.
@@ -20,6 +23,7 @@ import type { SignalError } from "../../../src/signal/Errors.ts"
 import { formatAmount } from "../../../src/signal/Money.ts"
 import type { LedgerSignal } from "../../../src/tokens/Decide.ts"
 import { expireHolds } from "../../../src/tokens/HoldLife.ts"
+import { KEPT_PERIODS_MS } from "../../../src/tokens/Ledger.ts"
 import { ADMIN, type Answer, Books, keyNamed } from "./Books.ts"
 import { checkInvariants } from "./Invariants.ts"
 
@@ -88,6 +92,21 @@ const numbersIn = (
   }
   return numbers
 }
+
+/** `5`, `5/2` (at most 5, at least 2) or `none`. */
+const rolloverIn = (text: string) => {
+  if (text === "none") return null
+  const [max = "", min] = text.split("/")
+  return { max, ...(min === undefined ? {} : { min }) }
+}
+
+const timeOf = (at: number | null): string =>
+  at === null
+    ? "never"
+    : new Date(at)
+        .toISOString()
+        .replace(/:00\.000Z$/u, "")
+        .replace("T00:00", "")
 
 const flags = (...parts: ReadonlyArray<string | false>): string =>
   parts.filter((part) => part !== false).join(", ")
@@ -163,6 +182,7 @@ class Teller {
   readonly #verbs: { readonly [verb: string]: (step: Step) => Effect.Effect<string> } = {
     at: ({ words }) => this.#turnTo(Date.parse(words[0] ?? "")),
     wait: ({ words }) => this.#turnTo(this.books.now + readDuration(words[0] ?? "")),
+    forget: () => Effect.sync(() => this.#forget()).pipe(Effect.as("")),
     crash: () => Effect.sync(() => this.books.crash()).pipe(Effect.as("")),
     budget: (step) => this.#budget(step),
     change: (step) => this.#change(step),
@@ -183,6 +203,8 @@ class Teller {
         (answer) => this.#show(answer, () => "")
       ),
     see: ({ words: [name = ""] }) => this.#see(name),
+    period: ({ words: [name = ""] }) => this.#period(name),
+    retry: (step) => this.#retry(step),
     alerts: () => Effect.sync(() => this.#newAlerts()),
     total: () =>
       Effect.sync(() => {
@@ -201,6 +223,11 @@ class Teller {
     })
   }
 
+  #forget(): void {
+    const { ledger, now } = this.books
+    for (const budget of ledger.budgets.values()) budget.forgetBefore(now - KEPT_PERIODS_MS)
+  }
+
   #budget({ words: [name = ""], options }: Step): Effect.Effect<string> {
     const {
       type = "global",
@@ -209,6 +236,8 @@ class Teller {
       period = "daily",
       measure = "cost",
       week,
+      zone,
+      roll,
       alerts,
       mode
     } = options
@@ -220,6 +249,8 @@ class Teller {
       measure,
       ...(id === undefined ? {} : { entity_id: id }),
       ...(week === undefined ? {} : { week_starts_on: week }),
+      ...(zone === undefined ? {} : { time_zone: zone }),
+      ...(roll === undefined ? {} : { rollover: rolloverIn(roll) }),
       ...(alerts === undefined
         ? {}
         : { alert_thresholds: alerts === "" ? [] : alerts.split("/").map(Number) }),
@@ -237,12 +268,13 @@ class Teller {
   }
 
   #change({ words: [name = ""], options }: Step): Effect.Effect<string> {
-    const { limit, active, alerts, mode, version, rename } = options
+    const { limit, active, alerts, mode, version, rename, roll } = options
     const updates = {
       ...(limit === undefined ? {} : { limit }),
       ...(active === undefined ? {} : { active: active === "yes" }),
       ...(alerts === undefined ? {} : { alert_thresholds: alerts.split("/").map(Number) }),
       ...(mode === undefined ? {} : { enforcement: mode }),
+      ...(roll === undefined ? {} : { rollover: rolloverIn(roll) }),
       ...(rename === undefined ? {} : { name: rename })
     }
     const params = {
@@ -271,6 +303,18 @@ class Teller {
     }
     return Effect.map(this.#ask("check_budget", params, options), (answer) =>
       this.#show(answer, (approval) => this.#approval(id, approval, options.as))
+    )
+  }
+
+  #retry({ words: [id = "", tokens], options }: Step): Effect.Effect<string> {
+    const params = {
+      request_id: id,
+      ...subjectIn(options),
+      estimated_prompt_tokens: Number(tokens),
+      max_completion_tokens: 0
+    }
+    return Effect.map(this.#ask("check_budget", params, options), (answer) =>
+      this.#show(answer, (approval) => (approval.allowed ? "held" : timeOf(approval.retry_at)))
     )
   }
 
@@ -330,8 +374,19 @@ class Teller {
             : flags(
                 `spent ${formatAmount(budget.spent)}`,
                 `held ${formatAmount(budget.held)}`,
-                `left ${formatAmount(budget.remaining)}`
+                `left ${formatAmount(budget.remaining)}`,
+                budget.carried_over !== 0n && `carried ${formatAmount(budget.carried_over)}`
               )
+        )
+    )
+  }
+
+  #period(name: string): Effect.Effect<string> {
+    return Effect.map(
+      this.#ask("get_budget_status", { budget_id: this.#budgets.get(name) ?? name }),
+      (answer) =>
+        this.#show(answer, ({ budgets: [budget] }) =>
+          budget === undefined ? "nothing" : `${timeOf(budget.period_start)} to ${timeOf(budget.period_end)}`
         )
     )
   }
