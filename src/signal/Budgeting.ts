@@ -133,6 +133,7 @@ export const CheckBudget = command("check_budget", {
     request_id: Id,
     provider: optional(Id),
     model: optional(Id),
+    service_tier: optional(Id),
     ...estimateFields,
     ...attributionFields,
     hold: withDefault(Schema.Boolean, true),

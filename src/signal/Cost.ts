@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { Currency } from "./Budget.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
-import { Price, PriceTier, rateFields } from "./Price.ts"
+import { Price, PriceTier, rateFields, ServiceTiers } from "./Price.ts"
 import { command, query } from "./Signal.ts"
 import { Count, Id, optional, Sentence, Timestamp, withDefault } from "./Text.ts"
 import { CostLine, countFields, countsProblem } from "./Usage.ts"
@@ -47,6 +47,7 @@ export const UpdatePricing = command("update_pricing", {
       ...rateFields,
       per_request: optional(NonNegativeDecimal),
       tiers: optional(Schema.Array(PriceTier).check(Schema.isMaxLength(8))),
+      service_tiers: optional(ServiceTiers),
       currency: optional(Currency)
     }),
     effective_from: optional(Timestamp),

@@ -72,6 +72,10 @@ const TOKENS_PER_PRICE = 1_000_000n
 export const costOfTokens = (tokens: number, perMillion: Amount): Amount =>
   divideHalfEven(BigInt(tokens) * perMillion, TOKENS_PER_PRICE)
 
+/** What `tokens` cost at `factor` times `perMillion`: one product, rounded once. */
+export const costOfTokensTimes = (tokens: number, perMillion: Amount, factor: Amount): Amount =>
+  divideHalfEven(BigInt(tokens) * perMillion * factor, TOKENS_PER_PRICE * UNIT)
+
 /** A count of tokens or requests as an amount. */
 export const amountOfCount = (count: number): Amount => BigInt(count) * UNIT
 

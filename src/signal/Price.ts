@@ -6,7 +6,7 @@
 import { Schema } from "effect"
 import { Currency } from "./Budget.ts"
 import { NonNegativeDecimal } from "./Money.ts"
-import { Id, optional, PositiveCount, Timestamp } from "./Text.ts"
+import { Id, isForbiddenKey, optional, PositiveCount, Timestamp } from "./Text.ts"
 
 /** Rates; one that is absent falls back as PriceBook says, and is never free by silence. */
 export const rateFields = {
@@ -28,6 +28,23 @@ export const PriceTier = Schema.Struct({ above_prompt_tokens: PositiveCount, ...
 })
 export type PriceTier = typeof PriceTier.Type
 
+/** Service tiers that one price knows. */
+const SERVICE_TIERS_MAX = 16
+
+/**
+ * What a provider's service tiers cost: `{batch: "0.5", priority: "1.8"}` multiplies every line of a cost, the charge
+ * per request too. A tier that is not named is charged at the plain price.
+ */
+export const ServiceTiers = Schema.Record(Id, NonNegativeDecimal).check(
+  Schema.makeFilter((tiers: { readonly [name: string]: bigint }) => {
+    const names = Object.keys(tiers)
+    const forbidden = names.find(isForbiddenKey)
+    if (forbidden !== undefined) return `Expected no key named ${forbidden}`
+    return names.length <= SERVICE_TIERS_MAX || `Expected at most ${SERVICE_TIERS_MAX} service tiers`
+  })
+)
+export type ServiceTiers = typeof ServiceTiers.Type
+
 export const Price = Schema.Struct({
   id: Id,
   provider: Id,
@@ -36,9 +53,12 @@ export const Price = Schema.Struct({
   ...rateFields,
   per_request: optional(NonNegativeDecimal),
   tiers: optional(Schema.Array(PriceTier).check(Schema.isMaxLength(8))),
+  service_tiers: optional(ServiceTiers),
   effective_from: Schema.NullOr(Timestamp),
   effective_to: Schema.NullOr(Timestamp),
   source: Schema.Literals(["catalogue", "override"]),
+  /** Which catalogue a price of the catalogue is from, and when that one was published. */
+  catalogue: optional(Schema.String),
   catalogue_date: optional(Schema.String)
 }).annotate({ identifier: "Price" })
 export type Price = typeof Price.Type

@@ -133,11 +133,15 @@ export const TokenType = Schema.Literals([
 ])
 export type TokenType = typeof TokenType.Type
 
-/** One line of a cost: `tokens` at `price_per_million` (for `request`: a count, at the price of a million of them). */
+/**
+ * One line of a cost: `tokens` at `price_per_million` (for `request`: a count, at the price of a million of them),
+ * times `factor` where the call's service tier has one.
+ */
 export const CostLine = Schema.Struct({
   token_type: TokenType,
   tokens: Schema.Int,
   price_per_million: Decimal,
+  factor: optional(Decimal),
   cost: Decimal
 }).annotate({ identifier: "CostLine" })
 export type CostLine = typeof CostLine.Type

@@ -225,6 +225,9 @@ const withRates = (fields: object): object =>
     ])
   )
 
+const withFactors = (tiers: object): Price["service_tiers"] =>
+  Object.fromEntries(Object.entries(tiers).map(([name, factor]) => [name, parseAmount(factor as string)]))
+
 export const priceValues = (rows: ReadonlyArray<Price>) => [
   textColumn(rows.map((row) => row.id)),
   textColumn(rows.map((row) => row.provider)),
@@ -235,8 +238,15 @@ export const priceValues = (rows: ReadonlyArray<Price>) => [
 export const SELECT_PRICES = "SELECT price FROM price WHERE tenant = $1 ORDER BY position"
 
 export const priceFrom = ({ price }: { readonly price: object }): Price => {
-  const { tiers, ...rest } = withRates(price) as Price & { readonly tiers?: ReadonlyArray<object> }
-  return { ...rest, ...(tiers === undefined ? {} : { tiers: tiers.map(withRates) }) } as Price
+  const { tiers, service_tiers, ...rest } = withRates(price) as Omit<Price, "tiers" | "service_tiers"> & {
+    readonly tiers?: ReadonlyArray<object>
+    readonly service_tiers?: object
+  }
+  return {
+    ...rest,
+    ...(tiers === undefined ? {} : { tiers: tiers.map(withRates) }),
+    ...(service_tiers === undefined ? {} : { service_tiers: withFactors(service_tiers) })
+  } as Price
 }
 
 // --- alerts and command results

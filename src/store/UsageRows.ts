@@ -37,8 +37,8 @@ interface ColumnFields {
 }
 type ColumnField = keyof ColumnFields | (typeof ATTRIBUTION_FIELDS)[number]
 
-/** A cost line in `detail`: token type, tokens, price per million, cost. */
-type LineInDetail = readonly [string, number, string, string]
+/** A cost line in `detail`: token type, tokens, price per million, cost, and the factor where there is one. */
+type LineInDetail = readonly [string, number, string, string, factor?: string]
 
 type DetailField = Exclude<keyof TokenUsage, ColumnField>
 type AmountField = "overage" | "exchange_rate" | "estimated_cost" | "reported_cost"
@@ -87,6 +87,13 @@ const DETAIL_FIELDS = Object.keys(usualOf({ usage_seq: 0, recorded_at: 0, curren
 
 const inJson = (value: unknown): unknown => (typeof value === "bigint" ? formatAmount(value) : value)
 
+const lineInDetail = ({ token_type, tokens, price_per_million, cost, factor }: CostLine): LineInDetail => {
+  const price = formatAmount(price_per_million)
+  return factor === undefined
+    ? [token_type, tokens, price, formatAmount(cost)]
+    : [token_type, tokens, price, formatAmount(cost), formatAmount(factor)]
+}
+
 const detailJson = (usage: TokenUsage): string => {
   const usual = usualOf(usage)
   const detail: { cost_breakdown?: ReadonlyArray<LineInDetail>; [field: string]: unknown } = {}
@@ -95,12 +102,7 @@ const detailJson = (usage: TokenUsage): string => {
     if (value !== usual[field]) detail[field] = inJson(value)
   }
   if (usage.cost_breakdown.length > 0) {
-    detail.cost_breakdown = usage.cost_breakdown.map((line) => [
-      line.token_type,
-      line.tokens,
-      formatAmount(line.price_per_million),
-      formatAmount(line.cost)
-    ])
+    detail.cost_breakdown = usage.cost_breakdown.map(lineInDetail)
   }
   return JSON.stringify(detail)
 }
@@ -176,10 +178,11 @@ export const SELECT_USAGE = `SELECT ${USAGE_COLUMNS.map(([name]) => name)
   .filter((name) => name !== "requests")
   .join(", ")} FROM usage`
 
-const lineFrom = ([token_type, tokens, price, cost]: LineInDetail): CostLine => ({
+const lineFrom = ([token_type, tokens, price, cost, factor]: LineInDetail): CostLine => ({
   token_type: token_type as CostLine["token_type"],
   tokens,
   price_per_million: parseAmount(price),
+  ...(factor === undefined ? {} : { factor: parseAmount(factor) }),
   cost: parseAmount(cost)
 })
 

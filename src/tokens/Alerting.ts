@@ -1,7 +1,7 @@
 /**
  * Alerts that usage causes.
  *
- * Owns: once per threshold and period, once per unpriced model; their wording.
+ * Owns: once per threshold and period, once per unpriced model or service tier; their wording.
  * Does not decide: who is told (subscriptions).
  */
 import type { Alert } from "../signal/Budget.ts"
@@ -54,12 +54,40 @@ export const raiseBudgetAlerts = (
 
 const UNPRICED_TOLD_MAX = 10_000
 
-/** Says once per model, until the next activation, that it has no price. */
+/** Whether this is said for the first time since the last activation. */
+const isNew = (ledger: Ledger, what: string): boolean => {
+  if (ledger.unpricedTold.has(what) || ledger.unpricedTold.size >= UNPRICED_TOLD_MAX) return false
+  ledger.unpricedTold.add(what)
+  return true
+}
+
+/** What providers call the tier that has no factor because it is the plain one. */
+const PLAIN_TIERS: ReadonlySet<string> = new Set(["standard", "default", "auto", "on_demand"])
+
+/** Says once per model and service tier, until the next activation, that the price does not know the tier. */
+const raiseTierAlert = (ledger: Ledger, usage: TokenUsage, at: Millis): ReadonlyArray<Alert> => {
+  const { service_tier, provider, model, request_id } = usage
+  if (service_tier === undefined || PLAIN_TIERS.has(service_tier) || usage.cost_status === "free") return []
+  const isPlain = usage.cost_breakdown.some(({ factor }) => factor === undefined)
+  if (!isPlain || !isNew(ledger, `${provider}/${model} ${service_tier}`)) return []
+  return [
+    ledger.raiseAlert({
+      kind: "unpriced",
+      severity: "warning",
+      message: toSentence(
+        `The price of ${provider}/${model} has no factor for the service tier ${service_tier}: it is charged at the plain price. Set service_tiers with update_pricing`
+      ),
+      at,
+      data: { provider, model, service_tier, request_id }
+    })
+  ]
+}
+
+/** Says once per model, until the next activation, that it has no price, or none for a service tier. */
 export const raiseUnpricedAlert = (ledger: Ledger, usage: TokenUsage, at: Millis): ReadonlyArray<Alert> => {
-  if (usage.cost_status !== "unpriced") return []
+  if (usage.cost_status !== "unpriced") return raiseTierAlert(ledger, usage, at)
   const model = `${usage.provider}/${usage.model}`
-  if (ledger.unpricedTold.has(model) || ledger.unpricedTold.size >= UNPRICED_TOLD_MAX) return []
-  ledger.unpricedTold.add(model)
+  if (!isNew(ledger, model)) return []
   return [
     ledger.raiseAlert({
       kind: "unpriced",

@@ -41,7 +41,7 @@ export const calculateCost = (
   if (problem !== undefined) return Result.fail(problem)
   const price = ledger.prices.find(payload.provider, payload.model, payload.at ?? now)
   if (price === undefined) return Result.fail(priceUnknown(ledger, payload.provider, payload.model))
-  const { cost, breakdown } = priceCounts(price, payload)
+  const { cost, breakdown } = priceCounts(price, payload, payload.service_tier)
   return Result.succeed({ cost, currency: ledger.config.currency, price_id: price.id, breakdown })
 }
 

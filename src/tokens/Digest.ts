@@ -83,6 +83,7 @@ export const holdDigest = (payload: SignalPayload<"check_budget">): string => {
     .number(payload.estimated_tokens)
     .text(payload.estimated_cost?.toString())
     .text(payload.currency)
+    .text(payload.service_tier)
     .number(payload.hold_ttl_ms)
   addAttribution(digest, payload)
   return digest.end()

@@ -21,6 +21,7 @@ type Asked = Pick<
   SignalPayload<"check_budget">,
   | "provider"
   | "model"
+  | "service_tier"
   | "estimated_prompt_tokens"
   | "max_completion_tokens"
   | "estimated_tokens"
@@ -48,10 +49,11 @@ const splitOf = (asked: Asked, defaultCompletion: number): Split => {
 
 /** A total alone may all be input or all be output: the dearer of the two is held. */
 const costOf = (price: Price, asked: Asked, { prompt, completion, total }: Split): Amount => {
-  const cost = costOfEstimate(price, prompt, completion)
+  const tier = asked.service_tier
+  const cost = costOfEstimate(price, prompt, completion, tier)
   if (asked.estimated_prompt_tokens !== undefined || asked.max_completion_tokens !== undefined) return cost
   if (asked.estimated_tokens === undefined) return cost
-  const asInput = costOfEstimate(price, total, 0)
+  const asInput = costOfEstimate(price, total, 0, tier)
   return asInput > cost ? asInput : cost
 }
 

@@ -89,7 +89,13 @@ interface Priced extends Cost {
 const priced = (ledger: Ledger, report: Report, at: Millis): Priced => {
   const price = ledger.prices.find(report.provider, report.model, at)
   if (price === undefined) return { cost: 0n, breakdown: [], status: "unpriced", priceId: null }
-  return { ...priceCounts(price, report), status: isFree(price) ? "free" : "priced", priceId: price.id }
+  const { cost, breakdown } = priceCounts(price, report, report.service_tier)
+  return {
+    cost,
+    breakdown,
+    status: isFree(price, report.service_tier) ? "free" : "priced",
+    priceId: price.id
+  }
 }
 
 const recordOf = (

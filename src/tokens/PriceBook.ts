@@ -4,12 +4,12 @@
  * Owns: which price of a model is in force at a moment, and the guard against mistaken units.
  * Does not decide: what counts cost at a price (Pricing).
  */
-import type { Amount } from "../signal/Money.ts"
+import { type Amount, UNIT } from "../signal/Money.ts"
 import { nearestFew } from "../signal/Nearest.ts"
 import { type Price, type Rates, rateFields } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { CATALOGUE_PROVIDERS, catalogueModels, catalogueVersions } from "./PriceCatalogue.ts"
-import { ratesFor } from "./Pricing.ts"
+import { factorOf, ratesFor } from "./Pricing.ts"
 
 /** Models whose catalogue prices are kept at hand. */
 const CACHED_MODELS_MAX = 4096
@@ -134,7 +134,7 @@ const farRate = (rates: Rates, current: Rates): Outlier | undefined => {
 
 /** The first rate that is more than 100 times away from the one in force, or `undefined`. */
 export const outlierIn = (
-  pricing: Pick<Price, keyof Rates | "per_request" | "tiers">,
+  pricing: Pick<Price, keyof Rates | "per_request" | "tiers" | "service_tiers">,
   current: Price
 ): Outlier | undefined => {
   const { per_request } = pricing
@@ -146,6 +146,10 @@ export const outlierIn = (
   for (const [index, tier] of (pricing.tiers ?? []).entries()) {
     const far = farRate(tier, ratesFor(current, tier.above_prompt_tokens + 1))
     if (far !== undefined) return { ...far, path: ["tiers", `${index}`, ...far.path] }
+  }
+  for (const [name, factor] of Object.entries(pricing.service_tiers ?? {})) {
+    const inForce = factorOf(current, name) ?? UNIT
+    if (isFar(factor, inForce)) return { path: ["service_tiers", name], inForce }
   }
   return undefined
 }

@@ -13,7 +13,8 @@ import {
   type TieredPrices
 } from "@pydantic/genai-prices"
 import { type Amount, parseAmount } from "../signal/Money.ts"
-import type { Price, Rates } from "../signal/Price.ts"
+import type { Price, Rates, ServiceTiers } from "../signal/Price.ts"
+import { overlayModels, overlayVersions, serviceTiersIn } from "./PriceOverlay.ts"
 
 /** Which release of the catalogue this is, and when it was published. */
 export const CATALOGUE_RELEASE = { version: "0.1.8", date: "2026-09-23" } as const
@@ -81,7 +82,13 @@ const datedPrices = (prices: ModelInfo["prices"]): ReadonlyArray<DatedPrice> => 
   return dated.sort((a, b) => (a.from ?? 0) - (b.from ?? 0))
 }
 
-const toPrice = (provider: string, model: string, dated: DatedPrice, to: number | null): Price => {
+const toPrice = (
+  provider: string,
+  model: string,
+  dated: DatedPrice,
+  to: number | null,
+  serviceTiers: ServiceTiers | undefined
+): Price => {
   const { modelPrice, from } = dated
   const perThousandRequests = modelPrice.requests_kcount
   const tiers = tierStarts(modelPrice).map((start) => ({
@@ -96,9 +103,11 @@ const toPrice = (provider: string, model: string, dated: DatedPrice, to: number 
     ...ratesAbove(modelPrice, 0),
     ...(typeof perThousandRequests === "number" ? { per_request: exact(perThousandRequests) / 1000n } : {}),
     ...(tiers.length > 0 ? { tiers } : {}),
+    ...(serviceTiers === undefined ? {} : { service_tiers: serviceTiers }),
     effective_from: from,
     effective_to: to,
     source: "catalogue",
+    catalogue: `@pydantic/genai-prices ${CATALOGUE_RELEASE.version}`,
     catalogue_date: CATALOGUE_RELEASE.date
   }
 }
@@ -115,7 +124,10 @@ const matches = (match: ModelInfo["match"], name: string): boolean => {
 
 const versionsOf = (provider: string, model: string, info: ModelInfo): ReadonlyArray<Price> => {
   const dated = datedPrices(info.prices).filter(({ modelPrice }) => hasTokenRates(modelPrice))
-  return dated.map((version, index) => toPrice(provider, model, version, dated[index + 1]?.from ?? null))
+  const serviceTiers = serviceTiersIn(info.price_comments)
+  return dated.map((version, index) =>
+    toPrice(provider, model, version, dated[index + 1]?.from ?? null, serviceTiers)
+  )
 }
 
 /** Other names that are in use for the catalogue's providers. */
@@ -128,15 +140,24 @@ const providerOf = (provider: string): Provider | undefined => {
   return found?.id === id ? found : undefined
 }
 
-/** The dated prices of a model as a provider calls it, the oldest first; empty where the catalogue has none. */
+/** The dated prices of a model as a provider calls it, the oldest first; empty where nobody has any. */
 export const catalogueVersions = (provider: string, model: string): ReadonlyArray<Price> => {
   const name = model.toLowerCase()
   const info = providerOf(provider)?.models.find((candidate) => matches(candidate.match, name))
-  return info === undefined ? [] : versionsOf(provider, model, info)
+  const versions = info === undefined ? [] : versionsOf(provider, model, info)
+  return versions.length > 0
+    ? versions
+    : overlayVersions(provider, name).map((price) => ({ ...price, model }))
 }
 
-const namesOf = (provider: Provider): ReadonlyArray<string> =>
-  provider.models.filter((info) => versionsOf(provider.id, info.id, info).length > 0).map((info) => info.id)
+const namesOf = (provider: Provider): ReadonlyArray<string> => [
+  ...new Set([
+    ...provider.models
+      .filter((info) => versionsOf(provider.id, info.id, info).length > 0)
+      .map((info) => info.id),
+    ...overlayModels(provider.id)
+  ])
+]
 
 /** The catalogue never changes: each provider's names are made once, there are few providers. */
 const namesByProvider = new Map<Provider, ReadonlyArray<string>>()

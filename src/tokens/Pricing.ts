@@ -1,14 +1,26 @@
 /**
  * What counts cost at a price.
  *
- * Owns: the disjoint buckets, which rate each is paid at, the tier rule, and rounding once per line.
+ * Owns: the disjoint buckets, which rate each is paid at, the rules of both kinds of tiers (by the prompt's size, by the
+ * provider's service), and rounding once per line.
  * Does not decide: which price applies (PriceBook).
  */
-import { type Amount, costOfTokens } from "../signal/Money.ts"
+import { type Amount, costOfTokens, costOfTokensTimes } from "../signal/Money.ts"
 import { type Price, type PriceTier, type Rates, rateFields } from "../signal/Price.ts"
 import type { CostLine, Counts, TokenType } from "../signal/Usage.ts"
 
 const ONE_MILLION = 1_000_000n
+
+/** The factor of a service tier; `undefined` is the plain price, which also a tier pays that the price does not know. */
+export const factorOf = (price: Price, serviceTier: string | undefined): Amount | undefined =>
+  serviceTier === undefined || price.service_tiers === undefined
+    ? undefined
+    : Object.hasOwn(price.service_tiers, serviceTier)
+      ? price.service_tiers[serviceTier]
+      : undefined
+
+const costAt = (tokens: number, perMillion: Amount, factor: Amount | undefined): Amount =>
+  factor === undefined ? costOfTokens(tokens, perMillion) : costOfTokensTimes(tokens, perMillion, factor)
 
 export interface Cost {
   readonly cost: Amount
@@ -29,12 +41,22 @@ export const ratesFor = (price: Price, promptTokens: number): Rates => {
 class Bill implements Cost {
   cost: Amount = 0n
   readonly breakdown: Array<CostLine> = []
+  readonly #factor: Amount | undefined
+
+  constructor(factor: Amount | undefined) {
+    this.#factor = factor
+  }
 
   add(token_type: TokenType, tokens: number, price_per_million: Amount): void {
     if (tokens === 0) return
-    const cost = costOfTokens(tokens, price_per_million)
+    const factor = this.#factor
+    const cost = costAt(tokens, price_per_million, factor)
     this.cost += cost
-    this.breakdown.push({ token_type, tokens, price_per_million, cost })
+    this.breakdown.push(
+      factor === undefined
+        ? { token_type, tokens, price_per_million, cost }
+        : { token_type, tokens, price_per_million, factor, cost }
+    )
   }
 }
 
@@ -42,9 +64,9 @@ class Bill implements Cost {
  * Prices counts line by line. A rate that the price lacks falls back to the one it is a part of (cache reads
  * and writes, audio and images to the prompt's), so that nothing is free by silence.
  */
-export const priceCounts = (price: Price, counts: Counts): Cost => {
+export const priceCounts = (price: Price, counts: Counts, serviceTier?: string): Cost => {
   const rates = ratesFor(price, counts.prompt_tokens)
-  const bill = new Bill()
+  const bill = new Bill(factorOf(price, serviceTier))
   let prompt = counts.prompt_tokens
   const input = rates.prompt_per_million
   const details = counts.prompt_tokens_details
@@ -75,12 +97,19 @@ export const priceCounts = (price: Price, counts: Counts): Cost => {
 }
 
 /** What that many tokens of input and output cost, without the lines: the same sum as `priceCounts`. */
-export const costOfEstimate = (price: Price, promptTokens: number, completionTokens: number): Amount => {
+export const costOfEstimate = (
+  price: Price,
+  promptTokens: number,
+  completionTokens: number,
+  serviceTier?: string
+): Amount => {
   const rates = ratesFor(price, promptTokens)
+  const factor = factorOf(price, serviceTier)
+  const { per_request } = price
   return (
-    costOfTokens(promptTokens, rates.prompt_per_million) +
-    costOfTokens(completionTokens, rates.completion_per_million) +
-    (price.per_request ?? 0n)
+    costAt(promptTokens, rates.prompt_per_million, factor) +
+    costAt(completionTokens, rates.completion_per_million, factor) +
+    (per_request === undefined ? 0n : costAt(1, per_request * ONE_MILLION, factor))
   )
 }
 
@@ -92,8 +121,9 @@ const isFreeByRates = (price: Price): boolean =>
 
 const freeness = new WeakMap<Price, boolean>()
 
-/** Whether every rate of a price is zero. */
-export const isFree = (price: Price): boolean => {
+/** Whether every rate of a price is zero, or what the service tier multiplies it by. */
+export const isFree = (price: Price, serviceTier?: string): boolean => {
+  if (factorOf(price, serviceTier) === 0n) return true
   const known = freeness.get(price)
   if (known !== undefined) return known
   const free = isFreeByRates(price)

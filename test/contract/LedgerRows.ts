@@ -243,6 +243,7 @@ export const randomUsage = (random: Random, seq: number): TokenUsage => {
       token_type: random.one(["input", "output", "cache_write_1h"] as const),
       tokens: -1 - random.below(1000),
       price_per_million: random.amount(),
+      ...maybe(() => ({ factor: random.amount() })),
       cost: random.amount()
     })),
     ...maybe(() => ({ prompt_tokens_details: { cached_tokens: random.count(), audio_tokens: 0 } })),

@@ -188,6 +188,7 @@ const activation = (check: Check): void => {
           completion_per_million: AMOUNT_MAX,
           per_request: 0n,
           tiers: [{ above_prompt_tokens: 200_000, prompt_per_million: 1n, completion_per_million: 7n }],
+          service_tiers: { "b'atch": 500_000_000_000n, per_request: 0n },
           effective_from: NOON,
           effective_to: null,
           source: "override" as const

@@ -90,7 +90,10 @@ const usage = {
   currency: "USD",
   price_currency: "USD",
   exchange_rate: "1",
-  cost_breakdown: [{ token_type: "input", tokens: 5000, price_per_million: "3", cost: "0.015" }],
+  cost_breakdown: [
+    { token_type: "input", tokens: 5000, price_per_million: "3", cost: "0.015" },
+    { token_type: "output", tokens: 4000, price_per_million: "15", factor: "0.5", cost: "0.03" }
+  ],
   price_id: "catalogue:anthropic/claude-sonnet-4-20250514",
   cost_status: "priced",
   overage: "0",
@@ -110,6 +113,7 @@ const price = {
   cached_per_million: "0.3",
   per_request: "0.001",
   tiers: [{ above_prompt_tokens: 200_000, prompt_per_million: "6", completion_per_million: "22.5" }],
+  service_tiers: { batch: "0.5", priority: "1.8" },
   effective_from: "2026-03-01T00:00:00.000Z",
   effective_to: null,
   source: "override"
@@ -305,7 +309,16 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     params: { provider: "anthropic" },
     results: [
       {
-        items: [price, { ...price, effective_from: null, source: "catalogue", catalogue_date: "2026-09-23" }]
+        items: [
+          price,
+          {
+            ...price,
+            effective_from: null,
+            source: "catalogue",
+            catalogue: "a catalogue",
+            catalogue_date: "2026-09-23"
+          }
+        ]
       }
     ]
   },
@@ -316,7 +329,8 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       pricing: {
         prompt_per_million: "3",
         completion_per_million: "15",
-        tiers: [{ above_prompt_tokens: 200_000, prompt_per_million: "6", completion_per_million: "22.5" }]
+        tiers: [{ above_prompt_tokens: 200_000, prompt_per_million: "6", completion_per_million: "22.5" }],
+        service_tiers: { batch: "0.5" }
       },
       effective_from: "2026-03-01T00:00:00.000Z",
       reason: "new contract",
