@@ -119,6 +119,8 @@ const known = (
       })
     )
   }
+  // Written again, although nothing changes: an owner that has lost the tenant must not admit anything from memory.
+  if (request !== undefined) ledger.changeRequest(request)
   const budgets = ledger.index.matching(subjectOf(payload))
   const estimated = { tokens: hold.estimatedTokens, cost: hold.estimatedCost }
   return Result.succeed(approval(ledger, hold, estimated, budgets, [], now))

@@ -1,4 +1,5 @@
 /** Random signals about few things, so that they meet: repeats, conflicts, late and reordered reports. */
+import type { BudgetType } from "../../src/signal/Budget.ts"
 import type { SignalParams } from "../../src/signal/Catalogue.ts"
 import type { Random } from "./Random.ts"
 
@@ -12,6 +13,35 @@ export type Command =
   | { readonly name: "release_hold"; readonly params: SignalParams<"release_hold"> }
   | { readonly name: "track_usage"; readonly params: SignalParams<"track_usage"> }
   | { readonly name: "update_pricing"; readonly params: SignalParams<"update_pricing"> }
+
+const PERIODS = ["hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "lifetime"] as const
+
+/** On both sides of UTC; hours that come twice or not at all, by a whole or a half; a day that was left out. */
+const ZONES = [
+  "Europe/Berlin",
+  "America/New_York",
+  "Asia/Kolkata",
+  "Pacific/Apia",
+  "Australia/Lord_Howe"
+] as const
+
+/** What budgets are about: mostly what most calls are about, so that several budgets meet in one call. */
+const ENTITIES: ReadonlyArray<readonly [number, readonly [BudgetType, string | undefined]]> = [
+  [4, ["global", undefined]],
+  [2, ["user", "ann"]],
+  [2, ["user", "bob"]],
+  [2, ["team", "red"]],
+  [2, ["model", "dollar"]],
+  [1, ["provider", "test"]],
+  [0.3, ["project", "x"]],
+  [0.3, ["feature", "x"]],
+  [0.3, ["agent", "x"]],
+  [0.3, ["operation", "x"]],
+  [0.3, ["workflow", "x"]],
+  [0.3, ["conversation", "x"]]
+]
+
+const RARE_FIELDS = ["project_id", "feature", "agent", "operation", "workflow_id", "conversation_id"] as const
 
 export class Signals {
   readonly #random: Random
@@ -30,30 +60,30 @@ export class Signals {
     if (!this.#holds.includes(holdId)) this.#holds.push(holdId)
   }
 
+  /** Something is sent: new, or again. */
   next(now: number): Command {
-    const command = this.#random.weighted([
-      [1, () => this.createBudget()],
-      [1, () => this.#updateBudget()],
-      [6, () => this.#check()],
-      [1, () => this.#extend()],
-      [1, () => this.#release()],
-      [6, () => this.#report(now)],
-      [0.2, () => this.#price(now)],
-      [4, () => (this.#sent.length > 0 ? this.#random.pick(this.#sent) : this.#check())]
-    ])()
+    const command = this.#random.weighted<(now: number) => Command>(this.#kinds)(now)
     this.#sent.push(command)
     return command
   }
 
+  /** How often each kind of signal is sent. */
+  readonly #kinds: ReadonlyArray<readonly [number, (now: number) => Command]> = [
+    [1, () => this.createBudget()],
+    [1, () => this.#updateBudget()],
+    [6, () => this.#check()],
+    [1, () => this.#extend()],
+    [1, () => this.#release()],
+    [6, (now) => this.#report(now)],
+    [0.2, (now) => this.#price(now)],
+    [4, () => (this.#sent.length > 0 ? this.#random.pick(this.#sent) : this.#check())]
+  ]
+
   createBudget(): Command {
     this.#budgets += 1
-    const [type, entity_id] = this.#random.pick([
-      ["global", undefined],
-      ["user", "ann"],
-      ["user", "bob"],
-      ["team", "red"],
-      ["model", "dollar"]
-    ] as const)
+    const [type, entity_id] = this.#random.weighted(ENTITIES)
+    const period = this.#random.pick(PERIODS)
+    const isRolling = period !== "lifetime" && this.#random.isLikely(0.3)
     return {
       name: "create_budget",
       params: {
@@ -61,12 +91,23 @@ export class Signals {
         name: `b${this.#budgets}`,
         type,
         ...(entity_id === undefined ? {} : { entity_id }),
-        period: this.#random.pick(["hourly", "daily", "weekly", "monthly", "lifetime"]),
+        period,
         limit: `${this.#random.int(0, 120)}`,
         measure: this.#random.pick(["cost", "cost", "tokens", "requests"]),
         enforcement: this.#random.isLikely(0.8) ? "hard" : "soft",
-        active: this.#random.isLikely(0.9)
+        active: this.#random.isLikely(0.9),
+        ...(this.#random.isLikely(0.4) ? { time_zone: this.#random.pick(ZONES) } : {}),
+        ...(period === "weekly" ? { week_starts_on: this.#random.pick(["monday", "sunday"] as const) } : {}),
+        ...(isRolling ? { rollover: this.#rollover() } : {})
       }
+    }
+  }
+
+  #rollover() {
+    const min = this.#random.int(0, 20)
+    return {
+      max: `${min + this.#random.int(0, 100)}`,
+      ...(this.#random.isLikely(0.5) ? { min: `${min}` } : {})
     }
   }
 
@@ -78,7 +119,8 @@ export class Signals {
         updates: this.#random.pick([
           { limit: `${this.#random.int(0, 120)}` },
           { active: this.#random.isLikely(0.7) },
-          { enforcement: this.#random.pick(["hard", "soft"] as const) }
+          { enforcement: this.#random.pick(["hard", "soft"] as const) },
+          { rollover: this.#random.isLikely(0.3) ? null : this.#rollover() }
         ])
       }
     }
@@ -98,7 +140,8 @@ export class Signals {
         [1, "nameless"]
       ]),
       ...(this.#random.isLikely(0.7) ? { user_id: this.#random.pick(["ann", "bob"]) } : {}),
-      ...(this.#random.isLikely(0.4) ? { team_id: "red" } : {})
+      ...(this.#random.isLikely(0.4) ? { team_id: "red" } : {}),
+      ...(this.#random.isLikely(0.3) ? { [this.#random.pick(RARE_FIELDS)]: "x" } : {})
     }
   }
 

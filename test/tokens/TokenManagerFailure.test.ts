@@ -60,6 +60,18 @@ describe("lesson 16: another owner has the tenant", () => {
     }).pipe(told)
   )
 
+  it.effect("the fenced one does not admit again what it remembers as held", () =>
+    Effect.gen(function* () {
+      const manager = yield* makeManager()
+      yield* manager.budget("10")
+      assert.strictEqual(yield* (yield* manager.hold("r1", 6)).outcome, "ok")
+      manager.script.rows.claim(TENANT, "somebody else")
+      assert.strictEqual(yield* (yield* manager.hold("r1", 6)).outcome, "Unavailable")
+      assert.strictEqual(yield* (yield* manager.hold("r1", 6)).outcome, "ok", "it has loaded the tenant again")
+      assert.strictEqual(yield* manager.standing, "spent 0, held 6")
+    }).pipe(told)
+  )
+
   it.effect("fenced between claim and load: it claims again", () =>
     Effect.gen(function* () {
       const manager = yield* makeManager()

@@ -1,16 +1,27 @@
 /**
  * What must be true of a tenant's books after every step, whatever happened before.
  *
- * Each check compares the ledger's counters with sums over rows that were added up the slow way.
+ * Each check compares the ledger's counters with sums over rows that were added up the slow way. A check is a line in
+ * `OF_ROWS` (true of what is written), in `OF_MEMORY` (true of what is decided) or in `OF_BOTH`. They run by the
+ * hundred thousand: what a failure says is only put together when there is one.
  */
-import { assert } from "@effect/vitest"
-import { type Amount, formatAmount } from "../../../src/signal/Money.ts"
+import assert from "node:assert/strict"
+import { isDeepStrictEqual } from "node:util"
+import { type Amount, amountOfCount, formatAmount } from "../../../src/signal/Money.ts"
+import type { PeriodRecord } from "../../../src/tokens/BudgetPeriods.ts"
 import { budgetOf } from "../../../src/tokens/BudgetRecord.ts"
 import { LATE_WINDOW_MS, Ledger } from "../../../src/tokens/Ledger.ts"
-import type { PeriodRow } from "../../../src/tokens/LedgerStore.ts"
+import type { BudgetDefinition, PeriodRow } from "../../../src/tokens/LedgerStore.ts"
 import { windowAt } from "../../../src/tokens/Period.ts"
-import { type Books, TENANT, TEST_PRICES } from "./Books.ts"
+import { TENANT, TEST_PRICES } from "./Books.ts"
 import type { Rows } from "./Rows.ts"
+
+/** A ledger with its rows, at a time. */
+export interface BooksAtHand {
+  readonly rows: Rows
+  readonly ledger: Ledger
+  readonly now: number
+}
 
 const key = (budgetId: string, start: number): string => `${budgetId} ${start}`
 
@@ -26,30 +37,48 @@ const heldByRows = (rows: Rows): Map<string, Amount> => {
   return held
 }
 
+/** `what` says in a failure what should be equal; it is asked only then. */
+const same = (actual: Amount | number, expected: Amount | number, when: string, what: () => string): void => {
+  if (actual === expected) return
+  const show = (it: Amount | number) => (typeof it === "bigint" ? formatAmount(it) : `${it}`)
+  throw new Error(`${when}: ${what()}: there is ${show(actual)}, it should be ${show(expected)}`)
+}
+
+const budgetFor = (rows: Rows, period: PeriodRow, when: string): BudgetDefinition => {
+  const budget = rows.budgets.get(period.budgetId)
+  if (budget === undefined) throw new Error(`${when}: a period has no budget ${period.budgetId}`)
+  return budget
+}
+
+const startOf = (at: number): string => new Date(at).toISOString()
+
+/**
+ * A budget counts from the period on that it was made in: all of that one, and what is recorded afterwards in the others.
+ * (A clock that was put back has rows in periods that come after a budget is made, and budgets in periods before.)
+ */
+const spentByRows = (rows: Rows, budget: BudgetDefinition, { start, end }: PeriodRow): Amount => {
+  if (end !== null && end <= budget.createdAt) return 0n
+  const { type, entityId, measure } = budget
+  const isFirst = start <= budget.createdAt
+  return rows.spent(
+    { type, entityId, measure, from: start, to: end },
+    isFirst ? 0 : rows.rowsBefore.get(budget.id)
+  )
+}
+
 const checkPeriods = (rows: Rows, when: string): void => {
   const held = heldByRows(rows)
   for (const [place, period] of rows.periods) {
-    const budget = rows.budgets.get(period.budgetId)
-    if (budget === undefined) throw new Error(`${when}: the period ${place} has no budget`)
-    const { type, entityId, measure, name } = budget
-    const spent = rows.spent({ type, entityId, measure, from: period.start, to: period.end })
-    assert.strictEqual(
-      formatAmount(period.spent),
-      formatAmount(spent),
-      `${when}: ${name}, spent is the sum of rows`
-    )
-    assert.strictEqual(
-      formatAmount(period.held),
-      formatAmount(held.get(place) ?? 0n),
-      `${when}: ${name}, held is the sum of open holds`
-    )
+    const budget = budgetFor(rows, period, when)
+    const { name } = budget
+    const spent = spentByRows(rows, budget, period)
+    same(period.spent, spent, when, () => `${name} ${startOf(period.start)}, spent is the sum of rows`)
+    const sum = held.get(place) ?? 0n
+    same(period.held, sum, when, () => `${name} ${startOf(period.start)}, held is the sum of open holds`)
     held.delete(place)
   }
-  assert.deepStrictEqual(
-    [...held].filter(([, amount]) => amount !== 0n),
-    [],
-    `${when}: every hold has its period`
-  )
+  for (const [place, amount] of held)
+    same(0n, amount, when, () => `no hold is in a period that is not there: ${place}`)
 }
 
 /** What each period hands over to the next one that has a row, one period after the other. */
@@ -57,8 +86,7 @@ const checkRollover = (rows: Rows, when: string): void => {
   const inOrder = [...rows.periods.values()].sort((a, b) => a.start - b.start)
   const before = new Map<string, PeriodRow>()
   for (const period of inOrder) {
-    const budget = rows.budgets.get(period.budgetId)
-    if (budget === undefined) throw new Error(`${when}: a period has no budget`)
+    const budget = budgetFor(rows, period, when)
     const from = before.get(budget.id)
     let carried = 0n
     if (from?.terms != null) {
@@ -67,15 +95,12 @@ const checkRollover = (rows: Rows, when: string): void => {
       for (let end = from.end; ; end = windowAt(budget, end ?? 0).end) {
         carried = left > max ? max : left
         if (carried < min || carried < 0n) carried = 0n
-        if (end === null || end >= period.start) break
+        // Where nothing happened, what comes out depends on what goes in alone.
+        if (end === null || end >= period.start || left === limit + carried) break
         left = limit + carried
       }
     }
-    assert.strictEqual(
-      formatAmount(period.carriedOver),
-      formatAmount(carried),
-      `${when}: ${budget.name}, what was carried over to ${new Date(period.start).toISOString()}`
-    )
+    same(period.carriedOver, carried, when, () => `${budget.name}, carried over to ${startOf(period.start)}`)
     before.set(budget.id, period)
   }
 }
@@ -88,12 +113,29 @@ const checkTotals = (rows: Rows, when: string): void => {
     sums.tokens += row.usage.total_tokens
     sums.cost += row.usage.cost
     const lines = row.usage.cost_breakdown.reduce((sum, line) => sum + line.cost, 0n)
-    assert.strictEqual(lines, row.usage.cost, `${when}: the lines of ${row.usage.id} add up to its cost`)
+    same(row.usage.cost, lines, when, () => `the lines of ${row.usage.id} add up to its cost`)
   }
-  assert.strictEqual(head.usageSeq, usage.length, `${when}: usage_seq has no gap`)
-  assert.strictEqual(head.tracked, sums.tracked, `${when}: requests`)
-  assert.strictEqual(formatAmount(head.tokens), `${sums.tokens}`, `${when}: tokens`)
-  assert.strictEqual(formatAmount(head.cost), formatAmount(sums.cost), `${when}: cost`)
+  same(head.usageSeq, usage.length, when, () => "usage_seq has no gap")
+  same(head.tracked, sums.tracked, when, () => "requests")
+  same(head.tokens, amountOfCount(sums.tokens), when, () => "tokens")
+  same(head.cost, sums.cost, when, () => "cost")
+}
+
+// --- memory
+
+/** What a period has in memory is what the holds there keep in it. */
+const checkHeld = (ledger: Ledger, when: string): void => {
+  const held = new Map<PeriodRecord, { amount: Amount; holds: number }>()
+  for (const { bookings } of ledger.holds.values()) {
+    for (const { period, amount } of bookings) {
+      const before = held.get(period)
+      held.set(period, { amount: (before?.amount ?? 0n) + amount, holds: (before?.holds ?? 0) + 1 })
+    }
+  }
+  for (const [period, { amount, holds }] of held) {
+    same(period.held, amount, when, () => `${period.budgetId} ${startOf(period.start)}, held by open holds`)
+    same(period.openHolds, holds, when, () => `${period.budgetId} ${startOf(period.start)}, open holds`)
+  }
 }
 
 /** All that a ledger knows and shows, in a form that can be compared. */
@@ -111,24 +153,47 @@ const stateOf = (ledger: Ledger, now: number) => ({
     .sort((a, b) => (a.id < b.id ? -1 : 1))
 })
 
-const checkReload = (books: Books, when: string): void => {
-  const reloaded = new Ledger(TENANT, books.rows.snapshot(books.now - LATE_WINDOW_MS), TEST_PRICES)
-  assert.deepStrictEqual(
-    stateOf(reloaded, books.now),
-    stateOf(books.ledger, books.now),
-    `${when}: what is read again equals what is in memory`
-  )
+/** Periods and requests that are at hand say what their rows say. */
+const checkAtHand = ({ rows, ledger }: BooksAtHand, when: string): void => {
+  for (const row of rows.periods.values()) {
+    const known = ledger.budgets.get(row.budgetId)?.periodFrom(row.start)?.toRow()
+    if (known !== undefined && !isDeepStrictEqual(known, row))
+      assert.deepStrictEqual(known, row, `${when}: a period in memory is its row`)
+  }
+  for (const row of rows.requests.values()) {
+    const known = ledger.request(row.requestId)
+    if (known === undefined || known.isOpen) continue
+    if (!isDeepStrictEqual(known.toRow(), row))
+      assert.deepStrictEqual(known.toRow(), row, `${when}: a request in memory is its row`)
+  }
 }
+
+const checkReload = (books: BooksAtHand, when: string): void => {
+  const reloaded = new Ledger(TENANT, books.rows.snapshot(books.now - LATE_WINDOW_MS), TEST_PRICES)
+  const [again, before] = [stateOf(reloaded, books.now), stateOf(books.ledger, books.now)]
+  if (isDeepStrictEqual(again, before)) return
+  assert.deepStrictEqual(again, before, `${when}: what is read again equals what is in memory`)
+}
+
+// --- all of it
+
+const OF_ROWS: ReadonlyArray<(rows: Rows, when: string) => void> = [checkPeriods, checkRollover, checkTotals]
+const OF_MEMORY: ReadonlyArray<(ledger: Ledger, when: string) => void> = [checkHeld]
+const OF_BOTH: ReadonlyArray<(books: BooksAtHand, when: string) => void> = [checkAtHand, checkReload]
 
 /** What must be true of the rows alone. */
 export const checkRows = (rows: Rows, when: string): void => {
-  checkPeriods(rows, when)
-  checkRollover(rows, when)
-  checkTotals(rows, when)
+  for (const check of OF_ROWS) check(rows, when)
 }
 
-/** All of it. `when` says in a failure after which step. */
-export const checkInvariants = (books: Books, when: string): void => {
+/** What must be true of memory after each decision, written or not. */
+export const checkMemory = (ledger: Ledger, when: string): void => {
+  for (const check of OF_MEMORY) check(ledger, when)
+}
+
+/** All of it, when everything that was decided is written. `when` says in a failure after which step. */
+export const checkInvariants = (books: BooksAtHand, when: string): void => {
   checkRows(books.rows, when)
-  checkReload(books, when)
+  checkMemory(books.ledger, when)
+  for (const check of OF_BOTH) check(books, when)
 }

@@ -58,6 +58,8 @@ export class Rows {
   readonly pages = new Map<number, number>()
   readonly open = new Map<string, OpenHold & { readonly page: number }>()
   readonly budgets = new Map<string, BudgetDefinition>()
+  /** The usage rows that there were when a budget was made. */
+  readonly rowsBefore = new Map<string, number>()
   readonly periods = new Map<string, PeriodRow>()
   readonly prices: Array<Price> = []
   readonly alerts: Array<RaisedAlert> = []
@@ -76,6 +78,9 @@ export class Rows {
 
   write(batch: Batch): void {
     if (batch.journalSeq !== this.journalSeq) throw new Error("a batch is written out of its order")
+    for (const { id } of batch.budgets) {
+      if (!this.budgets.has(id)) this.rowsBefore.set(id, this.usage.length)
+    }
     for (const row of batch.newRequests) {
       if (this.requests.has(row.requestId)) throw new Error(`request ${row.requestId} is not new`)
       this.requests.set(row.requestId, row)
@@ -152,10 +157,11 @@ export class Rows {
     return request.attempts.flatMap(({ usageSeq }) => this.usage[usageSeq - 1]?.usage ?? [])
   }
 
-  /** What rows say a budget has spent in a window. */
-  spent({ type, entityId, measure, from, to }: SpentQuery): Amount {
+  /** What rows say a budget has spent in a window; with `rowsBefore`, only the rows after so many. */
+  spent({ type, entityId, measure, from, to }: SpentQuery, rowsBefore = 0): Amount {
     let spent = 0n
     for (const { usage, requests } of this.usage) {
+      if (usage.usage_seq <= rowsBefore) continue
       if (entityOf(type, usage) !== entityId) continue
       if (usage.booked_at < from || (to !== null && usage.booked_at >= to)) continue
       spent += {

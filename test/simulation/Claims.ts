@@ -1,0 +1,191 @@
+/**
+ * What clients were told, held against what is there.
+ *
+ * Owns: that an approval is kept in every budget that applies, within its room; that a refusal is right; that what
+ * was acknowledged is there, once, and stays.
+ * Does not decide: what must be true of the rows by themselves (Invariants).
+ */
+import { Result } from "effect"
+import type { Approval } from "../../src/signal/Budgeting.ts"
+import { formatAmount } from "../../src/signal/Money.ts"
+import type { TokenUsage } from "../../src/signal/Usage.ts"
+import { entityOf, type Subject } from "../../src/tokens/BudgetIndex.ts"
+import { type BudgetRecord, remainingOf } from "../../src/tokens/BudgetRecord.ts"
+import { requestIdOfHold } from "../../src/tokens/HoldLife.ts"
+import type { Ledger } from "../../src/tokens/Ledger.ts"
+import type { HoldRecord } from "../../src/tokens/RequestRecord.ts"
+import { type Asked, askedOf } from "../../src/tokens/Room.ts"
+import type { Rows } from "../tokens/support/Rows.ts"
+import type { Answered } from "./Owner.ts"
+import type { Command } from "./Signals.ts"
+
+type Refusal = Extract<Approval, { readonly allowed: false }>
+
+/** What a client may be told beside an answer. */
+const REFUSALS: ReadonlyArray<string> = ["Conflict", "NotFound", "InvalidParams"]
+
+const attemptKey = ({ request_id, attempt }: TokenUsage): string => `${request_id}/${attempt}`
+
+const isSettling = ({ name, params }: Command): boolean => name === "track_usage" && params.settle !== false
+
+const isHard = ({ definition }: BudgetRecord): boolean =>
+  definition.isActive && definition.enforcement === "hard"
+
+const subjectOf = ({ attribution, provider, model }: HoldRecord): Subject => ({
+  ...attribution,
+  ...(provider === null ? {} : { provider }),
+  ...(model === null ? {} : { model })
+})
+
+const applies = ({ definition: { type, entityId } }: BudgetRecord, subject: Subject): boolean =>
+  entityOf(type, subject) === entityId
+
+/** A call may go on: every budget that applies keeps what was asked for. */
+const checkKept = (ledger: Ledger, hold: HoldRecord, when: string): void => {
+  const subject = subjectOf(hold)
+  const isCounted = (ledger.request(hold.requestId)?.attempts.length ?? 0) > 0
+  const asked = { cost: hold.estimatedCost, tokens: hold.estimatedTokens, requests: isCounted ? 0 : 1 }
+  for (const budget of ledger.budgets.values()) {
+    if (!applies(budget, subject)) continue
+    const period = budget.periodAt(hold.createdAt)
+    const kept = hold.bookings.filter((booking) => booking.period === period)
+    if (kept.length !== 1 || kept[0]?.amount !== askedOf(budget, asked)) {
+      const amounts = kept.map(({ amount }) => formatAmount(amount)).join(" and ") || "nothing"
+      throw new Error(
+        `${when}: ${budget.definition.name} applies, was asked for ${formatAmount(askedOf(budget, asked))}, and keeps ${amounts}`
+      )
+    }
+  }
+}
+
+/** No hard budget that was asked for something has admitted more than it has room for. */
+const checkRoom = (ledger: Ledger, hold: HoldRecord, more: Asked, isNew: boolean, when: string): void => {
+  for (const { period } of hold.bookings) {
+    const budget = ledger.budgets.get(period.budgetId)
+    if (budget === undefined || !isHard(budget) || (!isNew && askedOf(budget, more) <= 0n)) continue
+    if (remainingOf(budget, period) < 0n)
+      throw new Error(`${when}: ${budget.definition.name} has admitted beyond its room`)
+  }
+}
+
+const checkRefusal = (ledger: Ledger, { violations }: Refusal, when: string): void => {
+  for (const { shortfall, remaining, requested, budget_id } of violations) {
+    const budget = ledger.budgets.get(budget_id)
+    if (budget === undefined || !isHard(budget))
+      throw new Error(`${when}: ${budget_id} cannot refuse anything`)
+    if (shortfall <= 0n || shortfall !== requested - remaining) {
+      const left = formatAmount(remaining)
+      throw new Error(
+        `${when}: ${budget_id} was asked for ${formatAmount(requested)}, has ${left}, and refuses`
+      )
+    }
+  }
+}
+
+export class Claims {
+  readonly #rows: Rows
+  /** What a client was told for good, by request and attempt. */
+  readonly #told = new Map<string, TokenUsage>()
+  /** Requests that were reported on for good: nothing may be held for them any more. */
+  readonly #settled = new Set<string>()
+  /** How often a request's attempt is there: by itself, and as an adjustment. */
+  readonly #recorded = new Map<string, { rows: number; adjustments: number }>()
+  #counted = 0
+
+  constructor(rows: Rows) {
+    this.#rows = rows
+  }
+
+  /** A signal was decided; what follows from it is in memory. */
+  decided(answered: Answered, ledger: Ledger, when: string): void {
+    const { answer } = answered
+    if (Result.isFailure(answer)) {
+      if (!REFUSALS.includes(answer.failure._tag)) throw new Error(`${when}: answered ${answer.failure._tag}`)
+      return
+    }
+    const success = answer.success
+    if ("allowed" in success) this.#approved(answered, success, ledger, when)
+    if (!("tracked" in success)) return
+    if (success.duplicate && success.alerts.length > 0) throw new Error(`${when}: alerts are told again`)
+    if (isSettling(answered.command) && ledger.request(success.usage.request_id)?.isOpen === true)
+      throw new Error(`${when}: it was reported on for good, and its hold is open`)
+  }
+
+  #approved({ before }: Answered, approval: Approval, ledger: Ledger, when: string): void {
+    if (!approval.allowed) checkRefusal(ledger, approval, when)
+    if (!approval.allowed || approval.hold_id === undefined) return
+    const hold = ledger.holds.get(approval.hold_id)
+    if (hold === undefined) throw new Error(`${when}: it may go on, and nothing is held`)
+    const isNew = before === undefined
+    if (isNew) checkKept(ledger, hold, when)
+    const more = {
+      cost: hold.estimatedCost - (before?.cost ?? 0n),
+      tokens: hold.estimatedTokens - (before?.tokens ?? 0),
+      requests: 0
+    }
+    checkRoom(ledger, hold, more, isNew, when)
+  }
+
+  /** The answer went out: from now on its client relies on it. Answers the hold that it names. */
+  acknowledged({ command, answer }: Answered, when: string): string | undefined {
+    if (Result.isFailure(answer)) return undefined
+    const success = answer.success
+    if ("tracked" in success) {
+      this.#toldOf(success.usage, when)
+      if (isSettling(command)) this.#settled.add(success.usage.request_id)
+    }
+    if (!("allowed" in success) || !success.allowed || success.hold_id === undefined) return undefined
+    if (this.#rows.holdStateOf(requestIdOfHold(success.hold_id)) === undefined)
+      throw new Error(`${when}: the hold ${success.hold_id} was acknowledged, and is not there`)
+    return success.hold_id
+  }
+
+  #toldOf(usage: TokenUsage, when: string): void {
+    const key = attemptKey(usage)
+    const before = this.#told.get(key)
+    if (before !== undefined && before.id !== usage.id && usage.adjusts !== before.id)
+      throw new Error(`${when}: ${key} is answered by ${usage.id}, and was answered by ${before.id}`)
+    this.#told.set(key, usage)
+    this.#checkTold(key, usage, when)
+  }
+
+  #checkTold(key: string, told: TokenUsage, when: string): void {
+    const row = this.#rows.usage[told.usage_seq - 1]?.usage
+    if (row?.id !== told.id || attemptKey(row) !== key || row.cost !== told.cost)
+      throw new Error(`${when}: ${key} was acknowledged, and is not there`)
+  }
+
+  /** An owner that had lost the tenant answered without having to write anything: it must not have admitted anything. */
+  heardFromDeposed({ command, answer }: Answered, when: string): void {
+    if (Result.isFailure(answer)) return
+    const success = answer.success
+    if ("allowed" in success && success.allowed && success.hold_id !== undefined)
+      throw new Error(`${when}: an owner that was fenced admits ${JSON.stringify(command.params)}`)
+    if ("tracked" in success) this.#checkTold(attemptKey(success.usage), success.usage, when)
+  }
+
+  /** Something was written. */
+  check(when: string): void {
+    const { usage, open } = this.#rows
+    for (; this.#counted < usage.length; this.#counted++) {
+      const row = usage[this.#counted]?.usage
+      if (row === undefined) continue
+      const key = attemptKey(row)
+      const recorded = this.#recorded.get(key) ?? { rows: 0, adjustments: 0 }
+      if (row.adjusts === undefined) recorded.rows += 1
+      else recorded.adjustments += 1
+      if (recorded.rows > 1) throw new Error(`${when}: ${key} is counted twice`)
+      if (recorded.adjustments > 1) throw new Error(`${when}: ${key} is adjusted twice`)
+      this.#recorded.set(key, recorded)
+    }
+    for (const requestId of open.keys()) {
+      if (this.#settled.has(requestId))
+        throw new Error(`${when}: ${requestId} was reported on for good, and something is held for it`)
+    }
+  }
+
+  /** Everything that anybody was ever told is there. */
+  checkAll(when: string): void {
+    for (const [key, told] of this.#told) this.#checkTold(key, told, when)
+  }
+}

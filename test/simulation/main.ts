@@ -1,0 +1,42 @@
+/**
+ * `npm run simulate`: random histories of a tenant's money, many more than the tests run.
+ *
+ * Options: `--seed N` begins with that seed (otherwise a new one each time, which is printed), `--histories N` runs so
+ * many (100,000 unless it says otherwise), `--tell` says all that happens in them. Ends at the first history that breaks a rule, and says how to see it again.
+ */
+import { parseArgs } from "node:util"
+import { HistoryFailure, runHistory } from "./History.ts"
+
+/** A progress line after so many. */
+const TOLD_EVERY = 10_000
+
+const countIn = (name: string, text: string): number => {
+  const count = Number(text)
+  if (Number.isSafeInteger(count) && count >= 0) return count
+  throw new Error(`--${name} is a whole number, not ${text}`)
+}
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    histories: { type: "string", default: "100000" },
+    tell: { type: "boolean", default: false }
+  }
+})
+const first = values.seed === undefined ? Date.now() % 1_000_000_000 : countIn("seed", values.seed)
+const histories = countIn("histories", values.histories)
+
+console.log(`${histories} histories from seed ${first} on`)
+const startedAt = performance.now()
+const seconds = (): string => `${Math.round((performance.now() - startedAt) / 1000)} s`
+try {
+  for (let done = 0; done < histories; done++) {
+    runHistory(first + done, values.tell ? console.log : undefined)
+    if ((done + 1) % TOLD_EVERY === 0) console.log(`${done + 1} done, ${seconds()}`)
+  }
+  console.log(`No rule was broken in ${histories} histories from seed ${first} on; ${seconds()}`)
+} catch (error) {
+  if (!(error instanceof HistoryFailure)) throw error
+  console.error(error.message)
+  process.exitCode = 1
+}
