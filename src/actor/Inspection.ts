@@ -6,13 +6,14 @@
  *
  * It costs next to nothing when nobody listens: a ring slot per signal, and a fact object per actor event.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Schema, SchemaAST } from "effect"
 import { SIGNALS, type SignalName } from "../signal/Catalogue.ts"
 import { encodeErrorData } from "../signal/Decode.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { traitsOf } from "../signal/Signal.ts"
 import type { ActorFact, SignalRecord } from "../signal/Subscriptions.ts"
+import { TokenUsage } from "../signal/Usage.ts"
 import type { Address } from "./Address.ts"
 
 const RECENT_SIGNALS = 512
@@ -101,9 +102,26 @@ const redact = (value: unknown): Schema.Json => {
   return shown
 }
 
-const without = (value: object, fields: ReadonlySet<string>): object => {
+/** Which of a schema's own fields are redacted. */
+const redactedIn = ({ ast }: Schema.Top): ReadonlyArray<string> =>
+  SchemaAST.isObjects(ast)
+    ? ast.propertySignatures.map(({ name }) => String(name)).filter((name) => REDACTED_FIELDS.has(name))
+    : [...REDACTED_FIELDS]
+
+/** By signal, for its payload: nearly always few, so that little is asked of each. */
+const REDACTED_IN_PAYLOAD = new Map(
+  (Object.keys(SIGNALS) as ReadonlyArray<SignalName>).map((name) => [
+    name,
+    redactedIn(SIGNALS[name].payloadSchema)
+  ])
+)
+const REDACTED_IN_USAGE = redactedIn(TokenUsage)
+
+/** The value itself where it has none of these fields. */
+const without = (value: object, fields: ReadonlyArray<string>): object => {
   for (const field of fields) {
-    if (field in value) return Object.fromEntries(Object.entries(value).filter(([name]) => !fields.has(name)))
+    if (field in value)
+      return Object.fromEntries(Object.entries(value).filter(([name]) => !fields.includes(name)))
   }
   return value
 }
@@ -118,18 +136,21 @@ const lightAnswer = (name: SignalName, answer: AnsweredSignal["answer"]): Answer
   if ("error" in answer) return answer
   if (QUERIES.has(name) || name === "complete") return NOT_KEPT
   if (name !== "track_usage") return answer
-  const { usage, ...rest } = answer.success as { readonly usage: object }
-  return { success: { ...rest, usage: without(usage, REDACTED_FIELDS) } }
+  const success = answer.success as { readonly usage: object }
+  const usage = without(success.usage, REDACTED_IN_USAGE)
+  return usage === success.usage ? answer : { success: { ...success, usage } }
 }
 
 const NOT_KEPT: AnsweredSignal["answer"] = { success: undefined }
 
 /** What is kept and told of a signal: not what would be redacted anyway, so that 512 of them stay small. */
-const lightened = (answered: AnsweredSignal): AnsweredSignal => ({
-  ...answered,
-  payload: without(answered.payload as object, REDACTED_FIELDS),
-  answer: lightAnswer(answered.name, answered.answer)
-})
+const lightened = (answered: AnsweredSignal): AnsweredSignal => {
+  const payload = without(answered.payload as object, REDACTED_IN_PAYLOAD.get(answered.name) ?? [])
+  const answer = lightAnswer(answered.name, answered.answer)
+  return payload === answered.payload && answer === answered.answer
+    ? answered
+    : { ...answered, payload, answer }
+}
 
 type Encode = (value: unknown) => unknown
 const encoders = new Map<Schema.Top, Encode>()

@@ -28,14 +28,13 @@ import {
   type OpenRequest,
   type PeriodRow,
   type RecipientRow,
-  type RequestRow,
   type SpentQuery,
   type UsageFilter,
   type UsageRow
 } from "../tokens/LedgerStore.ts"
 import { isStorable } from "./Columns.ts"
 import { MemoryDeliveries } from "./MemoryDeliveries.ts"
-import { type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
+import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
 
 export interface MemoryLedgerStoreOptions {
   /** Whether text that Postgres would refuse is refused here too. Off in a benchmark of the ledger alone. */
@@ -59,10 +58,7 @@ class Tenant {
   config: ManagerConfig = DEFAULT_MANAGER_CONFIG
   /** By `usage_seq`, the oldest first. */
   readonly usage: Array<UsageRow> = []
-  readonly usageBySeq = new Map<number, TokenUsage>()
-  readonly requests = new Map<string, RequestRow>()
-  /** The batch that a request's hold ended in. */
-  readonly endedIn = new Map<string, number>()
+  readonly requests = new Map<string, EndedRequest>()
   readonly pages = new Map<number, HoldPage>()
   readonly budgets = new Map<string, BudgetDefinition>()
   readonly periods = new Map<string, PeriodRow>()
@@ -85,17 +81,30 @@ class Tenant {
     for (const { requestId } of batch.changedRequests) {
       if (!this.requests.has(requestId)) return `the changed request ${requestId} is not there`
     }
-    const seqs = new Set<number>()
-    for (const { usage } of batch.usage) {
-      if (this.usageBySeq.has(usage.usage_seq) || seqs.has(usage.usage_seq))
-        return "a usage_seq is there already"
-      seqs.add(usage.usage_seq)
-    }
+    if (this.#hasUsageOf(batch.usage)) return "a usage_seq is there already"
     if (batch.alerts.some(({ seq }) => this.alerts.has(seq))) return "an alert is there already"
     if (batch.commands.some((row) => this.commands.has(commandKey(row.signal, row.requestId)))) {
       return "the result of a command is there already"
     }
     return undefined
+  }
+
+  /** Whether one of these is there already, or is there twice. Nearly always each comes after all before it. */
+  #hasUsageOf(rows: ReadonlyArray<UsageRow>): boolean {
+    let last = this.usage.at(-1)?.usage.usage_seq ?? 0
+    let isAscending = true
+    for (const { usage } of rows) {
+      isAscending &&= usage.usage_seq > last
+      last = usage.usage_seq
+    }
+    if (isAscending) return false
+    const seqs = new Set(rows.map(({ usage }) => usage.usage_seq))
+    return seqs.size < rows.length || rows.some(({ usage }) => this.usageOf(usage.usage_seq) !== undefined)
+  }
+
+  usageOf(seq: number): TokenUsage | undefined {
+    const usage = this.usage[this.indexAfter(seq) - 1]?.usage
+    return usage?.usage_seq === seq ? usage : undefined
   }
 
   write(batch: Batch): void {
@@ -105,10 +114,9 @@ class Tenant {
     this.head = batch.head
     this.config = batch.config ?? this.config
     this.#writeUsage(batch.usage)
-    for (const row of [...batch.newRequests, ...batch.changedRequests]) {
-      this.requests.set(row.requestId, row)
-      if (row.hold === null) this.endedIn.delete(row.requestId)
-      else this.endedIn.set(row.requestId, seq)
+    for (const rows of [batch.newRequests, batch.changedRequests]) {
+      for (const row of rows)
+        this.requests.set(row.requestId, { row, endedIn: row.hold === null ? null : seq })
     }
     if (batch.openHolds.length > 0) this.pages.set(seq, { journalSeq: seq, holds: batch.openHolds })
     for (const page of batch.closedPages) this.pages.delete(page)
@@ -123,7 +131,6 @@ class Tenant {
     const last = this.usage.at(-1)?.usage.usage_seq ?? 0
     for (const row of rows) {
       this.usage.push(row)
-      this.usageBySeq.set(row.usage.usage_seq, row.usage)
     }
     if (rows.some(({ usage }, index) => usage.usage_seq <= (rows[index - 1]?.usage.usage_seq ?? last))) {
       this.usage.sort((a, b) => a.usage.usage_seq - b.usage.usage_seq)
@@ -131,10 +138,7 @@ class Tenant {
   }
 
   #openRequests(): ReadonlyArray<OpenRequest> {
-    return openRequests(lastVersions([...this.pages.values()]).values(), (id) => {
-      const row = this.requests.get(id)
-      return row && { row, endedIn: this.endedIn.get(id) ?? null }
-    })
+    return openRequests(lastVersions([...this.pages.values()]).values(), (id) => this.requests.get(id))
   }
 
   snapshot(liveAfter: number, recipients: ReadonlyArray<RecipientRow>): LedgerSnapshot {
@@ -285,12 +289,12 @@ export const makeMemoryLedgerStore = ({
       }),
     findRequests: (name, ids) =>
       Effect.sync(() => {
-        const { requests, usageBySeq } = tenantOf(name)
+        const tenant = tenantOf(name)
         return ids
-          .flatMap((id) => requests.get(id) ?? [])
+          .flatMap((id) => tenant.requests.get(id)?.row ?? [])
           .map((request) => ({
             request,
-            usage: request.attempts.flatMap(({ usageSeq }) => usageBySeq.get(usageSeq) ?? [])
+            usage: request.attempts.flatMap(({ usageSeq }) => tenant.usageOf(usageSeq) ?? [])
           }))
       }),
     findCommands: (name, keys) =>

@@ -27,6 +27,8 @@ export class PeriodRecord {
   alertsSent: ReadonlyArray<number>
   /** Open holds that keep something here. */
   openHolds = 0
+  /** The batch that changed it last (Ledger). */
+  changedIn = 0
 
   constructor(row: PeriodRow) {
     this.budgetId = row.budgetId

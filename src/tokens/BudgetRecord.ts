@@ -117,8 +117,11 @@ export class BudgetRecord {
 }
 
 /** All that may be spent in a period. */
-export const totalOf = (budget: BudgetRecord, period: PeriodRecord): Amount =>
-  budget.definition.limit + period.carriedOver + period.overrideTotal
+export const totalOf = ({ definition: { limit } }: BudgetRecord, period: PeriodRecord): Amount => {
+  const { carriedOver, overrideTotal } = period
+  // Asked for several times per signal, and a sum of big integers is a new object.
+  return carriedOver === 0n && overrideTotal === 0n ? limit : limit + carriedOver + overrideTotal
+}
 
 /** What is left: it may be negative, after overage or when a limit was lowered. */
 export const remainingOf = (budget: BudgetRecord, period: PeriodRecord): Amount =>

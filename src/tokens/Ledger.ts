@@ -53,9 +53,10 @@ export const KEPT_PERIODS_MS = LATE_WINDOW_MS + 3_600_000
 /** What changed since the last seal. */
 interface Draft {
   usage: Array<UsageRow>
-  requests: Set<RequestRecord>
+  /** Each once, told by `changedIn`; like the periods. */
+  requests: Array<RequestRecord>
   budgets: Set<BudgetRecord>
-  periods: Set<PeriodRecord>
+  periods: Array<PeriodRecord>
   prices: Array<Price>
   alerts: Array<RaisedAlert>
   recipients: ReadonlyArray<RecipientRow> | undefined
@@ -65,9 +66,9 @@ interface Draft {
 
 const emptyDraft = (): Draft => ({
   usage: [],
-  requests: new Set(),
+  requests: [],
   budgets: new Set(),
-  periods: new Set(),
+  periods: [],
   prices: [],
   alerts: [],
   recipients: undefined,
@@ -190,13 +191,14 @@ export class Ledger {
   }
 
   changeRequest(record: RequestRecord): void {
+    if (record.changedIn === this.#batchNumber) return
     record.changedIn = this.#batchNumber
-    this.#draft.requests.add(record)
+    this.#draft.requests.push(record)
   }
 
   /** Requests that the batch which is being decided changes so far. */
   get changedRequests(): number {
-    return this.#draft.requests.size
+    return this.#draft.requests.length
   }
 
   openHold(hold: HoldRecord): void {
@@ -250,16 +252,21 @@ export class Ledger {
   }
 
   changeBudget(budget: BudgetRecord, definition: BudgetDefinition): void {
-    for (const period of budget.redefine(definition)) this.#draft.periods.add(period)
+    for (const period of budget.redefine(definition)) this.#notePeriod(period)
     this.#draft.budgets.add(budget)
   }
 
   /** `period` has changed, and with it what it hands over to the periods after it. */
   changePeriod(period: PeriodRecord): void {
-    this.#draft.periods.add(period)
+    this.#notePeriod(period)
     if (period.terms === null) return
-    for (const later of this.budgets.get(period.budgetId)?.passOn(period) ?? [])
-      this.#draft.periods.add(later)
+    for (const later of this.budgets.get(period.budgetId)?.passOn(period) ?? []) this.#notePeriod(later)
+  }
+
+  #notePeriod(period: PeriodRecord): void {
+    if (period.changedIn === this.#batchNumber) return
+    period.changedIn = this.#batchNumber
+    this.#draft.periods.push(period)
   }
 
   addPrice(price: Price): void {
@@ -308,9 +315,9 @@ export class Ledger {
   get hasEntries(): boolean {
     const draft = this.#draft
     return (
-      draft.requests.size > 0 ||
+      draft.requests.length > 0 ||
       draft.usage.length > 0 ||
-      draft.periods.size > 0 ||
+      draft.periods.length > 0 ||
       draft.budgets.size > 0 ||
       draft.alerts.length > 0 ||
       draft.prices.length > 0 ||
@@ -340,8 +347,8 @@ export class Ledger {
       changedRequests,
       openHolds: this.#sealHolds(draft.requests),
       closedPages: this.#pages.takeClosed(),
-      budgets: Array.from(draft.budgets, (budget) => budget.definition),
-      periods: Array.from(draft.periods, (period) => period.toRow()),
+      budgets: draft.budgets.size === 0 ? [] : Array.from(draft.budgets, ({ definition }) => definition),
+      periods: draft.periods.map((period) => period.toRow()),
       prices: draft.prices,
       alerts: draft.alerts,
       recipients: draft.recipients,
@@ -354,7 +361,7 @@ export class Ledger {
   }
 
   /** The open holds that change with this batch: they are its page. */
-  #sealHolds(changed: ReadonlySet<RequestRecord>): ReadonlyArray<OpenHold> {
+  #sealHolds(changed: ReadonlyArray<RequestRecord>): ReadonlyArray<OpenHold> {
     const page: Array<OpenHold> = []
     const put = (hold: HoldRecord) => {
       this.#pages.put(hold, this.#journalSeq)

@@ -25,7 +25,7 @@ import { close, requestIdOfHold } from "./HoldLife.ts"
 import { LATE_WINDOW_MS, type Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 import { type Cost, isFree, priceCounts } from "./Pricing.ts"
-import type { HoldRecord, RequestRecord } from "./RequestRecord.ts"
+import { type HoldRecord, inPlaceOf, type RequestRecord } from "./RequestRecord.ts"
 import { activeStandings } from "./Room.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
@@ -254,7 +254,7 @@ const remember = (
     usageSeq: usage.usage_seq,
     isEstimated: usage.status === "estimated"
   }
-  request.attempts = [...request.attempts.filter((known) => known.attempt !== usage.attempt), row]
+  request.attempts = inPlaceOf(request.attempts, row)
   request.keepUsage(usage)
   ledger.changeRequest(request)
   ledger.addUsage({ usage, requests })

@@ -45,6 +45,13 @@ export const keep = (hold: HoldRecord, period: PeriodRecord, amount: Amount): vo
 
 const NO_USAGE: ReadonlyArray<TokenUsage> = []
 
+/** The list with `row`, in place of an earlier one of the same attempt. Nearly always it is the only one. */
+export const inPlaceOf = <Row extends { readonly attempt: number }>(
+  rows: ReadonlyArray<Row>,
+  row: Row
+): ReadonlyArray<Row> =>
+  rows.length === 0 ? [row] : [...rows.filter(({ attempt }) => attempt !== row.attempt), row]
+
 export class RequestRecord {
   readonly requestId: string
   hold: HoldRecord | null = null
@@ -71,7 +78,7 @@ export class RequestRecord {
 
   /** Keeps the usage of an attempt, in place of an earlier one. */
   keepUsage(usage: TokenUsage): void {
-    this.#usage = [...this.#usage.filter(({ attempt }) => attempt !== usage.attempt), usage]
+    this.#usage = inPlaceOf(this.#usage, usage)
   }
 
   get isOpen(): boolean {

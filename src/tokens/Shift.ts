@@ -328,8 +328,9 @@ class Shift {
 
   #standings(batch: Batch): ReadonlyArray<BudgetStanding> {
     const now = this.#now()
-    const changed = new Set(this.#takeResets(now))
+    const resets = this.#takeResets(now)
     if (!this.#isObserved()) return []
+    const changed = new Set(resets)
     for (const id of [
       ...batch.periods.map((period) => period.budgetId),
       ...batch.budgets.map(({ id }) => id)
