@@ -12,6 +12,8 @@ CREATE TABLE tenant_head (
   tracked bigint NOT NULL DEFAULT 0,
   tokens numeric NOT NULL DEFAULT 0,
   cost numeric NOT NULL DEFAULT 0,
+  audit_seq bigint NOT NULL DEFAULT 0,
+  audit_hash text,
   config jsonb
 ) WITH (fillfactor = 20);
 
@@ -159,6 +161,21 @@ CREATE TABLE command (
   digest text NOT NULL,
   result jsonb NOT NULL,
   PRIMARY KEY (tenant, signal, request_id)
+);
+
+CREATE TABLE audit (
+  tenant text NOT NULL,
+  audit_seq bigint NOT NULL,
+  at timestamptz NOT NULL,
+  key_id text,
+  owner text,
+  action text NOT NULL,
+  subject text,
+  salt text,
+  body text,
+  digest text NOT NULL,
+  hash text NOT NULL,
+  PRIMARY KEY (tenant, audit_seq)
 );
 
 CREATE TABLE access_key (

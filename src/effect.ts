@@ -7,6 +7,7 @@
 import { Effect, Layer, Redacted } from "effect"
 import { type ActorSystem, layer as actorLayer } from "./actor/ActorSystem.ts"
 import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
+import type { KeyAudit } from "./bridge/KeyAudit.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
 import type { SessionStore } from "./bridge/SessionStore.ts"
 import { CONFIGURED_BY } from "./Config.ts"
@@ -49,7 +50,14 @@ export interface BursarOptions {
 }
 
 /** What a runtime gives to whoever builds on it. */
-export type Bursar = SignalRouter | ActorSystem | LedgerStore | KeyStore | SessionStore | InstallationSecret
+export type Bursar =
+  | SignalRouter
+  | ActorSystem
+  | LedgerStore
+  | KeyAudit
+  | KeyStore
+  | SessionStore
+  | InstallationSecret
 
 const sdkOptions = ({ apiKey, baseUrl }: ProviderOptions) => ({
   apiKey: Redacted.value(apiKey),

@@ -5,7 +5,7 @@
  * Does not decide: what the actor does with a signal (its behaviour).
  */
 import { Effect } from "effect"
-import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Address } from "./Address.ts"
@@ -24,9 +24,9 @@ export interface ActorSurroundings {
   readonly now: () => number
 }
 
-type Resume<Name extends SignalName> = (answer: Effect.Effect<SignalSuccess<Name>, SignalError>) => void
+type Resume<Name extends ActorSignalName> = (answer: Effect.Effect<SignalSuccess<Name>, SignalError>) => void
 
-class Sent<Name extends SignalName> implements EnvelopeOf<Name> {
+class Sent<Name extends ActorSignalName> implements EnvelopeOf<Name> {
   readonly name: Name
   readonly payload: SignalPayload<Name>
   readonly principal: Principal
@@ -97,7 +97,7 @@ export class ActorRef {
   }
 
   /** Sends a signal and waits for its answer. Fails with `Overloaded` at once when the mailbox is full. */
-  ask<Name extends SignalName>(
+  ask<Name extends ActorSignalName>(
     name: Name,
     payload: SignalPayload<Name>,
     principal: Principal
@@ -108,7 +108,7 @@ export class ActorRef {
   }
 
   /** Sends a signal and waits for nothing. What fails becomes a dead letter. */
-  tell<Name extends SignalName>(name: Name, payload: SignalPayload<Name>, principal: Principal): void {
+  tell<Name extends ActorSignalName>(name: Name, payload: SignalPayload<Name>, principal: Principal): void {
     this.#send(new Sent(this, name, payload, principal, undefined))
   }
 
@@ -130,7 +130,7 @@ export class ActorRef {
     })
   }
 
-  #send<Name extends SignalName>(sent: Sent<Name>): void {
+  #send<Name extends ActorSignalName>(sent: Sent<Name>): void {
     const envelope = sent as unknown as Envelope
     if (this.#isClosed) this.#refuse(envelope)
     else if (!this.mailbox.offer(envelope)) {

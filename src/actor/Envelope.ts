@@ -3,11 +3,11 @@
  *
  * Owns: the routing facts beside the payload, and how the answer finds its way back.
  */
-import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 
-export interface EnvelopeOf<Name extends SignalName> {
+export interface EnvelopeOf<Name extends ActorSignalName> {
   readonly name: Name
   readonly payload: SignalPayload<Name>
   readonly principal: Principal
@@ -19,4 +19,4 @@ export interface EnvelopeOf<Name extends SignalName> {
 }
 
 /** One signal of those named, discriminated by `name`. */
-export type Envelope<Name extends SignalName = SignalName> = { [N in Name]: EnvelopeOf<N> }[Name]
+export type Envelope<Name extends ActorSignalName = ActorSignalName> = { [N in Name]: EnvelopeOf<N> }[Name]

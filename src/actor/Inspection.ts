@@ -7,7 +7,7 @@
  * It costs next to nothing when nobody listens: a ring slot per signal, and a fact object per actor event.
  */
 import { Effect, Schema, SchemaAST } from "effect"
-import { SIGNALS, type SignalName } from "../signal/Catalogue.ts"
+import { ACTOR_SIGNALS, type ActorSignalName } from "../signal/Catalogue.ts"
 import { encodeErrorData } from "../signal/Decode.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -20,7 +20,7 @@ const RECENT_SIGNALS = 512
 
 /** A signal that was answered. Rendered into a `SignalRecord` only when somebody reads it. */
 export interface AnsweredSignal {
-  readonly name: SignalName
+  readonly name: ActorSignalName
   readonly payload: unknown
   readonly principal: Principal
   readonly address: Address
@@ -110,9 +110,9 @@ const redactedIn = ({ ast }: Schema.Top): ReadonlyArray<string> =>
 
 /** By signal, for its payload: nearly always few, so that little is asked of each. */
 const REDACTED_IN_PAYLOAD = new Map(
-  (Object.keys(SIGNALS) as ReadonlyArray<SignalName>).map((name) => [
+  (Object.keys(ACTOR_SIGNALS) as ReadonlyArray<ActorSignalName>).map((name) => [
     name,
-    redactedIn(SIGNALS[name].payloadSchema)
+    redactedIn(ACTOR_SIGNALS[name].payloadSchema)
   ])
 )
 const REDACTED_IN_USAGE = redactedIn(TokenUsage)
@@ -126,13 +126,13 @@ const without = (value: object, fields: ReadonlyArray<string>): object => {
   return value
 }
 
-const isQuery = (name: SignalName): boolean => traitsOf(SIGNALS[name]).kind === "query"
-const QUERIES: ReadonlySet<SignalName> = new Set(
-  (Object.keys(SIGNALS) as ReadonlyArray<SignalName>).filter(isQuery)
+const isQuery = (name: ActorSignalName): boolean => traitsOf(ACTOR_SIGNALS[name]).kind === "query"
+const QUERIES: ReadonlySet<ActorSignalName> = new Set(
+  (Object.keys(ACTOR_SIGNALS) as ReadonlyArray<ActorSignalName>).filter(isQuery)
 )
 
 /** Of an answer: nothing of a query's, which may be large, nor of a call's text; a report without what is redacted. */
-const lightAnswer = (name: SignalName, answer: AnsweredSignal["answer"]): AnsweredSignal["answer"] => {
+const lightAnswer = (name: ActorSignalName, answer: AnsweredSignal["answer"]): AnsweredSignal["answer"] => {
   if ("error" in answer) return answer
   if (QUERIES.has(name) || name === "complete") return NOT_KEPT
   if (name !== "track_usage") return answer
@@ -180,14 +180,14 @@ const outcomeOf = ({
 }
 
 /** A call's payload is plain JSON, and has lost its messages, which its schema requires. */
-const payloadOf = (name: SignalName, payload: unknown): unknown =>
+const payloadOf = (name: ActorSignalName, payload: unknown): unknown =>
   name === "complete"
     ? { ...(payload as object), messages: "[redacted]" }
-    : encode(SIGNALS[name].payloadSchema, payload)
+    : encode(ACTOR_SIGNALS[name].payloadSchema, payload)
 
-const answerOf = (name: SignalName, answer: AnsweredSignal["answer"]): unknown => {
+const answerOf = (name: ActorSignalName, answer: AnsweredSignal["answer"]): unknown => {
   if ("error" in answer) return encodeErrorData(answer.error)
-  return answer.success === undefined ? null : encode(SIGNALS[name].successSchema, answer.success)
+  return answer.success === undefined ? null : encode(ACTOR_SIGNALS[name].successSchema, answer.success)
 }
 
 /** A signal as people see it: prompt text, answers' text and secrets are gone. */

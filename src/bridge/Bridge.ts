@@ -15,6 +15,7 @@ import { makeHttp, type Readiness } from "./Http.ts"
 import { makeHttpSession } from "./HttpSession.ts"
 import { makeHttpSignals } from "./HttpSignals.ts"
 import type { InstallationSecret } from "./InstallationSecret.ts"
+import type { KeyAudit } from "./KeyAudit.ts"
 import type { KeyStore } from "./KeyStore.ts"
 import { Keys, make as makeKeys } from "./Keys.ts"
 import { DEFAULT_LIMITS, type Limits, makeRateLimiter, makeTally } from "./Limits.ts"
@@ -111,7 +112,7 @@ const makeCredentials = Effect.fnUntraced(function* (config: BridgeConfig) {
   return { keys, sessions, installation }
 })
 
-type Requirements = SignalRouter | KeyStore | SessionStore | InstallationSecret | Scope.Scope
+type Requirements = SignalRouter | KeyAudit | KeyStore | SessionStore | InstallationSecret | Scope.Scope
 
 /** Listens until the scope closes. */
 export const serveBridge = Effect.fnUntraced(function* (

@@ -5,6 +5,10 @@
  * key has ended. A key reads `bk_ID_SECRET`; only its keyed hash is kept.
  * Does not decide: what a role may do (signal/Authorization), or how a key reaches us (Access).
  *
+ * Both are noted in the audit trail of the key's tenant, after the store has them and before they are answered. So a
+ * key whose secret anybody knows has its entry; a crash in between leaves a key that nobody can use. A key that was
+ * revoked has ended whether or not that could be noted: where it could not, revoking it again notes it.
+ *
  * `create_key` with a `request_id` can be sent again and must answer the same key, yet the key is not kept. So
  * the secret of such a key is derived from the installation's secret, the key's random id and the request: the
  * hash alone gives nothing away, and a key without `request_id` is random and can never be shown again.
@@ -17,6 +21,7 @@ import { installationPrincipal, type Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type Credential, type Ended, makeRecent } from "./Credential.ts"
 import { InstallationSecret, isSameHash, keyedHash } from "./InstallationSecret.ts"
+import { created, KeyAudit, revoked } from "./KeyAudit.ts"
 import { type CreateKey, draftKey, refuseReuse } from "./KeyDraft.ts"
 import { infoOfKey, type ListKeys, nextKeyCursor, readKeyCursor } from "./KeyList.ts"
 import { type KeyRow, KeyStore } from "./KeyStore.ts"
@@ -148,10 +153,14 @@ const makeVerifier = (
 export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<string>) {
   const store = yield* KeyStore
   const installation = yield* InstallationSecret
+  const audit = yield* KeyAudit
   const verifier = makeVerifier(store, installation, adminKey)
   const listeners = new Set<(ended: Ended) => void>()
 
-  const create = Effect.fnUntraced(function* (payload: CreateKey, principal: Principal) {
+  const create = Effect.fnUntraced(function* (
+    payload: CreateKey,
+    principal: Principal
+  ): Effect.fn.Return<SignalSuccess<"create_key">, SignalError> {
     const now = yield* Clock.currentTimeMillis
     const draft = yield* Effect.fromResult(draftKey(payload, principal, now))
     const id = randomBytes(9).toString("hex")
@@ -164,10 +173,10 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
     }
     const key = keyOf(id)
     const kept = yield* store.insert({ ...draft, id, hash: verifier.hashOf(key) })
-    if (kept.id === id) return { key_id: id, key }
-    const reuse = refuseReuse(kept, draft)
+    const reuse = kept.id === id ? undefined : refuseReuse(kept, draft)
     if (reuse !== undefined) return yield* reuse
-    return { key_id: kept.id, key: keyOf(kept.id) }
+    yield* audit.record(created(kept, principal))
+    return { key_id: kept.id, key: kept.id === id ? key : keyOf(kept.id) }
   })
 
   const list = Effect.fnUntraced(function* (payload: ListKeys, principal: Principal) {
@@ -177,7 +186,10 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
     return { items: page.map(infoOfKey), next_cursor: rows.length > page.length ? nextKeyCursor(page) : null }
   })
 
-  const revoke = Effect.fnUntraced(function* (payload: SignalPayload<"revoke_key">, principal: Principal) {
+  const revoke = Effect.fnUntraced(function* (
+    payload: SignalPayload<"revoke_key">,
+    principal: Principal
+  ): Effect.fn.Return<SignalSuccess<"revoke_key">, SignalError> {
     const { key_id: id } = payload
     const now = yield* Clock.currentTimeMillis
     if (!(yield* store.revoke(id, reachOf(principal), now))) {
@@ -185,6 +197,8 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
     }
     verifier.forget(id, now)
     for (const listener of listeners) listener({ keyId: id })
+    const row = yield* store.find(id)
+    if (row !== undefined) yield* audit.record(revoked(row, principal))
     return { revoked: true as const }
   })
 

@@ -1,11 +1,12 @@
 /**
  * Keys and sessions kept in memory: for tests, and for hosts that need neither to outlive the process.
  *
- * Owns: the memory layers of `KeyStore`, `SessionStore` and `InstallationSecret`.
+ * Owns: the memory layers of `KeyStore`, `SessionStore` and `InstallationSecret`. There is no audit trail.
  */
 import { randomBytes } from "node:crypto"
 import { Effect, Layer, Redacted } from "effect"
 import { InstallationSecret } from "./InstallationSecret.ts"
+import { KeyAudit } from "./KeyAudit.ts"
 import { type KeyPosition, type KeyRow, KeyStore } from "./KeyStore.ts"
 import { type SessionRow, SessionStore } from "./SessionStore.ts"
 
@@ -71,5 +72,6 @@ const makeSessionStore = (): SessionStore => {
 export const layerMemory = Layer.mergeAll(
   Layer.sync(KeyStore, makeKeyStore),
   Layer.sync(SessionStore, makeSessionStore),
+  Layer.succeed(KeyAudit, { record: () => Effect.void }),
   Layer.sync(InstallationSecret, () => ({ secret: Redacted.make(randomBytes(32).toString("base64url")) }))
 )

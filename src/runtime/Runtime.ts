@@ -10,6 +10,7 @@ import { ActorSystem } from "../actor/ActorSystem.ts"
 import { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { DeliveryStore } from "../alerts/DeliveryStore.ts"
 import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
+import { KeyAudit } from "../bridge/KeyAudit.ts"
 import { BudgetKeeper, CallObserver, type CompletionLog } from "../provider/BudgetKeeper.ts"
 import { Providers, type ProvidersConfig, layer as providersLayer } from "../provider/Providers.ts"
 import { SIMULATOR_PRICES } from "../provider/SimulatorModels.ts"
@@ -35,11 +36,23 @@ const keeperOf = (tokenManagers: TokenManagers): BudgetKeeper => ({
   price: makeCostSoFar(tokenManagers)
 })
 
+/** Keys are the bridge's; their trail is their tenant's. */
+const keyAuditOf = (tokenManagers: TokenManagers): KeyAudit => ({
+  record: ({ action, principal, tenant, keyId, before, after }) =>
+    Effect.asVoid(
+      tokenManagers.ask(
+        "record_audit",
+        { request_id: `${action} ${keyId}`, action, subject: keyId, before, after },
+        { ...principal, tenant }
+      )
+    )
+})
+
 /** Everything that answers signals. */
 export const layer = (
   config: RuntimeConfig
 ): Layer.Layer<
-  SignalRouter,
+  SignalRouter | KeyAudit,
   never,
   ActorSystem | LedgerStore | CompletionLog | DeliveryStore | InstallationSecret
 > =>
@@ -65,6 +78,10 @@ export const layer = (
           makeRouter({ system, store, hub, tokenManagers, providers, alerts })
         )
       )
-      return router.pipe(Layer.provide(providersLayer(config.providers)), Layer.provide(ports))
+      return router.pipe(
+        Layer.provide(providersLayer(config.providers)),
+        Layer.provide(ports),
+        Layer.merge(Layer.succeed(KeyAudit, keyAuditOf(tokenManagers)))
+      )
     })
   ).pipe(Layer.provide(alertsLayer(config.alerts ?? {})))

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import type { ActorRef } from "../actor/ActorRef.ts"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
-import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { type TokenManagerOptions, tokenManager } from "../tokens/TokenManager.ts"
@@ -15,7 +15,7 @@ import { type TokenManagerOptions, tokenManager } from "../tokens/TokenManager.t
 export interface TokenManagers {
   readonly of: (tenant: string) => Effect.Effect<ActorRef>
   /** Asks the TokenManager of the principal's tenant. */
-  readonly ask: <Name extends SignalName>(
+  readonly ask: <Name extends ActorSignalName>(
     name: Name,
     payload: SignalPayload<Name>,
     principal: Principal

@@ -4,6 +4,7 @@
  * Owns: the list. A name that is not in it is an `UnknownSignal`.
  */
 import { InspectActor, ListActors } from "./Actors.ts"
+import { GetAuditTrail, RecordAudit } from "./Audit.ts"
 import {
   CheckBudget,
   CreateBudget,
@@ -33,6 +34,7 @@ export const SIGNALS = {
   update_pricing: UpdatePricing,
   configure_manager: ConfigureManager,
   get_status: GetStatus,
+  get_audit_trail: GetAuditTrail,
   complete: Complete,
   list_actors: ListActors,
   inspect_actor: InspectActor,
@@ -46,13 +48,21 @@ export const SIGNALS = {
 export type Signals = typeof SIGNALS
 export type SignalName = keyof Signals
 
+/** Signals between parts of the runtime. They are no part of the contract: no door finds them. */
+const INTERNAL_SIGNALS = { record_audit: RecordAudit } as const
+
+/** Everything that an actor can be sent. */
+export const ACTOR_SIGNALS = { ...SIGNALS, ...INTERNAL_SIGNALS }
+type ActorSignals = typeof ACTOR_SIGNALS
+export type ActorSignalName = keyof ActorSignals
+
 /** What a signal takes, as it is written on the wire. */
-export type SignalParams<Name extends SignalName> = Signals[Name]["payloadSchema"]["Encoded"]
+export type SignalParams<Name extends ActorSignalName> = ActorSignals[Name]["payloadSchema"]["Encoded"]
 /** What a signal takes, once decoded. */
-export type SignalPayload<Name extends SignalName> = Signals[Name]["payloadSchema"]["Type"]
+export type SignalPayload<Name extends ActorSignalName> = ActorSignals[Name]["payloadSchema"]["Type"]
 /** What a signal answers, before it is encoded. */
-export type SignalSuccess<Name extends SignalName> = Signals[Name]["successSchema"]["Type"]
+export type SignalSuccess<Name extends ActorSignalName> = ActorSignals[Name]["successSchema"]["Type"]
 /** What a signal answers, as it is written on the wire. */
-export type SignalResult<Name extends SignalName> = Signals[Name]["successSchema"]["Encoded"]
+export type SignalResult<Name extends ActorSignalName> = ActorSignals[Name]["successSchema"]["Encoded"]
 
 export const isSignalName = (name: string): name is SignalName => Object.hasOwn(SIGNALS, name)

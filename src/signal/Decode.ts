@@ -6,6 +6,8 @@
  */
 import { Result, Schema, SchemaAST, SchemaIssue } from "effect"
 import {
+  ACTOR_SIGNALS,
+  type ActorSignalName,
   isSignalName,
   SIGNALS,
   type SignalName,
@@ -72,9 +74,9 @@ const toInvalidParams = (error: SchemaIssue.Issue): InvalidParams => {
 type Decoder = (params: unknown) => Result.Result<unknown, Schema.SchemaError>
 type Encoder = (value: unknown) => unknown
 
-const lazily = <A>(make: (name: SignalName) => A) => {
-  const made = new Map<SignalName, A>()
-  return (name: SignalName): A => {
+const lazily = <Name extends ActorSignalName, A>(make: (name: Name) => A) => {
+  const made = new Map<Name, A>()
+  return (name: Name): A => {
     const known = made.get(name)
     if (known !== undefined) return known
     const fresh = make(name)
@@ -85,16 +87,18 @@ const lazily = <A>(make: (name: SignalName) => A) => {
 
 const schemaOf = (schema: Schema.Top) => schema as Schema.Codec<unknown, unknown>
 
-const payloadDecoder = lazily<Decoder>((name) =>
-  Schema.decodeUnknownResult(schemaOf(SIGNALS[name].payloadSchema), STRICT)
+const payloadDecoder = lazily<ActorSignalName, Decoder>((name) =>
+  Schema.decodeUnknownResult(schemaOf(ACTOR_SIGNALS[name].payloadSchema), STRICT)
 )
-const successEncoder = lazily<Encoder>((name) => encoderOf(SIGNALS[name].successSchema))
-const successDecoder = lazily<Encoder>((name) =>
-  Schema.decodeUnknownSync(schemaOf(SIGNALS[name].successSchema))
+const successEncoder = lazily<ActorSignalName, Encoder>((name) =>
+  encoderOf(ACTOR_SIGNALS[name].successSchema)
+)
+const successDecoder = lazily<ActorSignalName, Encoder>((name) =>
+  Schema.decodeUnknownSync(schemaOf(ACTOR_SIGNALS[name].successSchema))
 )
 const encodeError = Schema.encodeSync(SignalError)
 
-/** The signal of this name, or `UnknownSignal` with the nearest known name. */
+/** The signal of this name that a door may let in, or `UnknownSignal` with the nearest known name. */
 export const findSignal = (name: string): Result.Result<SignalName, UnknownSignal> => {
   if (isSignalName(name)) return Result.succeed(name)
   const guess = nearest(name, Object.keys(SIGNALS))
@@ -108,7 +112,7 @@ export const findSignal = (name: string): Result.Result<SignalName, UnknownSigna
 }
 
 /** The payload of a signal, strictly decoded. Absent params are an empty object. */
-export const decodePayload = <Name extends SignalName>(
+export const decodePayload = <Name extends ActorSignalName>(
   name: Name,
   params: unknown
 ): Result.Result<SignalPayload<Name>, InvalidParams> =>
@@ -117,7 +121,7 @@ export const decodePayload = <Name extends SignalName>(
   ) as Result.Result<SignalPayload<Name>, InvalidParams>
 
 /** An answer as it is written on the wire. */
-export const encodeSuccess = <Name extends SignalName>(
+export const encodeSuccess = <Name extends ActorSignalName>(
   name: Name,
   success: SignalSuccess<Name>
 ): SignalResult<Name> => successEncoder(name)(success) as SignalResult<Name>
@@ -128,8 +132,10 @@ const eventEncoder = encoderOf(Event)
 export const encodeEvent = (event: Event): typeof Event.Encoded => eventEncoder(event) as typeof Event.Encoded
 
 /** An answer as it was written on the wire, read back. */
-export const decodeSuccess = <Name extends SignalName>(name: Name, result: unknown): SignalSuccess<Name> =>
-  successDecoder(name)(result) as SignalSuccess<Name>
+export const decodeSuccess = <Name extends ActorSignalName>(
+  name: Name,
+  result: unknown
+): SignalSuccess<Name> => successDecoder(name)(result) as SignalSuccess<Name>
 
 /** An error's fields as they are written into `data`: everything but the message, and with its `_tag`. */
 export const encodeErrorData = (

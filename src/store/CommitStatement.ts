@@ -9,6 +9,7 @@
  */
 import { formatAmount } from "../signal/Money.ts"
 import type { Batch, Claim } from "../tokens/LedgerStore.ts"
+import { AUDIT_COLUMNS, auditValues } from "./AuditRows.ts"
 import {
   ALERT_COLUMNS,
   alertValues,
@@ -82,12 +83,14 @@ const headOf = (parts: Parts, claim: Claim, batch: Batch): void => {
   parts.parameters.push(claim.tenant, claim.owner, count(claim.epoch), count(batch.journalSeq), batch.id)
   parts.parameters.push(count(head.usageSeq), count(head.alertSeq), count(head.idSeq), count(head.tracked))
   parts.parameters.push(formatAmount(head.tokens), formatAmount(head.cost))
-  if (config === undefined) {
-    parts.texts.push(`${HEAD} ${FENCE}`)
-    return
+  const changes = [HEAD]
+  const last = batch.audit.at(-1)
+  if (last !== undefined) {
+    changes.push(`audit_seq = ${parts.parameter(count(last.seq))}::int8`)
+    changes.push(`audit_hash = ${parts.parameter(last.hash)}`)
   }
-  parts.parameters.push(JSON.stringify(config))
-  parts.texts.push(`${HEAD}, config = $${parts.parameters.length}::jsonb ${FENCE}`)
+  if (config !== undefined) changes.push(`config = ${parts.parameter(JSON.stringify(config))}::jsonb`)
+  parts.texts.push(`${changes.join(", ")} ${FENCE}`)
 }
 
 /** Requests that ended a hold or recorded an attempt. One that is there already is found by its primary key. */
@@ -171,6 +174,7 @@ export const commitStatement = (claim: Claim, batch: Batch): Statement => {
   addAlerts(parts, batch)
   addRecipients(parts, batch)
   if (batch.commands.length > 0) parts.insert("command", COMMAND_COLUMNS, commandValues(batch.commands))
+  if (batch.audit.length > 0) parts.insert("audit", AUDIT_COLUMNS, auditValues(batch.audit))
   const text = `WITH ${parts.texts.join(",\n")}\n${outcome(parts, batch.changedRequests.length)}`
   return { text, parameters: parts.parameters }
 }

@@ -20,6 +20,7 @@ import {
   type LedgerSnapshot,
   type OpenRequest
 } from "../tokens/LedgerStore.ts"
+import { auditHeadFrom } from "./AuditRows.ts"
 import {
   budgetFrom,
   commandFrom,
@@ -48,6 +49,8 @@ interface StoredHead {
   readonly tracked: bigint
   readonly tokens: string
   readonly cost: string
+  readonly audit_seq: bigint
+  readonly audit_hash: string | null
   readonly config: Partial<ManagerConfig> | null
 }
 
@@ -64,7 +67,7 @@ const countersFrom = (row: StoredHead): HeadCounters => ({
 const readHead = (sql: SqlClient.SqlClient, claim: Claim): Reading<StoredHead, Fenced> =>
   Effect.flatMap(
     sql.unsafe<StoredHead>(
-      `SELECT journal_seq, usage_seq, alert_seq, id_seq, tracked, tokens, cost, config
+      `SELECT journal_seq, usage_seq, alert_seq, id_seq, tracked, tokens, cost, audit_seq, audit_hash, config
 FROM tenant_head WHERE tenant = $1 AND owner = $2 AND epoch = $3`,
       [claim.tenant, claim.owner, BigInt(claim.epoch)]
     ),
@@ -157,6 +160,7 @@ export const readLedger = (
     return {
       journalSeq: Number(head.journal_seq),
       head: countersFrom(head),
+      auditHead: auditHeadFrom(head),
       config: { ...DEFAULT_MANAGER_CONFIG, ...head.config },
       budgets: budgets.map(budgetFrom),
       periods,

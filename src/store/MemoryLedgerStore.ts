@@ -12,9 +12,13 @@ import { DEFAULT_MANAGER_CONFIG, type ManagerConfig } from "../signal/Management
 import { type Amount, amountOfCount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
+import { EMPTY_CHAIN } from "../tokens/AuditChain.ts"
 import { entityOf } from "../tokens/BudgetIndex.ts"
 import {
   type AlertRow,
+  type AuditFilter,
+  type AuditHead,
+  type AuditRow,
   type Batch,
   BatchRefused,
   type BudgetDefinition,
@@ -65,6 +69,13 @@ class Tenant {
   readonly prices = new Map<string, Price>()
   readonly alerts = new Map<number, AlertRow>()
   readonly commands = new Map<string, CommandRow>()
+  /** By number, the oldest first. */
+  readonly audit: Array<AuditRow> = []
+
+  get auditHead(): AuditHead {
+    const last = this.audit.at(-1)
+    return last === undefined ? EMPTY_CHAIN : { seq: last.seq, hash: last.hash }
+  }
 
   isOf(claim: Claim): boolean {
     return this.owner === claim.owner && this.epoch === claim.epoch
@@ -86,6 +97,8 @@ class Tenant {
     if (batch.commands.some((row) => this.commands.has(commandKey(row.signal, row.requestId)))) {
       return "the result of a command is there already"
     }
+    const audited = this.auditHead.seq
+    if (batch.audit.some(({ seq }) => seq <= audited)) return "an audit entry is there already"
     return undefined
   }
 
@@ -125,6 +138,7 @@ class Tenant {
     for (const row of batch.prices) this.prices.set(row.id, row)
     for (const { seq, alert } of batch.alerts) this.alerts.set(seq, { seq, alert })
     for (const row of batch.commands) this.commands.set(commandKey(row.signal, row.requestId), row)
+    this.audit.push(...batch.audit)
   }
 
   #writeUsage(rows: ReadonlyArray<UsageRow>): void {
@@ -146,6 +160,7 @@ class Tenant {
     return {
       journalSeq: this.journalSeq,
       head: this.head,
+      auditHead: this.auditHead,
       config: this.config,
       budgets: [...this.budgets.values()],
       periods: this.#periodsThatCanChange(liveAfter, openRequests),
@@ -206,6 +221,12 @@ const matches = (usage: TokenUsage, filter: UsageFilter): boolean => {
   if (filter.from !== undefined && usage.booked_at < filter.from) return false
   return filter.to === undefined || usage.booked_at < filter.to
 }
+
+const isAbout = (row: AuditRow, { kind, principal, from, to }: AuditFilter): boolean =>
+  (kind === undefined || row.action === kind) &&
+  (principal === undefined || row.keyId === principal || row.owner === principal) &&
+  (from === undefined || row.at >= from) &&
+  (to === undefined || row.at < to)
 
 const spentIn = (rows: ReadonlyArray<UsageRow>, query: SpentQuery): Amount => {
   let amount = 0n
@@ -324,6 +345,14 @@ export const makeMemoryLedgerStore = ({
     usageTotals: (name, filter, maxSeq) => Effect.sync(() => totalsOf(select(name, filter, 0, maxSeq))),
     usageAfter: (name, filter, afterSeq, limit) =>
       Effect.sync(() => select(name, filter, afterSeq, Number.MAX_SAFE_INTEGER).slice(0, limit).map(usageOf)),
+    auditHead: (name) => Effect.sync(() => tenantOf(name).auditHead),
+    auditPage: (name, filter, { maxSeq, beforeSeq, limit }) =>
+      Effect.sync(() =>
+        tenantOf(name)
+          .audit.filter((row) => row.seq <= maxSeq && row.seq < beforeSeq && isAbout(row, filter))
+          .reverse()
+          .slice(0, limit)
+      ),
     lastAlertSeq: (name) => Effect.sync(() => tenantOf(name).head.alertSeq),
     alertsAfter: (name, afterSeq, limit) =>
       Effect.sync(() =>

@@ -22,6 +22,7 @@ import {
   OutcomeUnknown,
   StoreUnreachable
 } from "../tokens/LedgerStore.ts"
+import { auditHead, auditPage } from "./AuditRows.ts"
 import { alertFrom } from "./BudgetRows.ts"
 import { commitStatement } from "./CommitStatement.ts"
 import { readCommands, readLedger, readRequests } from "./LedgerReads.ts"
@@ -190,6 +191,8 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
     usagePage: (tenant, filter, page) => asked(usagePage(sql, tenant, filter, page)),
     usageTotals: (tenant, filter, maxSeq) => asked(usageTotals(sql, tenant, filter, maxSeq)),
     usageAfter: (tenant, filter, afterSeq, limit) => asked(usageAfter(sql, tenant, filter, afterSeq, limit)),
+    auditHead: (tenant) => asked(auditHead(sql, tenant)),
+    auditPage: (tenant, filter, page) => asked(auditPage(sql, tenant, filter, page)),
     lastAlertSeq: (tenant) => asked(lastSeq(sql, "alert_seq", tenant)),
     alertsAfter: (tenant, afterSeq, limit) => asked(alertsAfter(sql, tenant, afterSeq, limit))
   })

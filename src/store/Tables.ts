@@ -29,6 +29,8 @@ export const TABLES: ReadonlyArray<string> = [
   tracked bigint NOT NULL DEFAULT 0,
   tokens numeric NOT NULL DEFAULT 0,
   cost numeric NOT NULL DEFAULT 0,
+  audit_seq bigint NOT NULL DEFAULT 0,
+  audit_hash text,
   config jsonb
 ) WITH (fillfactor = 20)`,
 
@@ -177,6 +179,23 @@ WHERE due_at IS NOT NULL`,
   digest text NOT NULL,
   result jsonb NOT NULL,
   PRIMARY KEY (tenant, signal, request_id)
+)`,
+
+  // A chain (tokens/AuditChain says what is hashed). The body is text, because its hash covers every byte of it; what is
+  // filtered by is a column too. What can be forgotten can be NULL.
+  `CREATE TABLE audit (
+  tenant text NOT NULL,
+  audit_seq bigint NOT NULL,
+  at timestamptz NOT NULL,
+  key_id text,
+  owner text,
+  action text NOT NULL,
+  subject text,
+  salt text,
+  body text,
+  digest text NOT NULL,
+  hash text NOT NULL,
+  PRIMARY KEY (tenant, audit_seq)
 )`,
 
   `CREATE TABLE access_key (

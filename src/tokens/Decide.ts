@@ -1,19 +1,27 @@
 /**
  * The TokenManager's behaviour: one signal, one answer.
  *
- * Owns: which rule answers which signal, and answering a command that is sent again.
+ * Owns: which rule answers which signal, answering a command that is sent again, and that what changes the rules is
+ * audited.
  * Does not decide: the rules themselves. Pure: a ledger, a signal and a time in; an answer out, entries in the ledger.
  */
 import { Result } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
-import { SIGNALS, type SignalName, type SignalPayload, type SignalSuccess } from "../signal/Catalogue.ts"
+import {
+  ACTOR_SIGNALS,
+  type ActorSignalName,
+  type SignalPayload,
+  type SignalSuccess
+} from "../signal/Catalogue.ts"
 import { decodeSuccess, encodeSuccess } from "../signal/Decode.ts"
 import { Conflict, type SignalError } from "../signal/Errors.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
 import type { Amount } from "../signal/Money.ts"
+import type { Principal } from "../signal/Principal.ts"
 import { traitsOf } from "../signal/Signal.ts"
 import type { Millis } from "../signal/Text.ts"
 import { changeRecipients } from "./AlertRecipients.ts"
+import { AUDITORS, type Auditor } from "./Auditing.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
 import { contentDigest } from "./Digest.ts"
@@ -34,9 +42,13 @@ export const LEDGER_SIGNALS = [
   "calculate_cost",
   "get_pricing",
   "update_pricing",
-  "configure_manager"
-] as const satisfies ReadonlyArray<SignalName>
+  "configure_manager",
+  "record_audit"
+] as const satisfies ReadonlyArray<ActorSignalName>
 export type LedgerSignal = (typeof LEDGER_SIGNALS)[number]
+
+/** Each says whether it is audited: a new one that does not is a type error here. */
+const AUDITOR_OF: { readonly [Name in LedgerSignal]: Auditor<Name> | null } = AUDITORS
 
 type Decided = Result.Result<SignalSuccess<LedgerSignal>, SignalError>
 
@@ -48,6 +60,17 @@ const configure = (ledger: Ledger, changes: SignalPayload<"configure_manager">):
   const shown = channels === undefined ? {} : { alert_channels: channels.success }
   ledger.configure({ ...ledger.config, ...(named as Partial<ManagerConfig>), ...shown })
   return Result.succeed({ config: ledger.config })
+}
+
+/** What another part of the runtime has done. */
+const record = (
+  ledger: Ledger,
+  { action, subject, before, after }: SignalPayload<"record_audit">,
+  principal: Principal,
+  now: Millis
+): Decided => {
+  ledger.audit({ principal, action, subject, before, after, at: now })
+  return Result.succeed({ recorded: true })
 }
 
 /** `spent`: what a budget that is made now has to count from before. */
@@ -76,15 +99,39 @@ const apply = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: Amount, 
       return updatePricing(ledger, envelope.payload, now)
     case "configure_manager":
       return configure(ledger, envelope.payload)
+    case "record_audit":
+      return record(ledger, envelope.payload, principal, now)
   }
 }
 
+/** What has changed the rules is noted, whichever command it was. */
+const applyAudited = (
+  ledger: Ledger,
+  envelope: Envelope<LedgerSignal>,
+  spent: Amount,
+  now: Millis
+): Decided => {
+  const auditor = AUDITOR_OF[envelope.name] as Auditor<LedgerSignal> | null
+  if (auditor === null) return apply(ledger, envelope, spent, now)
+  const changed = auditor(ledger, envelope.payload, now)
+  const decided = apply(ledger, envelope, spent, now)
+  if (Result.isSuccess(decided)) {
+    ledger.audit({
+      principal: envelope.principal,
+      action: envelope.name,
+      ...changed(decided.success),
+      at: now
+    })
+  }
+  return decided
+}
+
 /** These two are made unique by the request itself, not by the command log. */
-const REQUEST_SIGNALS: ReadonlySet<SignalName> = new Set(["track_usage", "check_budget"])
+const REQUEST_SIGNALS: ReadonlySet<ActorSignalName> = new Set(["track_usage", "check_budget"])
 
 /** The id under which a command's result is remembered, or `undefined`. */
 export const commandIdOf = (envelope: Envelope): string | undefined => {
-  if (REQUEST_SIGNALS.has(envelope.name) || traitsOf(SIGNALS[envelope.name]).kind === "query")
+  if (REQUEST_SIGNALS.has(envelope.name) || traitsOf(ACTOR_SIGNALS[envelope.name]).kind === "query")
     return undefined
   return (envelope.payload as { readonly request_id?: string }).request_id
 }
@@ -116,10 +163,10 @@ export const decide = (
   now: Millis
 ): Decided => {
   const requestId = commandIdOf(envelope)
-  if (requestId === undefined) return apply(ledger, envelope, spent, now)
+  if (requestId === undefined) return applyAudited(ledger, envelope, spent, now)
   const before = repeatedCommand(ledger, envelope, requestId)
   if (before !== undefined) return before
-  const decided = apply(ledger, envelope, spent, now)
+  const decided = applyAudited(ledger, envelope, spent, now)
   if (Result.isSuccess(decided) && !isRefusal(decided.success)) {
     ledger.rememberCommand({
       signal: envelope.name,

@@ -11,6 +11,7 @@ import type { ManagerConfig } from "../signal/Management.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
+import { type AuditNote, entryAfter } from "./AuditChain.ts"
 import { BudgetIndex } from "./BudgetIndex.ts"
 import type { PeriodRecord } from "./BudgetPeriods.ts"
 import { BudgetRecord } from "./BudgetRecord.ts"
@@ -18,6 +19,8 @@ import { DeadlineHeap } from "./DeadlineHeap.ts"
 import { Fifo } from "./Fifo.ts"
 import { HoldPages } from "./HoldPages.ts"
 import type {
+  AuditHead,
+  AuditRow,
   Batch,
   BudgetDefinition,
   CommandRow,
@@ -61,6 +64,7 @@ interface Draft {
   alerts: Array<RaisedAlert>
   recipients: ReadonlyArray<RecipientRow> | undefined
   commands: Array<CommandRow>
+  audit: Array<AuditRow>
   isConfigChanged: boolean
 }
 
@@ -73,6 +77,7 @@ const emptyDraft = (): Draft => ({
   alerts: [],
   recipients: undefined,
   commands: [],
+  audit: [],
   isConfigChanged: false
 })
 
@@ -97,6 +102,8 @@ export class Ledger {
   tracked: number
   tokens: Amount
   cost: Amount
+  #auditHead: AuditHead
+  readonly #makeSalt: () => string
   #alertSeq: number
   #idSeq: number
   #journalSeq: number
@@ -112,11 +119,15 @@ export class Ledger {
   #batchNumber = 1
   #committedNumber = 0
 
-  /** `liveAfter`: the snapshot has the periods that end after it. */
+  /**
+   * `makeSalt`: the shell's randomness, for the audit chain. `liveAfter`: the snapshot has the periods that end after
+   * it.
+   */
   constructor(
     tenant: string,
     snapshot: LedgerSnapshot,
     builtInPrices: ReadonlyArray<Price>,
+    makeSalt: () => string,
     liveAfter: Millis = Number.NEGATIVE_INFINITY
   ) {
     this.tenant = tenant
@@ -128,6 +139,8 @@ export class Ledger {
     this.tracked = snapshot.head.tracked
     this.tokens = snapshot.head.tokens
     this.cost = snapshot.head.cost
+    this.#auditHead = snapshot.auditHead
+    this.#makeSalt = makeSalt
     this.#alertSeq = snapshot.head.alertSeq
     this.#idSeq = snapshot.head.idSeq
     this.#journalSeq = snapshot.journalSeq
@@ -299,6 +312,17 @@ export class Ledger {
     return raised
   }
 
+  /** Notes who changed what the rules are. */
+  audit(note: AuditNote): void {
+    const row = entryAfter(this.tenant, this.#auditHead, note, this.#makeSalt())
+    this.#auditHead = { seq: row.seq, hash: row.hash }
+    this.#draft.audit.push(row)
+  }
+
+  get auditHead(): AuditHead {
+    return this.#auditHead
+  }
+
   // --- batches
 
   get head(): HeadCounters {
@@ -322,6 +346,7 @@ export class Ledger {
       draft.alerts.length > 0 ||
       draft.prices.length > 0 ||
       draft.commands.length > 0 ||
+      draft.audit.length > 0 ||
       draft.isConfigChanged
     )
   }
@@ -353,6 +378,7 @@ export class Ledger {
       alerts: draft.alerts,
       recipients: draft.recipients,
       commands: draft.commands,
+      audit: draft.audit,
       config: draft.isConfigChanged ? this.config : undefined
     }
     this.#journalSeq += 1

@@ -183,6 +183,36 @@ export interface RecipientRow {
   readonly secret: string | null
 }
 
+/** The end of a tenant's audit chain. */
+export interface AuditHead {
+  /** 0: it has no entries. */
+  readonly seq: number
+  readonly hash: string
+}
+
+/** An entry of the audit chain (AuditChain). What can be forgotten is `null` once it is. */
+export interface AuditRow {
+  readonly seq: number
+  readonly at: Millis
+  readonly keyId: string | null
+  readonly owner: string | null
+  readonly action: string
+  readonly subject: string | null
+  readonly salt: string | null
+  /** JSON, exactly as it was hashed. */
+  readonly body: string | null
+  readonly digest: string
+  readonly hash: string
+}
+
+/** `[from, to)` on `at`; `principal` is a key's id or an owner. */
+export interface AuditFilter {
+  readonly kind?: string
+  readonly principal?: string
+  readonly from?: Millis
+  readonly to?: Millis
+}
+
 /** Everything that one transaction writes. */
 export interface Batch {
   readonly id: string
@@ -205,6 +235,8 @@ export interface Batch {
   /** All recipients there are from now on, where they changed. */
   readonly recipients: ReadonlyArray<RecipientRow> | undefined
   readonly commands: ReadonlyArray<CommandRow>
+  /** In order; the last one is the chain's new head. */
+  readonly audit: ReadonlyArray<AuditRow>
   readonly config: ManagerConfig | undefined
 }
 
@@ -220,6 +252,7 @@ export interface OpenRequest extends OpenHold {
 export interface LedgerSnapshot {
   readonly journalSeq: number
   readonly head: HeadCounters
+  readonly auditHead: AuditHead
   readonly config: ManagerConfig
   readonly budgets: ReadonlyArray<BudgetDefinition>
   /**
@@ -258,7 +291,7 @@ export interface UsageFilter extends Attribution {
   readonly status?: UsageStatus
 }
 
-/** Newest first by `usage_seq`: rows at most `maxSeq` (the snapshot) and less than `beforeSeq` (the page). */
+/** Newest first by number: rows at most `maxSeq` (the snapshot) and less than `beforeSeq` (the page). */
 export interface UsagePage {
   readonly maxSeq: number
   readonly beforeSeq: number
@@ -340,6 +373,13 @@ export interface LedgerStore {
     afterSeq: number,
     limit: number
   ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
+  /** The end of the audit chain that is committed. */
+  readonly auditHead: (tenant: string) => Effect.Effect<AuditHead, StoreUnreachable>
+  readonly auditPage: (
+    tenant: string,
+    filter: AuditFilter,
+    page: UsagePage
+  ) => Effect.Effect<ReadonlyArray<AuditRow>, StoreUnreachable>
   readonly lastAlertSeq: (tenant: string) => Effect.Effect<number, StoreUnreachable>
   readonly alertsAfter: (
     tenant: string,

@@ -4,6 +4,7 @@
  * Owns: the actor: activation from the store, shift after shift, and what is answered without a ledger.
  * Does not decide: any rule about money (Decide), when a batch is written (Shift).
  */
+import { randomBytes } from "node:crypto"
 import { Clock, Effect, Result, Semaphore } from "effect"
 import type { ActorContext, ActorOptions } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
@@ -12,6 +13,7 @@ import { reportIncident } from "../actor/Incident.ts"
 import { UnknownSignal } from "../signal/Errors.ts"
 import { countOfAmount, formatAmount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
+import { getAuditTrail } from "./AuditQuery.ts"
 import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
 import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
@@ -28,6 +30,9 @@ export interface TokenManagerOptions {
   readonly version: string
   readonly observer: CommitObserver
 }
+
+const SALT_BYTES = 32
+const makeSalt = (): string => randomBytes(SALT_BYTES).toString("hex")
 
 const READS_AT_ONCE = 8
 const PING_MS = 1_000
@@ -116,7 +121,7 @@ class TokenManager {
       const claim = yield* store.claim(tenant, crypto.randomUUID())
       const liveAfter = self.#clock.currentTimeMillisUnsafe() - KEPT_PERIODS_MS
       const snapshot = yield* store.load(claim, liveAfter)
-      const ledger = new Ledger(tenant, snapshot, builtInPrices, liveAfter)
+      const ledger = new Ledger(tenant, snapshot, builtInPrices, makeSalt, liveAfter)
       self.#vitals.loaded(ledger)
       return { ledger, claim }
     })
@@ -139,6 +144,7 @@ class TokenManager {
       if (isLedgerSignal(envelope)) forLedger.push(envelope)
       else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope))
       else if (envelope.name === "get_usage") this.#readFor(envelope, this.#answerUsage(envelope))
+      else if (envelope.name === "get_audit_trail") this.#readFor(envelope, this.#answerAudit(envelope))
       else {
         envelope.fail(
           new UnknownSignal({
@@ -163,6 +169,19 @@ class TokenManager {
     const { tenant, store } = this.#options
     return this.#reads
       .withPermits(1)(getUsage(store, tenant, this.#vitals.config.currency, envelope.payload))
+      .pipe(
+        Effect.match({
+          onSuccess: (page) => envelope.succeed(page),
+          onFailure: (error) =>
+            envelope.fail(error._tag === "InvalidParams" ? error : unavailable("The store cannot be reached"))
+        })
+      )
+  }
+
+  #answerAudit(envelope: Envelope<"get_audit_trail">): Effect.Effect<void> {
+    const { tenant, store } = this.#options
+    return this.#reads
+      .withPermits(1)(getAuditTrail(store, tenant, envelope.payload))
       .pipe(
         Effect.match({
           onSuccess: (page) => envelope.succeed(page),

@@ -31,6 +31,7 @@ const OWN_ANSWERS: { readonly [name: string]: unknown } = {
   get_budget_status: { budgets: [] },
   get_pricing: { items: [] },
   get_usage: { items: [], next_cursor: null },
+  get_audit_trail: { items: [], head: { seq: 0, hash: "" }, next_cursor: null },
   list_actors: { items: [], next_cursor: null }
 }
 

@@ -138,6 +138,7 @@ export const batch = (
   alerts: [],
   recipients: undefined,
   commands: [],
+  audit: [],
   config: undefined,
   ...fields
 })

@@ -7,6 +7,7 @@ import { ATTRIBUTION_FIELDS } from "../../src/signal/Attribution.ts"
 import { DEFAULT_MANAGER_CONFIG } from "../../src/signal/Management.ts"
 import { AMOUNT_MAX, UNIT } from "../../src/signal/Money.ts"
 import type { TokenUsage } from "../../src/signal/Usage.ts"
+import { EMPTY_CHAIN } from "../../src/tokens/AuditChain.ts"
 import { SUBJECT_FIELDS } from "../../src/tokens/BudgetIndex.ts"
 import {
   type Batch,
@@ -15,6 +16,7 @@ import {
   type PeriodRow,
   type UsageFilter
 } from "../../src/tokens/LedgerStore.ts"
+import { auditing } from "./AuditContract.ts"
 import {
   batch,
   budget,
@@ -159,6 +161,7 @@ const activation = (check: Check): void => {
       assert.deepStrictEqual(yield* load(), {
         journalSeq: 0,
         head: head(),
+        auditHead: EMPTY_CHAIN,
         config: DEFAULT_MANAGER_CONFIG,
         budgets: [],
         periods: [],
@@ -227,7 +230,17 @@ const activation = (check: Check): void => {
       )
       assert.deepStrictEqual(
         { ...loaded, periods },
-        { journalSeq: 1, head: counters, config, budgets, periods, openRequests, prices, recipients: [] }
+        {
+          journalSeq: 1,
+          head: counters,
+          auditHead: EMPTY_CHAIN,
+          config,
+          budgets,
+          periods,
+          openRequests,
+          prices,
+          recipients: []
+        }
       )
     })
   )
@@ -748,6 +761,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
     lookups(check)
     refusals(check)
     reading(check)
+    auditing(check, openTenant)
     check(
       "can be reached, and says what it survives",
       Effect.gen(function* () {

@@ -40,6 +40,7 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   update_pricing: { may: ["budget_admin"], otherTenant: "unseen", otherUser: "done" },
   configure_manager: { may: [], otherTenant: "unseen", otherUser: "done" },
   get_status: { may: ["analyst", "operator"], otherTenant: "unseen", otherUser: "done" },
+  get_audit_trail: { may: ["analyst"], otherTenant: "unseen", otherUser: "done" },
   complete: { may: ["app"], otherTenant: "unseen", otherUser: "Forbidden" },
   list_actors: { may: ["operator"], otherTenant: "unseen", otherUser: "done" },
   inspect_actor: { may: ["operator"], otherTenant: "never", otherUser: "done" },
@@ -162,6 +163,8 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
       return { name: "made", roles: ["app"], tenant: things.tenant, attribution: { user_id: user } }
     case "revoke_key":
       return { key_id: things.key_id }
+    case "get_audit_trail":
+      return { limit: 1000 }
     case "get_status":
     case "list_actors":
     case "list_keys":

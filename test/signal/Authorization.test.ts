@@ -36,6 +36,7 @@ const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   update_pricing: ["budget_admin"],
   configure_manager: [],
   get_status: ["analyst", "operator"],
+  get_audit_trail: ["analyst"],
   complete: ["app"],
   list_actors: ["operator"],
   inspect_actor: ["operator"],

@@ -351,6 +351,45 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     },
     results: [{ config }]
   },
+  get_audit_trail: {
+    params: {
+      kind: "update_budget",
+      principal: "ann",
+      from: "2026-03-10T10:00:00.000Z",
+      to: "2026-03-11T10:00:00.000Z",
+      limit: 10,
+      cursor: "x"
+    },
+    results: [
+      {
+        items: [
+          {
+            seq: 7,
+            at: "2026-03-10T10:00:00.000Z",
+            principal: { key_id: "key_1", owner: "ann" },
+            action: "update_budget",
+            subject: "budget_1",
+            before: { limit: "10", alert_thresholds: [50, 80], rollover: null },
+            after: { limit: "20", alert_thresholds: [], rollover: { max: "5" } },
+            hash: "f".repeat(64)
+          },
+          {
+            seq: 6,
+            at: "2026-03-10T09:00:00.000Z",
+            principal: null,
+            action: "update_budget",
+            subject: null,
+            before: null,
+            after: null,
+            hash: "e".repeat(64)
+          }
+        ],
+        head: { seq: 7, hash: "f".repeat(64) },
+        next_cursor: "x"
+      },
+      { items: [], head: { seq: 0, hash: "0".repeat(64) }, next_cursor: null }
+    ]
+  },
   get_status: {
     params: {},
     results: [

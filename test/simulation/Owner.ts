@@ -17,7 +17,7 @@ import { expireHolds } from "../../src/tokens/HoldLife.ts"
 import { KEPT_PERIODS_MS, LATE_WINDOW_MS, Ledger } from "../../src/tokens/Ledger.ts"
 import type { Batch, Claim, LedgerStore } from "../../src/tokens/LedgerStore.ts"
 import type { HoldRecord } from "../../src/tokens/RequestRecord.ts"
-import { ADMIN, TENANT, TEST_PRICES } from "../tokens/support/Books.ts"
+import { ADMIN, makeSalts, TENANT, TEST_PRICES } from "../tokens/support/Books.ts"
 import type { Command } from "./Signals.ts"
 
 type Decided = Result.Result<SignalSuccess<LedgerSignal>, SignalError>
@@ -68,7 +68,7 @@ export class Owner {
     this.#claim = Effect.runSync(Effect.orDie(store.claim(TENANT, name)))
     this.#forgotBefore = now - KEPT_PERIODS_MS
     const snapshot = Effect.runSync(Effect.orDie(store.load(this.#claim, this.#forgotBefore)))
-    this.ledger = new Ledger(TENANT, snapshot, TEST_PRICES, this.#forgotBefore)
+    this.ledger = new Ledger(TENANT, snapshot, TEST_PRICES, makeSalts(), this.#forgotBefore)
   }
 
   /** Whether the clock was put back so far that the tenant must be loaded again. */

@@ -99,6 +99,7 @@ const definitionOf = (index: number, series: string): BudgetDefinition => ({
 const snapshotOf = (count: number, series: string): LedgerSnapshot => ({
   journalSeq: 0,
   head: { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n },
+  auditHead: { seq: 0, hash: "" },
   config: DEFAULT_MANAGER_CONFIG,
   budgets: Array.from({ length: count }, (_, index) => definitionOf(index, series)),
   periods: [],
@@ -111,7 +112,7 @@ const budgets = async (): Promise<Comparison> => {
   const now = Date.now()
   const kept: Array<unknown> = []
   const loaded = await bytesOf(async (count, series) => {
-    const ledger = new Ledger(TENANT, snapshotOf(count, series), [])
+    const ledger = new Ledger(TENANT, snapshotOf(count, series), [], () => "")
     for (const budget of ledger.budgets.values()) budget.periodAt(now).spent += BigInt(count)
     kept.push(ledger)
     return ledger

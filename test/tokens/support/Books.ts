@@ -57,6 +57,12 @@ export const ADMIN = keyNamed("admin", ["admin"])
 /** The start of most stories: a Tuesday, mid-morning, in the middle of nothing. */
 export const MORNING = Date.parse("2026-03-10T10:00:00Z")
 
+/** Salts that a test can foresee. */
+export const makeSalts = (): (() => string) => {
+  let count = 0
+  return () => (++count).toString(16).padStart(64, "0")
+}
+
 export type Answer<Name extends LedgerSignal> = Result.Result<SignalSuccess<Name>, SignalError>
 
 export class Books {
@@ -64,6 +70,7 @@ export class Books {
   readonly store = storeOver(this.rows)
   ledger: Ledger
   now = MORNING
+  readonly #makeSalt = makeSalts()
   #batches = 0
 
   constructor() {
@@ -72,7 +79,7 @@ export class Books {
 
   #load(): Ledger {
     this.rows.claim(TENANT, `owner ${this.rows.epoch}`)
-    return new Ledger(TENANT, this.rows.snapshot(this.now - LATE_WINDOW_MS), TEST_PRICES)
+    return new Ledger(TENANT, this.rows.snapshot(this.now - LATE_WINDOW_MS), TEST_PRICES, this.#makeSalt)
   }
 
   /** All memory is lost; the rows are read again. */

@@ -13,7 +13,7 @@ import { budgetOf } from "../../../src/tokens/BudgetRecord.ts"
 import { LATE_WINDOW_MS, Ledger } from "../../../src/tokens/Ledger.ts"
 import type { BudgetDefinition, PeriodRow } from "../../../src/tokens/LedgerStore.ts"
 import { windowAt } from "../../../src/tokens/Period.ts"
-import { TENANT, TEST_PRICES } from "./Books.ts"
+import { makeSalts, TENANT, TEST_PRICES } from "./Books.ts"
 import type { Rows } from "./Rows.ts"
 
 /** A ledger with its rows, at a time. */
@@ -141,6 +141,7 @@ const checkHeld = (ledger: Ledger, when: string): void => {
 /** All that a ledger knows and shows, in a form that can be compared. */
 const stateOf = (ledger: Ledger, now: number) => ({
   head: ledger.head,
+  audit: { seq: ledger.auditHead.seq, hash: ledger.auditHead.hash },
   config: ledger.config,
   budgets: [...ledger.budgets.values()].map((budget) => [budget.definition, budgetOf(budget, now)]),
   holds: [...ledger.holds.values()]
@@ -169,7 +170,12 @@ const checkAtHand = ({ rows, ledger }: BooksAtHand, when: string): void => {
 }
 
 const checkReload = (books: BooksAtHand, when: string): void => {
-  const reloaded = new Ledger(TENANT, books.rows.snapshot(books.now - LATE_WINDOW_MS), TEST_PRICES)
+  const reloaded = new Ledger(
+    TENANT,
+    books.rows.snapshot(books.now - LATE_WINDOW_MS),
+    TEST_PRICES,
+    makeSalts()
+  )
   const [again, before] = [stateOf(reloaded, books.now), stateOf(books.ledger, books.now)]
   if (isDeepStrictEqual(again, before)) return
   assert.deepStrictEqual(again, before, `${when}: what is read again equals what is in memory`)

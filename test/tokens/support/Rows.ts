@@ -10,8 +10,11 @@ import { DEFAULT_MANAGER_CONFIG, type ManagerConfig } from "../../../src/signal/
 import { type Amount, amountOfCount } from "../../../src/signal/Money.ts"
 import type { Price } from "../../../src/signal/Price.ts"
 import type { TokenUsage } from "../../../src/signal/Usage.ts"
+import { EMPTY_CHAIN } from "../../../src/tokens/AuditChain.ts"
 import { entityOf } from "../../../src/tokens/BudgetIndex.ts"
 import {
+  type AuditHead,
+  type AuditRow,
   type Batch,
   type BudgetDefinition,
   type Claim,
@@ -65,6 +68,11 @@ export class Rows {
   readonly alerts: Array<RaisedAlert> = []
   recipients: ReadonlyArray<RecipientRow> = []
   readonly commands = new Map<string, CommandRow>()
+  readonly audit: Array<AuditRow> = []
+
+  get auditHead(): AuditHead {
+    return this.audit.at(-1) ?? EMPTY_CHAIN
+  }
 
   claim(tenant: string, owner: string): Claim {
     this.owner = owner
@@ -111,6 +119,7 @@ export class Rows {
     for (const row of batch.commands) this.commands.set(`${row.signal} ${row.requestId}`, row)
     this.prices.push(...batch.prices)
     this.alerts.push(...batch.alerts)
+    this.audit.push(...batch.audit)
     this.config = batch.config ?? this.config
     this.recipients = batch.recipients ?? this.recipients
     this.head = batch.head
@@ -143,6 +152,7 @@ export class Rows {
     return {
       journalSeq: this.journalSeq,
       head: this.head,
+      auditHead: this.auditHead,
       config: this.config,
       budgets: [...this.budgets.values()],
       periods,
@@ -246,6 +256,21 @@ export const storeOver = (rows: Rows): LedgerStore => ({
         .filtered(filter)
         .map(({ usage }) => usage)
         .filter(({ usage_seq }) => usage_seq > afterSeq)
+        .slice(0, limit)
+    ),
+  auditHead: () => Effect.sync(() => ({ seq: rows.auditHead.seq, hash: rows.auditHead.hash })),
+  auditPage: (
+    _,
+    { kind, principal, from = 0, to = Number.POSITIVE_INFINITY },
+    { maxSeq, beforeSeq, limit }
+  ) =>
+    Effect.sync(() =>
+      rows.audit
+        .filter(({ seq }) => seq <= maxSeq && seq < beforeSeq)
+        .filter(({ action }) => kind === undefined || action === kind)
+        .filter((row) => principal === undefined || [row.keyId, row.owner].includes(principal))
+        .filter(({ at }) => at >= from && at < to)
+        .reverse()
         .slice(0, limit)
     ),
   lastAlertSeq: () => Effect.sync(() => rows.alerts.length),

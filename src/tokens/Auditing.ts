@@ -1,0 +1,102 @@
+/**
+ * What each command leaves in the audit trail.
+ *
+ * Owns: which commands are audited, what each is about, and what is shown of before and after.
+ * Does not decide: how entries are chained (AuditChain).
+ *
+ * A command that changes what the rules are leaves an entry. What is asked and reported for each call does not: the
+ * call's own rows are its record.
+ */
+import type { Schema } from "effect"
+import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { encoderOf } from "../signal/Encode.ts"
+import { ManagerConfig } from "../signal/Management.ts"
+import { formatAmount } from "../signal/Money.ts"
+import { Price } from "../signal/Price.ts"
+import { formatTimestamp, type Millis } from "../signal/Text.ts"
+import type { AuditNote } from "./AuditChain.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { BudgetDefinition } from "./LedgerStore.ts"
+
+type Change = Pick<AuditNote, "subject" | "before" | "after">
+
+/** Looks at what is there before a command, and tells after it what it has changed. */
+export type Auditor<Name extends ActorSignalName> = (
+  ledger: Ledger,
+  payload: SignalPayload<Name>,
+  now: Millis
+) => (success: SignalSuccess<Name>) => Change
+
+/** A command without an entry, and a query. */
+const NOT_AUDITED = null
+
+const encodePrice = encoderOf(Price)
+const encodeConfig = encoderOf(ManagerConfig)
+
+const SHOWN_NAMES: { readonly [field: string]: string } = { isActive: "active" }
+
+const shownName = (field: string): string =>
+  SHOWN_NAMES[field] ?? field.replace(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)
+
+const shownValue = (field: string, value: unknown): Schema.Json => {
+  if (typeof value === "bigint") return formatAmount(value)
+  if (typeof value === "number" && field.endsWith("At")) return formatTimestamp(value)
+  if (Array.isArray(value)) return value.map((inner) => shownValue("", inner))
+  return typeof value === "object" && value !== null ? shownFields(value) : (value as Schema.Json)
+}
+
+/** Every field under its name on the wire: one that is added later is shown without anybody thinking of it. */
+const shownFields = (value: object): Schema.Json =>
+  Object.fromEntries(
+    Object.entries(value).map(([field, inner]) => [shownName(field), shownValue(field, inner)])
+  )
+
+/** A budget's definition: its counters change with every call, and are no rule. */
+export const shownDefinition = (definition: BudgetDefinition | undefined): Schema.Json =>
+  definition === undefined ? null : shownFields(definition)
+
+const shownBudget = (ledger: Ledger, id: string): Schema.Json =>
+  shownDefinition(ledger.budgets.get(id)?.definition)
+
+const auditCreateBudget: Auditor<"create_budget"> =
+  (ledger) =>
+  ({ budget_id }) => ({ subject: budget_id, before: null, after: shownBudget(ledger, budget_id) })
+
+const auditUpdateBudget: Auditor<"update_budget"> = (ledger, { budget_id }) => {
+  const before = shownBudget(ledger, budget_id)
+  return () => ({ subject: budget_id, before, after: shownBudget(ledger, budget_id) })
+}
+
+/** Before is the price that was in force when the new one begins. */
+const auditUpdatePricing: Auditor<"update_pricing"> = (ledger, payload, now) => {
+  const { provider, model, effective_from } = payload
+  const before = ledger.prices.find(provider, model, effective_from ?? now)
+  return ({ price }) => ({
+    subject: `${provider}/${model}`,
+    before: before === undefined ? null : (encodePrice(before) as Schema.Json),
+    after: encodePrice(price) as Schema.Json
+  })
+}
+
+/** Secrets are not in it: a channel is shown without its secret. */
+const auditConfigure: Auditor<"configure_manager"> = (ledger) => {
+  const before = encodeConfig(ledger.config) as Schema.Json
+  return ({ config }) => ({ subject: ledger.tenant, before, after: encodeConfig(config) as Schema.Json })
+}
+
+/** Decide takes an auditor, or a word that there is none, for each signal that a ledger decides. */
+export const AUDITORS = {
+  create_budget: auditCreateBudget,
+  update_budget: auditUpdateBudget,
+  update_pricing: auditUpdatePricing,
+  configure_manager: auditConfigure,
+  // It is an entry itself.
+  record_audit: NOT_AUDITED,
+  track_usage: NOT_AUDITED,
+  check_budget: NOT_AUDITED,
+  extend_hold: NOT_AUDITED,
+  release_hold: NOT_AUDITED,
+  get_budget_status: NOT_AUDITED,
+  calculate_cost: NOT_AUDITED,
+  get_pricing: NOT_AUDITED
+} as const satisfies { readonly [Name in ActorSignalName]?: Auditor<Name> | null }
