@@ -93,12 +93,13 @@ CREATE TABLE budget (
   created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
   version bigint NOT NULL,
+  since_seq bigint NOT NULL,
   PRIMARY KEY (tenant, budget_id)
 );
 
 CREATE TABLE budget_period (
   tenant text NOT NULL,
-  budget_id text NOT NULL,
+  budget_id text COLLATE "C" NOT NULL,
   period_start timestamptz NOT NULL,
   period_end timestamptz NOT NULL,
   spent numeric NOT NULL,

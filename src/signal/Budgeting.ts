@@ -23,12 +23,6 @@ import { command, query } from "./Signal.ts"
 import { Count, HoldId, Id, Name, optional, PositiveCount, Sentence, Timestamp, withDefault } from "./Text.ts"
 import { TimeZoneOrUtc } from "./TimeZone.ts"
 
-const namedEntity = Id.check(
-  Schema.makeFilter(
-    (id: string) => id !== "*" || 'Not available in this version: default budgets by "*". Name one entity'
-  )
-)
-
 export const CreateBudget = command("create_budget", {
   family: "budgets",
   roles: ["budget_admin"],
@@ -36,7 +30,8 @@ export const CreateBudget = command("create_budget", {
   payload: {
     name: Name,
     type: BudgetType,
-    entity_id: optional(namedEntity),
+    /** `*`: a default, with a standing of its own for everyone who has no budget of that type and period. */
+    entity_id: optional(Id),
     period: Period,
     limit: NonNegativeDecimal,
     measure: withDefault(Measure, "cost"),

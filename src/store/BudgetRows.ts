@@ -39,7 +39,8 @@ export const BUDGET_COLUMNS: Columns = [
   ["is_active", "bool"],
   ["created_at", "timestamptz"],
   ["updated_at", "timestamptz"],
-  ["version", "int8"]
+  ["version", "int8"],
+  ["since_seq", "int8"]
 ]
 
 export const budgetValues = (rows: ReadonlyArray<BudgetDefinition>) => [
@@ -61,7 +62,8 @@ export const budgetValues = (rows: ReadonlyArray<BudgetDefinition>) => [
   boolColumn(rows.map((row) => row.isActive)),
   timeColumn(rows.map((row) => row.createdAt)),
   timeColumn(rows.map((row) => row.updatedAt)),
-  int8Column(rows.map((row) => row.version))
+  int8Column(rows.map((row) => row.version)),
+  int8Column(rows.map((row) => row.sinceSeq))
 ]
 
 export interface StoredBudget {
@@ -84,6 +86,7 @@ export interface StoredBudget {
   readonly created_at: Date
   readonly updated_at: Date
   readonly version: bigint
+  readonly since_seq: bigint
 }
 
 /** The oldest first, as they were made. */
@@ -113,7 +116,8 @@ export const budgetFrom = (row: StoredBudget): BudgetDefinition => ({
   isActive: row.is_active,
   createdAt: row.created_at.getTime(),
   updatedAt: row.updated_at.getTime(),
-  version: Number(row.version)
+  version: Number(row.version),
+  sinceSeq: Number(row.since_seq)
 })
 
 // --- periods
@@ -165,7 +169,8 @@ const PERIOD_NAMES = PERIOD_COLUMNS.map(([name]) => `p.${name}`).join(", ")
 
 /**
  * The periods that end after $2; of those that ended, the ones since what is named by budget ($3) and start ($4), each
- * budget once; and the last one that ended of each budget with a rollover. One may come twice.
+ * budget once; and the last one that ended of each budget with a rollover, and of each standing of a default with one
+ * (their keys begin with its id and "/", which "0" comes after). One may come twice.
  */
 export const SELECT_PERIODS = `SELECT ${PERIOD_NAMES} FROM budget_period p
 WHERE p.tenant = $1 AND p.period_end > $2::timestamptz
@@ -176,7 +181,12 @@ WHERE p.period_end <= $2
 UNION ALL
 SELECT ${PERIOD_NAMES} FROM budget b CROSS JOIN LATERAL (SELECT * FROM budget_period l
 WHERE l.tenant = $1 AND l.budget_id = b.budget_id AND l.period_end <= $2 ORDER BY l.period_start DESC LIMIT 1) p
-WHERE b.tenant = $1 AND b.rollover_max IS NOT NULL`
+WHERE b.tenant = $1 AND b.rollover_max IS NOT NULL
+UNION ALL
+SELECT ${PERIOD_NAMES} FROM budget b CROSS JOIN LATERAL (SELECT DISTINCT ON (l.budget_id) * FROM budget_period l
+WHERE l.tenant = $1 AND l.budget_id >= b.budget_id || '/' AND l.budget_id < b.budget_id || '0' AND l.period_end <= $2
+ORDER BY l.budget_id, l.period_start DESC) p
+WHERE b.tenant = $1 AND b.rollover_max IS NOT NULL AND b.entity_id = '*' AND b.type <> 'global'`
 
 const termsFrom = (row: StoredPeriod): PeriodRow["terms"] =>
   row.rollover_limit === null || row.rollover_max === null || row.rollover_min === null

@@ -32,10 +32,12 @@ import {
   type OpenRequest,
   type PeriodRow,
   type RecipientRow,
+  type SpentByEntityQuery,
   type SpentQuery,
   type UsageFilter,
   type UsageRow
 } from "../tokens/LedgerStore.ts"
+import { definitionIdOf } from "../tokens/StandingKey.ts"
 import { isStorable } from "./Columns.ts"
 import { MemoryDeliveries } from "./MemoryDeliveries.ts"
 import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
@@ -185,7 +187,9 @@ class Tenant {
       const { budgetId, start, end } = period
       if (end === null || end > liveAfter) return true
       if (start >= (firstBooked.get(budgetId) ?? Number.POSITIVE_INFINITY)) return true
-      return this.budgets.get(budgetId)?.rollover != null && lastEnded.get(budgetId) === period
+      return (
+        this.budgets.get(definitionIdOf(budgetId))?.rollover != null && lastEnded.get(budgetId) === period
+      )
     })
   }
 
@@ -237,6 +241,26 @@ const spentIn = (rows: ReadonlyArray<UsageRow>, query: SpentQuery): Amount => {
     else amount += amountOfCount(query.measure === "tokens" ? usage.total_tokens : requests)
   }
   return amount
+}
+
+const spentByEntity = (
+  rows: ReadonlyArray<UsageRow>,
+  query: SpentByEntityQuery,
+  limit: number
+): ReadonlyMap<string, Amount> => {
+  const byEntity = new Map<string, Array<UsageRow>>()
+  for (const row of rows) {
+    const entityId = entityOf(query.type, row.usage)
+    if (entityId == null) continue
+    const known = byEntity.get(entityId)
+    if (known === undefined) byEntity.set(entityId, [row])
+    else known.push(row)
+  }
+  const amounts = Array.from(
+    byEntity,
+    ([entityId, own]) => [entityId, spentIn(own, { ...query, entityId })] as const
+  )
+  return new Map(amounts.filter(([, amount]) => amount !== 0n).slice(0, limit))
 }
 
 const totalsOf = (rows: ReadonlyArray<UsageRow>) => {
@@ -323,6 +347,8 @@ export const makeMemoryLedgerStore = ({
         keys.flatMap((key) => tenantOf(name).commands.get(commandKey(key.signal, key.requestId)) ?? [])
       ),
     spent: (name, query) => Effect.sync(() => spentIn(tenantOf(name).usage, query)),
+    spentByEntity: (name, query, limit) =>
+      Effect.sync(() => spentByEntity(tenantOf(name).usage, query, limit)),
     commit,
     resolve: (claim, batchId) =>
       Effect.suspend(() => {

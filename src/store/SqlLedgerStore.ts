@@ -27,7 +27,7 @@ import { alertFrom } from "./BudgetRows.ts"
 import { commitStatement } from "./CommitStatement.ts"
 import { readCommands, readLedger, readRequests } from "./LedgerReads.ts"
 import { commitFailure, unreachable } from "./SqlFailures.ts"
-import { spent, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
+import { spent, spentByEntity, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
 
 export interface LedgerStoreOptions {
   /**
@@ -182,6 +182,7 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
     findRequests: (tenant, ids) => asked(readRequests(sql, tenant, ids)),
     findCommands: (tenant, keys) => asked(readCommands(sql, tenant, keys)),
     spent: (tenant, query) => asked(spent(sql, tenant, query)),
+    spentByEntity: (tenant, query, limit) => asked(spentByEntity(sql, tenant, query, limit)),
     commit: (held, batch) =>
       patiently(commit(sql, held, batch), duration, () =>
         Effect.fail(new OutcomeUnknown({ tenant: held.tenant, message: unanswered }))

@@ -107,14 +107,17 @@ export const TABLES: ReadonlyArray<string> = [
   created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
   version bigint NOT NULL,
+  since_seq bigint NOT NULL,
   PRIMARY KEY (tenant, budget_id)
 )`,
 
   // A lifetime has no end: infinity, so that "still running" is one comparison. The rollover is what a period hands
   // over by: the limit and the bounds that were in force at its end; NULL where it hands nothing over.
+  // The id is a budget's, or ID/ENTITY where an entity stands in a default; in the order of bytes, so that a default's
+  // standings lie together.
   `CREATE TABLE budget_period (
   tenant text NOT NULL,
-  budget_id text NOT NULL,
+  budget_id text COLLATE "C" NOT NULL,
   period_start timestamptz NOT NULL,
   period_end timestamptz NOT NULL,
   spent numeric NOT NULL,

@@ -14,7 +14,7 @@ import { type Amount, parseAmount, UNIT } from "../signal/Money.ts"
 import type { UsageTotals } from "../signal/Tracking.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
 import { SUBJECT_FIELDS } from "../tokens/BudgetIndex.ts"
-import type { SpentQuery, UsageFilter, UsagePage } from "../tokens/LedgerStore.ts"
+import type { SpentByEntityQuery, SpentQuery, UsageFilter, UsagePage } from "../tokens/LedgerStore.ts"
 import { isStorable, oneOf } from "./Columns.ts"
 import { SELECT_USAGE, type StoredUsage, usageFrom } from "./UsageRows.ts"
 
@@ -156,23 +156,46 @@ export const usageTotals = (
 
 const MEASURED = { cost: "cost", tokens: "total_tokens", requests: "requests" } as const
 
+const measured = (measure: SpentQuery["measure"], sum: string): Amount =>
+  measure === "cost" ? parseAmount(sum) : BigInt(sum) * UNIT
+
+const withinSpan = (where: Where, { from, to }: Pick<SpentQuery, "from" | "to">): Where => {
+  where.and("booked_at >= ?", PgTypes.timestamptz(from))
+  return to === null ? where : where.and("booked_at < ?", PgTypes.timestamptz(to))
+}
+
 export const spent = (sql: SqlClient.SqlClient, tenant: string, query: SpentQuery): Reading<Amount> => {
   const where = ofTenant(tenant)
   if (query.type !== "global") {
     if (query.entityId === null || !isStorable(query.entityId)) return Effect.succeed(0n)
     where.and(`${SUBJECT_FIELDS[query.type]} = ?`, query.entityId)
   }
-  where.and("booked_at >= ?", PgTypes.timestamptz(query.from))
-  if (query.to !== null) where.and("booked_at < ?", PgTypes.timestamptz(query.to))
+  withinSpan(where, query)
   const column = MEASURED[query.measure]
   return Effect.map(
     sql.unsafe<{ readonly amount: string }>(
       `SELECT coalesce(sum(${column}), 0)::numeric AS amount FROM usage ${where.text}`,
       where.parameters
     ),
-    ([row]) => {
-      if (row === undefined) return 0n
-      return query.measure === "cost" ? parseAmount(row.amount) : BigInt(row.amount) * UNIT
-    }
+    ([row]) => (row === undefined ? 0n : measured(query.measure, row.amount))
+  )
+}
+
+export const spentByEntity = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  query: SpentByEntityQuery,
+  limit: number
+): Reading<ReadonlyMap<string, Amount>> => {
+  const where = withinSpan(ofTenant(tenant), query)
+  const entity = SUBJECT_FIELDS[query.type]
+  const sum = `sum(${MEASURED[query.measure]})`
+  return Effect.map(
+    sql.unsafe<{ readonly entity: string; readonly amount: string }>(
+      `SELECT ${entity} AS entity, ${sum}::numeric AS amount FROM usage ${where.text} AND ${entity} IS NOT NULL
+GROUP BY ${entity} HAVING ${sum} <> 0 LIMIT $${where.parameters.length + 1}::int8`,
+      [...where.parameters, BigInt(limit)]
+    ),
+    (rows) => new Map(rows.map((row) => [row.entity, measured(query.measure, row.amount)]))
   )
 }

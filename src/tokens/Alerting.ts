@@ -9,7 +9,7 @@ import { formatAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
 import type { PeriodRecord } from "./BudgetPeriods.ts"
-import { ALL_OF_IT, type BudgetRecord, totalOf } from "./BudgetRecord.ts"
+import { ALL_OF_IT, type BudgetRecord, titleOf, totalOf } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 
 const thresholdAlert = (
@@ -18,7 +18,7 @@ const thresholdAlert = (
   percent: number,
   at: Millis
 ): Omit<Alert, "id"> => {
-  const { id, name, currency, measure } = budget.definition
+  const { id, currency, measure } = budget.definition
   const isExceeded = percent === ALL_OF_IT
   const unit = measure === "cost" ? currency : measure
   const total = formatAmount(totalOf(budget, period))
@@ -27,11 +27,16 @@ const thresholdAlert = (
     kind: isExceeded ? "exceeded" : "threshold",
     severity: isExceeded ? "critical" : "warning",
     message: toSentence(
-      `Budget "${name}" ${isExceeded ? "is used up" : `has reached ${percent} %`}: ${amounts} spent`
+      `Budget ${titleOf(budget)} ${isExceeded ? "is used up" : `has reached ${percent} %`}: ${amounts} spent`
     ),
     budget_id: id,
     at,
-    data: { threshold: percent, spent: formatAmount(period.spent), limit: total }
+    data: {
+      threshold: percent,
+      spent: formatAmount(period.spent),
+      limit: total,
+      ...(budget.isStanding ? { entity_id: budget.entityId } : {})
+    }
   }
 }
 

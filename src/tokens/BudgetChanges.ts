@@ -5,29 +5,34 @@
  * Does not decide: whether a call has room (Room).
  */
 import { Result } from "effect"
-import type { BudgetStatus, BudgetType, Measure, Period, Rollover } from "../signal/Budget.ts"
+import type { BudgetStatus, Measure, Period, Rollover } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
-import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
+import { divideHalfEven, UNIT } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
-import { entityOf, isCovered } from "./BudgetIndex.ts"
+import { candidatesFor, covers } from "./BudgetCandidates.ts"
 import { type BudgetRecord, budgetOf, remainingOf } from "./BudgetRecord.ts"
+import {
+  ENTITIES_AT_START_MAX,
+  hasTooManyAtStart,
+  type SpentBefore,
+  sortedOnce,
+  startBudget
+} from "./BudgetStart.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
-import { keep } from "./RequestRecord.ts"
-import { askedOf } from "./Room.ts"
+import { EVERYBODY } from "./StandingKey.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
 
 /** Budgets of one tenant; more are refused. */
 const BUDGETS_MAX = 1_000_000
+/** Standings of a default with a rollover whose terms one update_budget changes: they are written with it. */
+const REDEFINED_AT_ONCE_MAX = 50_000
 const HOUR_MS = 3_600_000n
 /** What comes later cannot be written as a time of RFC 3339. */
 const CALENDAR_END = Date.UTC(10_000, 0)
-
-const sortedOnce = (thresholds: ReadonlyArray<number>): ReadonlyArray<number> =>
-  [...new Set(thresholds)].sort((a, b) => a - b)
 
 interface Problem {
   readonly path: ReadonlyArray<string>
@@ -58,7 +63,25 @@ const rolloverProblem = (
   return undefined
 }
 
-const problemWith = (payload: SignalPayload<"create_budget">, ledger: Ledger): Problem | undefined => {
+/** What stands against a default for everybody; `spent` is what each entity has spent. */
+const defaultProblem = (
+  { type, entity_id }: SignalPayload<"create_budget">,
+  ledger: Ledger,
+  spent: SpentBefore
+): Problem | undefined => {
+  if (type === "global" || entity_id !== EVERYBODY || !hasTooManyAtStart(ledger, type, spent))
+    return undefined
+  return {
+    path: ["entity_id"],
+    message: `More than ${ENTITIES_AT_START_MAX} entities of type ${type} have spent in this period: each would have to be counted from the start. Take a shorter period, or make the default when a new period begins`
+  }
+}
+
+const problemWith = (
+  payload: SignalPayload<"create_budget">,
+  ledger: Ledger,
+  spent: SpentBefore
+): Problem | undefined => {
   if (payload.type === "global" && payload.entity_id !== undefined) {
     return { path: ["entity_id"], message: "A global budget is about everything: leave entity_id out" }
   }
@@ -77,7 +100,10 @@ const problemWith = (payload: SignalPayload<"create_budget">, ledger: Ledger): P
   if (ledger.budgets.size >= BUDGETS_MAX) {
     return { path: ["name"], message: `This tenant has ${BUDGETS_MAX} budgets, which is the bound` }
   }
-  return rolloverProblem(payload.rollover, payload.period, payload.measure)
+  return (
+    rolloverProblem(payload.rollover, payload.period, payload.measure) ??
+    defaultProblem(payload, ledger, spent)
+  )
 }
 
 const definitionOf = (
@@ -102,58 +128,21 @@ const definitionOf = (
   isActive: payload.active,
   createdAt: now,
   updatedAt: now,
-  version: 1
+  version: 1,
+  sinceSeq: ledger.usageSeq
 })
-
-/** Thresholds that were reached before the budget was made are not told any more. */
-const markReached = (budget: BudgetRecord, now: Millis): void => {
-  const period = budget.periodAt(now)
-  const reached = budget
-    .alarmsOf(period)
-    .filter((alarm) => period.spent >= alarm.at)
-    .map((alarm) => alarm.percent)
-  period.alertsSent = sortedOnce([...period.alertsSent, ...reached])
-}
-
-/** What is held now in the current period counts in a new budget from the start. */
-const countOpenHolds = (ledger: Ledger, budget: BudgetRecord, now: Millis): void => {
-  const period = budget.periodAt(now)
-  const { type, entityId } = budget.definition
-  for (const hold of ledger.holds.values()) {
-    if (!period.contains(hold.createdAt)) continue
-    const subject = {
-      ...hold.attribution,
-      ...(hold.provider === null ? {} : { provider: hold.provider }),
-      ...(hold.model === null ? {} : { model: hold.model })
-    }
-    if (entityOf(type, subject) !== entityId) continue
-    const request = ledger.request(hold.requestId)
-    const amount = askedOf(budget, {
-      cost: hold.remainingCost,
-      tokens: hold.remainingTokens,
-      requests: request !== undefined && request.attempts.length > 0 ? 0 : 1
-    })
-    keep(hold, period, amount)
-    period.held += amount
-    if (request !== undefined) ledger.changeRequest(request)
-  }
-}
 
 /** Makes a budget. `spent` is what was spent in its current period before. */
 export const createBudget = (
   ledger: Ledger,
   payload: SignalPayload<"create_budget">,
-  spent: Amount,
+  spent: SpentBefore,
   now: Millis
 ): Decision<SignalSuccess<"create_budget">> => {
-  const problem = problemWith(payload, ledger)
+  const problem = problemWith(payload, ledger, spent)
   if (problem !== undefined) return Result.fail(invalidParam(problem.path, problem.message))
   const budget = ledger.addBudget(definitionOf(ledger, payload, now))
-  const period = budget.periodAt(now)
-  period.spent = spent
-  countOpenHolds(ledger, budget, now)
-  markReached(budget, now)
-  ledger.changePeriod(period)
+  startBudget(ledger, budget, spent, now)
   return Result.succeed({ budget_id: budget.definition.id, budget: budgetOf(budget, now) })
 }
 
@@ -207,14 +196,24 @@ export const updateBudget = (
   }
   const problem = rolloverProblem(payload.updates.rollover, period, measure)
   if (problem !== undefined) return Result.fail(invalidParam(["updates", ...problem.path], problem.message))
-  ledger.changeBudget(budget, updated(budget, payload.updates, now))
+  const changed = updated(budget, payload.updates, now)
+  const standings = ledger.index.defaults.sizeOf(budget)
+  if (
+    standings > REDEFINED_AT_ONCE_MAX &&
+    (changed.rollover !== null || budget.definition.rollover !== null)
+  ) {
+    return Result.fail(
+      invalidParam(
+        ["budget_id"],
+        `This default carries over what is left, and ${standings} entities stand in it: the terms of more than ${REDEFINED_AT_ONCE_MAX} cannot be changed at once. Make another default, and set active: false here`
+      )
+    )
+  }
+  ledger.changeBudget(budget, changed)
   return Result.succeed({ budget: budgetOf(budget, now) })
 }
 
 // --- status
-
-const covers = ({ definition }: BudgetRecord, principal: Principal): boolean =>
-  isCovered(definition.type, definition.entityId, principal.attribution)
 
 /** Spending per hour so far in this period, and when it uses up what remains. */
 const pace = (
@@ -245,15 +244,6 @@ const tooMany = invalidParam(
   `More than ${STATUS_MAX} budgets match: name a budget_id, or a type and an entity_id`
 )
 
-const candidatesFor = (
-  ledger: Ledger,
-  type: BudgetType | undefined,
-  entityId: string | undefined
-): Iterable<BudgetRecord> =>
-  type !== undefined && type !== "global" && entityId !== undefined
-    ? ledger.index.of(type, entityId)
-    : ledger.budgets.values()
-
 export const getBudgetStatus = (
   ledger: Ledger,
   payload: SignalPayload<"get_budget_status">,
@@ -265,12 +255,11 @@ export const getBudgetStatus = (
   if (budget_id !== undefined && (named === undefined || !covers(named, principal))) {
     return Result.fail(noBudget(budget_id))
   }
-  const candidates = named === undefined ? candidatesFor(ledger, type, entity_id) : [named]
   const budgets: Array<BudgetStatus> = []
-  for (const budget of candidates) {
+  for (const budget of candidatesFor(ledger, named, payload, principal)) {
     const { definition } = budget
     if (type !== undefined && definition.type !== type) continue
-    if (entity_id !== undefined && definition.entityId !== entity_id) continue
+    if (entity_id !== undefined && budget.entityId !== entity_id) continue
     if (!definition.isActive && !include_inactive && named === undefined) continue
     if (!covers(budget, principal)) continue
     if (budgets.length === STATUS_MAX) return Result.fail(tooMany)

@@ -7,6 +7,7 @@
 import type { Attribution } from "../signal/Attribution.ts"
 import type { BudgetType } from "../signal/Budget.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
+import { DefaultBudgets } from "./DefaultBudgets.ts"
 
 /** What a budget can be about: a call's attribution, its provider and its model. */
 export interface Subject extends Attribution {
@@ -41,11 +42,16 @@ export const isCovered = (type: BudgetType, entityId: string | null, forced: Att
 }
 
 export class BudgetIndex {
+  readonly defaults = new DefaultBudgets()
   readonly #global: Array<BudgetRecord> = []
   readonly #byEntity = new Map<BudgetType, Map<string, Array<BudgetRecord>>>()
 
   add(budget: BudgetRecord): void {
     const { type, entityId } = budget.definition
+    if (budget.isDefault) {
+      this.defaults.add(budget)
+      return
+    }
     if (type === "global" || entityId === null) {
       this.#global.push(budget)
       return
@@ -60,12 +66,26 @@ export class BudgetIndex {
     else budgets.push(budget)
   }
 
-  /** The budgets of one entity. */
+  /** The budgets of one entity, without where it stands in defaults. */
   of(type: BudgetType, entityId: string): ReadonlyArray<BudgetRecord> {
     return this.#byEntity.get(type)?.get(entityId) ?? []
   }
 
-  /** The budgets that apply, inactive ones too: they go on counting. */
+  /** Where one entity stands in the defaults that it has no budget of its own in place of. */
+  standingsOf(type: BudgetType, entityId: string): ReadonlyArray<BudgetRecord> {
+    return this.defaults.of(type, entityId, this.#byEntity.get(type)?.get(entityId))
+  }
+
+  /** Whether a budget counts: a standing does not where its entity has got a budget of its own. */
+  isInForce({ definition: { type, period }, entityId, isStanding }: BudgetRecord): boolean {
+    if (!isStanding || entityId === null) return true
+    return !this.of(type, entityId).some(({ definition }) => definition.period === period)
+  }
+
+  /**
+   * The budgets that apply, inactive ones too: they go on counting. A standing that nothing was booked into yet is
+   * made for this; whoever books into it adopts it.
+   */
   matching(subject: Subject): ReadonlyArray<BudgetRecord> {
     const found = this.#global.slice()
     for (const [type, field] of FIELDS_BY_TYPE) {
@@ -75,6 +95,14 @@ export class BudgetIndex {
       const budgets = entity === undefined ? undefined : entities.get(entity)
       if (budgets !== undefined) found.push(...budgets)
     }
+    if (!this.defaults.isEmpty) this.#addStandings(subject, found)
     return found
+  }
+
+  #addStandings(subject: Subject, found: Array<BudgetRecord>): void {
+    for (const [type, field] of FIELDS_BY_TYPE) {
+      const entity = subject[field] as string | undefined
+      if (entity !== undefined) found.push(...this.standingsOf(type, entity))
+    }
   }
 }

@@ -87,10 +87,16 @@ const termsOf = ({ limit, rollover }: BudgetDefinition): RolloverTerms | null =>
 const AHEAD_MAX = 366
 
 export class BudgetPeriods {
+  readonly #key: string
   readonly #records = new Map<Millis, PeriodRecord>()
   /** The one that was asked for last. */
   #recent: PeriodRecord | undefined
   #newest: PeriodRecord | undefined
+
+  /** `key`: what the periods are kept under. */
+  constructor(key: string) {
+    this.#key = key
+  }
 
   get newest(): PeriodRecord | undefined {
     return this.#newest
@@ -199,7 +205,7 @@ export class BudgetPeriods {
     if (known !== undefined) return known
     const previous = this.#inOrder().findLast(({ start }) => start < window.start)
     const record = new PeriodRecord({
-      budgetId: definition.id,
+      budgetId: this.#key,
       ...window,
       spent: 0n,
       held: 0n,

@@ -12,6 +12,7 @@ import type { Millis } from "../signal/Text.ts"
 import { BudgetPeriods, type PeriodRecord } from "./BudgetPeriods.ts"
 import type { BudgetDefinition, PeriodRow } from "./LedgerStore.ts"
 import { windowAt } from "./Period.ts"
+import { EVERYBODY, standingKey } from "./StandingKey.ts"
 
 /** What has to be spent for an alert: at least `at` is `percent` of all there is. Exact: no rounding decides. */
 export interface Alarm {
@@ -30,36 +31,69 @@ const alarmsAt = (total: Amount, { alertThresholds }: BudgetDefinition): Readonl
   })
 }
 
+const isForEverybody = ({ type, entityId }: BudgetDefinition): boolean =>
+  entityId === EVERYBODY && type !== "global"
+
 export class BudgetRecord {
+  /** What its periods and bookings are kept under: its id, or the key of a standing. */
+  readonly key: string
+  /** Whom it is about; `null` for a global budget, `*` for a default. */
+  readonly entityId: string | null
+  /** Whether it is a default: it has standings, and never counts anything itself. */
+  readonly isDefault: boolean
   #definition: BudgetDefinition
-  readonly #periods = new BudgetPeriods()
-  /** The alarms of the total that was asked for last. */
+  /** Of a standing: the default whose definition is its own. */
+  readonly #default: BudgetRecord | undefined
+  readonly #periods: BudgetPeriods
+  /** The alarms of the total and definition that were asked for last. */
   #alarms: ReadonlyArray<Alarm> = []
   #alarmsTotal: Amount | undefined
+  #alarmsOf: BudgetDefinition | undefined
   /** The start of the period in which it was made, once it was asked for. */
   #firstStart: Millis | undefined
 
-  constructor(definition: BudgetDefinition) {
+  constructor(
+    definition: BudgetDefinition,
+    of?: { readonly budget: BudgetRecord; readonly entityId: string }
+  ) {
     this.#definition = definition
+    this.#default = of?.budget
+    this.entityId = of === undefined ? definition.entityId : of.entityId
+    this.key = of === undefined ? definition.id : standingKey(definition.id, of.entityId)
+    this.isDefault = of === undefined && isForEverybody(definition)
+    this.#periods = new BudgetPeriods(this.key)
+  }
+
+  /** Where one entity stands in a default. */
+  static standing(budget: BudgetRecord, entityId: string): BudgetRecord {
+    return new BudgetRecord(budget.definition, { budget, entityId })
+  }
+
+  /** Whether it is where one entity stands in a default. */
+  get isStanding(): boolean {
+    return this.#default !== undefined
   }
 
   /** Whether it counts what is booked at `at`: its periods begin with the one in which it was made. */
   counts(at: Millis): boolean {
-    if (at >= this.#definition.createdAt) return true
-    this.#firstStart ??= windowAt(this.#definition, this.#definition.createdAt).start
+    const { definition } = this
+    if (at >= definition.createdAt) return true
+    this.#firstStart ??= windowAt(definition, definition.createdAt).start
     return at >= this.#firstStart
   }
 
   get definition(): BudgetDefinition {
-    return this.#definition
+    return this.#default === undefined ? this.#definition : this.#default.#definition
   }
 
   /** The alerts of one period, the lowest first; the last or a later one says that all of it is used up. */
   alarmsOf(period: PeriodRecord): ReadonlyArray<Alarm> {
     const total = totalOf(this, period)
-    if (total !== this.#alarmsTotal) {
-      this.#alarms = alarmsAt(total, this.#definition)
+    const { definition } = this
+    if (total !== this.#alarmsTotal || definition !== this.#alarmsOf) {
+      this.#alarms = alarmsAt(total, definition)
       this.#alarmsTotal = total
+      this.#alarmsOf = definition
     }
     return this.#alarms
   }
@@ -68,8 +102,12 @@ export class BudgetRecord {
   redefine(definition: BudgetDefinition): ReadonlyArray<PeriodRecord> {
     const before = this.#definition
     this.#definition = definition
-    this.#alarmsTotal = undefined
-    return this.#periods.redefine(before, definition)
+    return this.isDefault ? [] : this.#periods.redefine(before, definition)
+  }
+
+  /** A standing hands over by the new terms of its default. The periods in which that changes something are answered. */
+  redefined(before: BudgetDefinition): ReadonlyArray<PeriodRecord> {
+    return this.#periods.redefine(before, this.definition)
   }
 
   restore(row: PeriodRow): void {
@@ -78,12 +116,14 @@ export class BudgetRecord {
 
   /** The period that `at` falls into; a new one starts with nothing spent. */
   periodAt(at: Millis): PeriodRecord {
-    return this.#periods.at(this.#definition, at)
+    // A default is shown as somebody stands in it who was never seen: nothing is kept of that.
+    const periods = this.isDefault ? new BudgetPeriods(this.key) : this.#periods
+    return periods.at(this.definition, at)
   }
 
   /** Hands over anew what has changed in `period`. The later periods in which that changes something are answered. */
   passOn(period: PeriodRecord): ReadonlyArray<PeriodRecord> {
-    return this.#periods.passOn(this.#definition, period)
+    return this.#periods.passOn(this.definition, period)
   }
 
   /** Whether a period has begun since `before`, and what the budget shows may be something else because of it. */
@@ -97,7 +137,7 @@ export class BudgetRecord {
 
   /** When `asked` has room if nothing else happens: the beginning of a later period than this one, or `null`. */
   hasRoomAt(period: PeriodRecord, asked: Amount): Millis | null {
-    return this.#periods.hasRoomAt(this.#definition, period, asked)
+    return this.#periods.hasRoomAt(this.definition, period, asked)
   }
 
   /** Open holds in any of its periods. */
@@ -110,11 +150,20 @@ export class BudgetRecord {
     return this.#periods.startingAt(start)
   }
 
+  /** Whether nothing is known of any period. */
+  get isBlank(): boolean {
+    return this.#periods.newest === undefined
+  }
+
   /** Forgets periods that nothing can be booked into any more; a hold that keeps nothing may still be extended. */
   forgetBefore(at: Millis): void {
     this.#periods.forgetBefore(at)
   }
 }
+
+/** How a budget is called in a sentence: a standing by whom it is for as well. */
+export const titleOf = ({ definition: { name, type }, entityId, isStanding }: BudgetRecord): string =>
+  isStanding ? `"${name}" of ${type} ${entityId}` : `"${name}"`
 
 /** All that may be spent in a period. */
 export const totalOf = ({ definition: { limit } }: BudgetRecord, period: PeriodRecord): Amount => {
@@ -141,7 +190,7 @@ export const standingOf = (budget: BudgetRecord, at: Millis): BudgetStanding => 
     budget_id: definition.id,
     name: definition.name,
     type: definition.type,
-    entity_id: definition.entityId,
+    entity_id: budget.entityId,
     measure: definition.measure,
     currency: definition.currency,
     limit: definition.limit,

@@ -16,13 +16,13 @@ import {
 import { decodeSuccess, encodeSuccess } from "../signal/Decode.ts"
 import { Conflict, type SignalError } from "../signal/Errors.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
-import type { Amount } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { traitsOf } from "../signal/Signal.ts"
 import type { Millis } from "../signal/Text.ts"
 import { changeRecipients } from "./AlertRecipients.ts"
 import { AUDITORS, type Auditor } from "./Auditing.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
+import type { SpentBefore } from "./BudgetStart.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
 import { contentDigest } from "./Digest.ts"
 import { checkBudget } from "./Holding.ts"
@@ -74,7 +74,12 @@ const record = (
 }
 
 /** `spent`: what a budget that is made now has to count from before. */
-const apply = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: Amount, now: Millis): Decided => {
+const apply = (
+  ledger: Ledger,
+  envelope: Envelope<LedgerSignal>,
+  spent: SpentBefore,
+  now: Millis
+): Decided => {
   const { principal } = envelope
   switch (envelope.name) {
     case "track_usage":
@@ -108,7 +113,7 @@ const apply = (ledger: Ledger, envelope: Envelope<LedgerSignal>, spent: Amount, 
 const applyAudited = (
   ledger: Ledger,
   envelope: Envelope<LedgerSignal>,
-  spent: Amount,
+  spent: SpentBefore,
   now: Millis
 ): Decided => {
   const auditor = AUDITOR_OF[envelope.name] as Auditor<LedgerSignal> | null
@@ -159,7 +164,7 @@ const isRefusal = (success: SignalSuccess<LedgerSignal>): boolean => "allowed" i
 export const decide = (
   ledger: Ledger,
   envelope: Envelope<LedgerSignal>,
-  spent: Amount,
+  spent: SpentBefore,
   now: Millis
 ): Decided => {
   const requestId = commandIdOf(envelope)

@@ -6,13 +6,14 @@
  */
 import { Effect } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
-import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
+import { ENTITIES_AT_START_MAX, NOTHING_SPENT, type SpentBefore } from "./BudgetStart.ts"
 import { commandIdOf, type LedgerSignal } from "./Decide.ts"
 import { requestIdOfHold } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { LedgerStore, StoreUnreachable } from "./LedgerStore.ts"
 import { windowAt } from "./Period.ts"
+import { EVERYBODY } from "./StandingKey.ts"
 
 const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
   switch (envelope.name) {
@@ -62,14 +63,14 @@ export const spentBefore = (
   tenant: string,
   envelope: Envelope<"create_budget">,
   now: Millis
-): Effect.Effect<Amount, StoreUnreachable> => {
+): Effect.Effect<SpentBefore, StoreUnreachable> => {
   const { type, entity_id, measure, period, time_zone, week_starts_on } = envelope.payload
   const window = windowAt({ period, timeZone: time_zone, weekStartsOn: week_starts_on }, now)
-  return store.spent(tenant, {
-    type,
-    entityId: entity_id ?? null,
-    measure,
-    from: window.start,
-    to: window.end
-  })
+  const span = { measure, from: window.start, to: window.end }
+  if (type !== "global" && entity_id === EVERYBODY) {
+    const all = store.spentByEntity(tenant, { ...span, type }, ENTITIES_AT_START_MAX + 1)
+    return Effect.map(all, (byEntity) => ({ amount: 0n, byEntity }))
+  }
+  const one = store.spent(tenant, { ...span, type, entityId: entity_id ?? null })
+  return Effect.map(one, (amount) => ({ ...NOTHING_SPENT, amount }))
 }

@@ -31,6 +31,7 @@ export const book = (
   at: Millis
 ): void => {
   for (const budget of budgets) {
+    ledger.adopt(budget)
     const amount = askedOf(budget, asked)
     const period = budget.periodAt(at)
     const booking = hold.bookings.find((candidate) => candidate.period === period)
@@ -102,8 +103,11 @@ const costOfMore = (ledger: Ledger, hold: HoldRecord, tokens: number, now: Milli
   return price && priceCounts(price, { prompt_tokens: 0, completion_tokens: tokens }).cost
 }
 
+/** Where a hold is booked; not the standing that a budget of the entity's own has replaced since. */
 const holdBudgets = (ledger: Ledger, hold: HoldRecord): ReadonlyArray<BudgetRecord> =>
-  hold.bookings.flatMap(({ period }) => ledger.budgets.get(period.budgetId) ?? [])
+  hold.bookings
+    .flatMap(({ period }) => ledger.budgetAt(period.budgetId) ?? [])
+    .filter((budget) => ledger.index.isInForce(budget))
 
 /** More room, or more time, for an open hold: booked where the hold is. */
 export const extendHold = (

@@ -94,6 +94,31 @@ const unpriceable = (
   )
 }
 
+/** Memory is bounded: a hard default admits nobody whom it has not seen yet where it cannot keep where they stand. */
+const crowded = (
+  ledger: Ledger,
+  budgets: ReadonlyArray<BudgetRecord>,
+  estimated: Estimate
+): Approval | undefined => {
+  const { defaults } = ledger.index
+  if (!defaults.isFull) return undefined
+  const full = budgets.find(
+    (budget) =>
+      budget.isStanding &&
+      budget.definition.isActive &&
+      budget.definition.enforcement === "hard" &&
+      !defaults.isAdopted(budget)
+  )
+  return (
+    full &&
+    refusal(
+      ledger,
+      `Refused: ${defaults.size} entities stand in default budgets, which is the bound, and "${full.definition.name}" has not seen this ${full.definition.type} yet; a budget of its own admits it`,
+      estimated
+    )
+  )
+}
+
 /** The hold that this request already has, the reason why it cannot have one, or `undefined` to decide afresh. */
 const known = (
   ledger: Ledger,
@@ -144,6 +169,8 @@ export const checkBudget = (
   const estimated = estimate(ledger, payload, now)
   const unknownPrice = unpriceable(ledger, payload, budgets, estimated)
   if (unknownPrice !== undefined) return unknownPrice
+  const crowdedOut = crowded(ledger, budgets, estimated)
+  if (crowdedOut !== undefined) return Result.succeed(crowdedOut)
   const asked = {
     cost: estimated.cost,
     tokens: estimated.tokens,

@@ -35,6 +35,7 @@ import type {
   RequestRow,
   UsageRow
 } from "./LedgerStore.ts"
+import { PeriodSweep } from "./PeriodSweep.ts"
 import { PriceBook } from "./PriceBook.ts"
 import { type HoldRecord, keep, RequestRecord, toHoldRow } from "./RequestRecord.ts"
 
@@ -92,6 +93,8 @@ export class Ledger {
   readonly prices: PriceBook
   readonly budgets = new Map<string, BudgetRecord>()
   readonly index = new BudgetIndex()
+  /** How many of the budgets are active. */
+  activeBudgets = 0
   readonly holds = new Map<string, HoldRecord>()
   readonly deadlines = new DeadlineHeap()
   /** Models whose missing price was told since the ledger was loaded. */
@@ -111,6 +114,7 @@ export class Ledger {
   #horizon: Millis
   readonly #requests = new Map<string, RequestRecord>()
   readonly #pages = new HoldPages()
+  readonly #sweep = new PeriodSweep(this.index.defaults)
   /** Requests that were closed when a batch was sealed, the oldest first. */
   readonly #closed = new Fifo<RequestRecord>()
   readonly #commands = new Map<string, CommandRow>()
@@ -145,7 +149,11 @@ export class Ledger {
     this.#idSeq = snapshot.head.idSeq
     this.#journalSeq = snapshot.journalSeq
     for (const definition of snapshot.budgets) this.#insertBudget(definition)
-    for (const period of snapshot.periods) this.budgets.get(period.budgetId)?.restore(period)
+    for (const period of snapshot.periods) {
+      const { budgetId } = period
+      const budget = this.budgets.get(budgetId) ?? this.index.defaults.restore(budgetId)
+      budget?.restore(period)
+    }
     for (const request of snapshot.openRequests) this.#restoreOpen(request)
   }
 
@@ -258,6 +266,23 @@ export class Ledger {
 
   // --- budgets, prices, configuration
 
+  /** The budget, or the standing, whose periods are kept under `key`. */
+  budgetAt(key: string): BudgetRecord | undefined {
+    return this.budgets.get(key) ?? this.index.defaults.find(key)
+  }
+
+  /** All that counts: the budgets without the defaults, and the standings in these that are in memory. */
+  *counting(): Generator<BudgetRecord, undefined> {
+    for (const budget of this.budgets.values()) if (!budget.isDefault) yield budget
+    yield* this.index.defaults.all()
+    return undefined
+  }
+
+  /** Something is booked into `budget`: a standing that was made for this is in memory from now on. */
+  adopt(budget: BudgetRecord): void {
+    if (budget.isStanding) this.index.defaults.adopt(budget)
+  }
+
   addBudget(definition: BudgetDefinition): BudgetRecord {
     const budget = this.#insertBudget(definition)
     this.#draft.budgets.add(budget)
@@ -265,15 +290,24 @@ export class Ledger {
   }
 
   changeBudget(budget: BudgetRecord, definition: BudgetDefinition): void {
+    const before = budget.definition
     for (const period of budget.redefine(definition)) this.#notePeriod(period)
+    if (before.rollover !== null || definition.rollover !== null) {
+      for (const standing of this.index.defaults.standingsOf(budget)) {
+        for (const period of standing.redefined(before)) this.#notePeriod(period)
+      }
+    }
+    this.activeBudgets += Number(definition.isActive) - Number(before.isActive)
     this.#draft.budgets.add(budget)
   }
 
   /** `period` has changed, and with it what it hands over to the periods after it. */
   changePeriod(period: PeriodRecord): void {
     this.#notePeriod(period)
+    const budget = this.budgetAt(period.budgetId)
+    if (budget === undefined) throw new Error(`${period.budgetId} is changed, and nobody has adopted it`)
     if (period.terms === null) return
-    for (const later of this.budgets.get(period.budgetId)?.passOn(period) ?? []) this.#notePeriod(later)
+    for (const later of budget.passOn(period)) this.#notePeriod(later)
   }
 
   #notePeriod(period: PeriodRecord): void {
@@ -406,10 +440,17 @@ export class Ledger {
       if (this.#commands.size <= RECENT_COMMANDS_MAX) break
       this.#commands.delete(key)
     }
-    if (this.#committedNumber % 1024 === 0) {
+    if (this.#committedNumber % 1024 === 0 && !this.#sweep.isUnderWay) {
       this.#horizon = Math.max(this.#horizon, now - KEPT_PERIODS_MS)
-      for (const budget of this.budgets.values()) budget.forgetBefore(this.#horizon)
+      this.#sweep.start(this.counting(), this.#horizon)
     }
+    if (this.#sweep.isUnderWay) this.#sweep.step()
+  }
+
+  /** Forgets at once all periods that ended before, and that nothing can be booked into any more. */
+  forgetPeriods(before: Millis): void {
+    this.#sweep.start(this.counting(), before)
+    this.#sweep.step(Number.POSITIVE_INFINITY)
   }
 
   /** Drops the oldest closed requests past the bound. What is open or not yet committed stays. */
@@ -428,6 +469,7 @@ export class Ledger {
     const budget = new BudgetRecord(definition)
     this.budgets.set(definition.id, budget)
     this.index.add(budget)
+    if (definition.isActive) this.activeBudgets += 1
     return budget
   }
 
@@ -443,7 +485,7 @@ export class Ledger {
   #restoreHold(requestId: string, row: HoldRow): HoldRecord {
     const hold: HoldRecord = { ...row, requestId, bookings: [], page: undefined }
     for (const { budgetId, periodStart, amount } of row.bookings) {
-      const period = this.budgets.get(budgetId)?.periodFrom(periodStart)
+      const period = this.budgetAt(budgetId)?.periodFrom(periodStart)
       if (period === undefined)
         throw new Error(`the store has a hold on ${budgetId}, but not the period it is in`)
       keep(hold, period, amount)

@@ -28,7 +28,7 @@ export interface BudgetDefinition {
   readonly id: string
   readonly name: string
   readonly type: BudgetType
-  /** `null` for a global budget. */
+  /** `null` for a global budget; `*` for a default, of which every entity has a standing of its own. */
   readonly entityId: string | null
   readonly period: Period
   /** By its canonical name. */
@@ -45,6 +45,8 @@ export interface BudgetDefinition {
   readonly createdAt: Millis
   readonly updatedAt: Millis
   readonly version: number
+  /** The usage_seq when it was made: it counts what is recorded after it, and began with what was before. */
+  readonly sinceSeq: number
 }
 
 /** How a period hands over what is left of it. */
@@ -60,6 +62,7 @@ export interface RolloverTerms {
  * had the terms of the row before it, and nothing was spent or held in it.
  */
 export interface PeriodRow {
+  /** The budget's id; of a standing of a default its key (StandingKey). */
   readonly budgetId: string
   /** Milliseconds; 0 for a lifetime. */
   readonly start: Millis
@@ -78,6 +81,7 @@ export interface PeriodRow {
 
 /** What a hold keeps in one budget's period. */
 export interface Booking {
+  /** As in `PeriodRow`. */
   readonly budgetId: string
   readonly periodStart: Millis
   readonly amount: Amount
@@ -282,6 +286,11 @@ export interface SpentQuery {
   readonly to: Millis | null
 }
 
+/** What a default that begins now has to count from the start of its period, for each entity. */
+export interface SpentByEntityQuery extends Omit<SpentQuery, "entityId"> {
+  readonly type: Exclude<BudgetType, "global">
+}
+
 /** A filter over usage rows; tags match one by one. `[from, to)` on `booked_at`. */
 export interface UsageFilter extends Attribution {
   readonly from?: Millis
@@ -344,6 +353,12 @@ export interface LedgerStore {
     keys: ReadonlyArray<{ readonly signal: string; readonly requestId: string }>
   ) => Effect.Effect<ReadonlyArray<CommandRow>, StoreUnreachable>
   readonly spent: (tenant: string, query: SpentQuery) => Effect.Effect<Amount, StoreUnreachable>
+  /** By entity, where it is not nothing; any `limit` of them if there are more. */
+  readonly spentByEntity: (
+    tenant: string,
+    query: SpentByEntityQuery,
+    limit: number
+  ) => Effect.Effect<ReadonlyMap<string, Amount>, StoreUnreachable>
   /** Writes a batch in one transaction, the head row first. */
   readonly commit: (claim: Claim, batch: Batch) => Effect.Effect<void, CommitError>
   /**

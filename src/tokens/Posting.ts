@@ -145,6 +145,7 @@ const charge = (
   for (const budget of budgets) {
     const amount = chargeOf(budget, usage, requests)
     if (amount === 0n || !budget.counts(usage.booked_at)) continue
+    ledger.adopt(budget)
     const period = budget.periodAt(usage.booked_at)
     period.spent += amount
     ledger.changePeriod(period)
@@ -167,7 +168,7 @@ const reduce = (
 ): void => {
   const { usage, requests } = posted
   for (const booking of hold.bookings) {
-    const budget = charged.find(({ definition }) => definition.id === booking.period.budgetId)
+    const budget = charged.find(({ key }) => key === booking.period.budgetId)
     if (budget === undefined) continue
     const amount = chargeOf(budget, usage, requests)
     const less = amount < booking.amount ? amount : booking.amount

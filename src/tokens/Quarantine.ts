@@ -7,6 +7,7 @@
 import { Effect, Result } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
 import { invalidParam } from "../signal/Errors.ts"
+import { NOTHING_SPENT } from "./BudgetStart.ts"
 import { commit } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather, spentBefore } from "./Gather.ts"
@@ -27,7 +28,9 @@ const decideAll = (
     const decided: Array<Decided> = []
     for (const envelope of envelopes) {
       const spent =
-        envelope.name === "create_budget" ? yield* spentBefore(env.store, env.tenant, envelope, now) : 0n
+        envelope.name === "create_budget"
+          ? yield* spentBefore(env.store, env.tenant, envelope, now)
+          : NOTHING_SPENT
       decided.push({ envelope, answer: decide(ledger, envelope, spent, now) })
     }
     return decided

@@ -42,7 +42,7 @@ export class ResetWatch {
     if (now < this.#toldUntil) this.skipTo(now)
     if (now < this.nextAt) return []
     if (this.#look === undefined) {
-      this.#look = { since: this.#toldUntil, budgets: ledger.budgets.values() }
+      this.#look = { since: this.#toldUntil, budgets: ledger.counting() }
       this.#toldUntil = now
     }
     const { since, budgets } = this.#look

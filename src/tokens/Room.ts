@@ -9,7 +9,7 @@ import type { Approval } from "../signal/Budgeting.ts"
 import type { Violation } from "../signal/Errors.ts"
 import { type Amount, amountOfCount, formatAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
-import { type BudgetRecord, remainingOf, standingOf, totalOf } from "./BudgetRecord.ts"
+import { type BudgetRecord, remainingOf, standingOf, titleOf, totalOf } from "./BudgetRecord.ts"
 import type { Estimate } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { HoldRecord } from "./RequestRecord.ts"
@@ -49,10 +49,10 @@ const violationOf = (budget: BudgetRecord, requested: Amount, now: Millis): Viol
   override: "none"
 })
 
-const sentenceOf = (violation: Violation, total: Amount): string => {
+const sentenceOf = (budget: BudgetRecord, violation: Violation, total: Amount): string => {
   const unit = violation.measure === "cost" ? ` ${violation.currency}` : ` ${violation.measure}`
   const show = (amount: Amount) => `${formatAmount(amount)}${unit}`
-  return `budget "${violation.name}" has ${show(violation.remaining)} left of ${show(total)}, and the call asks for ${show(violation.requested)}`
+  return `budget ${titleOf(budget)} has ${show(violation.remaining)} left of ${show(total)}, and the call asks for ${show(violation.requested)}`
 }
 
 /** Whether there is room, and if not, why not and until when. */
@@ -102,7 +102,7 @@ export const roomIn = (budgets: ReadonlyArray<BudgetRecord>, asked: Asked, now: 
     const period = budget.periodAt(now)
     if (requested <= remainingOf(budget, period)) continue
     const violation = violationOf(budget, requested, now)
-    const reason = sentenceOf(violation, totalOf(budget, period))
+    const reason = sentenceOf(budget, violation, totalOf(budget, period))
     if (budget.definition.enforcement === "soft") {
       warnings.push(softWarning(violation, reason, now))
       continue

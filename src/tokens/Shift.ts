@@ -12,9 +12,9 @@ import type { Mailbox } from "../actor/Mailbox.ts"
 import type { BudgetStanding } from "../signal/Budget.ts"
 import type { SignalSuccess } from "../signal/Catalogue.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
-import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
+import { NOTHING_SPENT, type SpentBefore } from "./BudgetStart.ts"
 import { type CommitOutcome, commit } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather, spentBefore } from "./Gather.ts"
@@ -221,7 +221,7 @@ class Shift {
     for (const [index, envelope] of envelopes.entries()) {
       if (needsSpentBefore(envelope, this.#ledger))
         return this.#decideCalmly(envelope, envelopes.slice(index))
-      const defect = this.#decideOne(envelope, 0n, this.#now())
+      const defect = this.#decideOne(envelope, NOTHING_SPENT, this.#now())
       if (defect !== undefined) return this.#abandon(envelope, defect.cause, envelopes.slice(index + 1))
     }
     return Effect.void
@@ -252,7 +252,7 @@ class Shift {
 
   #decideOne(
     envelope: Envelope<LedgerSignal>,
-    spent: Amount,
+    spent: SpentBefore,
     now: Millis
   ): { readonly cause: unknown } | undefined {
     try {
@@ -335,7 +335,7 @@ class Shift {
       ...batch.periods.map((period) => period.budgetId),
       ...batch.budgets.map(({ id }) => id)
     ]) {
-      const budget = this.#ledger.budgets.get(id)
+      const budget = this.#ledger.budgetAt(id)
       if (budget !== undefined) changed.add(budget)
     }
     return Array.from(changed, (budget) => standingOf(budget, now))

@@ -28,7 +28,7 @@ export class Vitals {
     this.isReachable = true
     this.head = ledger.head
     this.openHolds = ledger.holds.size
-    this.countBudgets(ledger)
+    this.budgetsActive = ledger.activeBudgets
     this.config = ledger.config
   }
 
@@ -37,13 +37,7 @@ export class Vitals {
     this.lastCommitAt = now
     this.head = batch.head
     this.openHolds = openHolds
-    if (batch.budgets.length > 0) this.countBudgets(ledger)
+    this.budgetsActive = ledger.activeBudgets
     if (batch.config !== undefined) this.config = batch.config
-  }
-
-  private countBudgets(ledger: Ledger): void {
-    let active = 0
-    for (const budget of ledger.budgets.values()) if (budget.definition.isActive) active += 1
-    this.budgetsActive = active
   }
 }

@@ -102,6 +102,7 @@ export const budget = (id: string, fields: Partial<BudgetDefinition> = {}): Budg
   createdAt: NOON,
   updatedAt: NOON,
   version: 1,
+  sinceSeq: 7,
   ...fields
 })
 

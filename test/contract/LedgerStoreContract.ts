@@ -14,6 +14,7 @@ import {
   type Claim,
   LedgerStore,
   type PeriodRow,
+  type SpentByEntityQuery,
   type UsageFilter
 } from "../../src/tokens/LedgerStore.ts"
 import { auditing } from "./AuditContract.ts"
@@ -297,6 +298,38 @@ const activation = (check: Check): void => {
       })
       const names = (yield* load(NOON + 10)).periods.map((row) => row.budgetId).sort()
       assert.deepStrictEqual(names, ["booked", "forever", "running"])
+    })
+  )
+  check(
+    "of standings of a default it reads what can still change, and with a rollover the last period that ended",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const HOUR = 3_600_000
+      const hour = (budgetId: string, at: number) =>
+        period(budgetId, { start: NOON + at * HOUR, end: NOON + (at + 1) * HOUR })
+      const plain = ["d1/ann", "d1/a/b"].flatMap((key) => [hour(key, 0), hour(key, 1), hour(key, 3)])
+      const rolling = ["d2/ann", "d2/a/b", "d2/\u{10FFFF}", "d2/0"].flatMap((key) => [
+        hour(key, 0),
+        hour(key, 1)
+      ])
+      const others = ["d20/ann", "d", "d20"].map((key) => hour(key, 0))
+      const bookings = [{ budgetId: "d1/a/b", periodStart: NOON + HOUR, amount: 2n }]
+      const rollover = { max: 5n }
+      yield* commit({
+        budgets: [
+          budget("d1", { type: "user", entityId: "*" }),
+          budget("d2", { type: "user", entityId: "*", rollover }),
+          budget("d", { type: "global", entityId: null }),
+          budget("d20", { type: "user", entityId: "*" })
+        ],
+        periods: [...plain, ...rolling, ...others],
+        openHolds: [open("r1", { bookings })]
+      })
+      const names = (yield* load(NOON + 2 * HOUR)).periods
+        .map((row) => `${row.budgetId} ${(row.start - NOON) / HOUR}`)
+        .sort()
+      const last = ["d2/0 1", "d2/a/b 1", "d2/ann 1", "d2/\u{10FFFF} 1"]
+      assert.deepStrictEqual(names, ["d1/a/b 1", "d1/a/b 3", "d1/ann 3", ...last])
     })
   )
   check(
@@ -723,6 +756,44 @@ const reading = (check: Check): void => {
       }
       assert.strictEqual(yield* spent({}), 112n)
       assert.strictEqual(yield* spent({ measure: "requests" }), 2n * UNIT)
+    })
+  )
+  check(
+    "says what each entity of a type has spent, in each measure",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const everyField = (value: string) =>
+        Object.fromEntries(Object.values(SUBJECT_FIELDS).map((field) => [field, value]))
+      yield* commit({
+        usage: [
+          usageRow(1, { ...everyField("a/*"), booked_at: NOON, cost: 7n, total_tokens: 3 }),
+          usageRow(2, { ...everyField("a/*"), booked_at: NOON + 10, cost: 5n, total_tokens: 4 }, 0),
+          usageRow(3, { ...everyField("b"), booked_at: NOON, cost: 1n, total_tokens: 1 }),
+          usageRow(4, { ...everyField("c"), booked_at: NOON, cost: 0n, total_tokens: 0 }, 0)
+        ]
+      })
+      const span = { measure: "cost", from: 0, to: null } as const
+      for (const type of Object.keys(SUBJECT_FIELDS) as ReadonlyArray<keyof typeof SUBJECT_FIELDS>) {
+        const spent = (more: Partial<SpentByEntityQuery>, limit = 10) =>
+          Effect.map(store.spentByEntity(tenant, { ...span, type, ...more }, limit), (found) =>
+            [...found].sort()
+          )
+        assert.deepStrictEqual(
+          yield* spent({}),
+          [
+            ["a/*", 12n],
+            ["b", 1n]
+          ],
+          type
+        )
+        assert.deepStrictEqual(yield* spent({ from: NOON + 1 }), [["a/*", 5n]], type)
+        assert.deepStrictEqual(yield* spent({ to: NOON }), [], type)
+        assert.deepStrictEqual((yield* spent({ measure: "tokens" }))[0], ["a/*", 7n * UNIT], type)
+        assert.deepStrictEqual((yield* spent({ measure: "requests" }))[0], ["a/*", UNIT], type)
+        assert.strictEqual((yield* spent({}, 1)).length, 1, type)
+      }
+      const one = yield* openTenant()
+      assert.strictEqual((yield* store.spentByEntity(one.tenant, { ...span, type: "user" }, 10)).size, 0)
     })
   )
 }

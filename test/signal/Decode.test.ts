@@ -386,7 +386,6 @@ describe("other bounds", () => {
 
 describe("what this version does not do yet is refused, and nothing is ignored", () => {
   const table: ReadonlyArray<readonly [SignalName, Fields, string]> = [
-    ["create_budget", { ...EXAMPLES.create_budget.params, entity_id: "*" }, "entity_id"],
     ["update_pricing", { ...EXAMPLES.update_pricing.params, reprice_unpriced: true }, "reprice_unpriced"],
     ["configure_manager", { currency: "EUR" }, "currency"],
     ["configure_manager", { retention_days: 5 }, "retention_days"],

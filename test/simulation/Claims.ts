@@ -40,13 +40,27 @@ const subjectOf = ({ attribution, provider, model }: HoldRecord): Subject => ({
 const applies = ({ definition: { type, entityId } }: BudgetRecord, subject: Subject): boolean =>
   entityOf(type, subject) === entityId
 
+/** The budgets that apply, looked for the slow way; of a default, where the entity stands that has none of its own. */
+const applying = (ledger: Ledger, subject: Subject): ReadonlyArray<BudgetRecord> => {
+  const budgets = [...ledger.budgets.values()]
+  return budgets.flatMap((budget) => {
+    if (!budget.isDefault) return applies(budget, subject) ? [budget] : []
+    const { id, type, period } = budget.definition
+    const entity = entityOf(type, subject)
+    const isOwn = ({ definition }: BudgetRecord) => definition.type === type && definition.period === period
+    if (entity == null || budgets.some((own) => isOwn(own) && applies(own, subject))) return []
+    const standing = ledger.budgetAt(`${id}/${entity}`)
+    if (standing === undefined) throw new Error(`${entity} does not stand in the default ${id}`)
+    return [standing]
+  })
+}
+
 /** A call may go on: every budget that applies keeps what was asked for. */
 const checkKept = (ledger: Ledger, hold: HoldRecord, when: string): void => {
   const subject = subjectOf(hold)
   const isCounted = (ledger.request(hold.requestId)?.attempts.length ?? 0) > 0
   const asked = { cost: hold.estimatedCost, tokens: hold.estimatedTokens, requests: isCounted ? 0 : 1 }
-  for (const budget of ledger.budgets.values()) {
-    if (!applies(budget, subject)) continue
+  for (const budget of applying(ledger, subject)) {
     const period = budget.periodAt(hold.createdAt)
     const kept = hold.bookings.filter((booking) => booking.period === period)
     if (kept.length !== 1 || kept[0]?.amount !== askedOf(budget, asked)) {
@@ -61,7 +75,7 @@ const checkKept = (ledger: Ledger, hold: HoldRecord, when: string): void => {
 /** No hard budget that was asked for something has admitted more than it has room for. */
 const checkRoom = (ledger: Ledger, hold: HoldRecord, more: Asked, isNew: boolean, when: string): void => {
   for (const { period } of hold.bookings) {
-    const budget = ledger.budgets.get(period.budgetId)
+    const budget = ledger.budgetAt(period.budgetId)
     if (budget === undefined || !isHard(budget) || (!isNew && askedOf(budget, more) <= 0n)) continue
     if (remainingOf(budget, period) < 0n)
       throw new Error(`${when}: ${budget.definition.name} has admitted beyond its room`)

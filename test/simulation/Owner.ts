@@ -11,6 +11,7 @@ import type { SignalParams, SignalSuccess } from "../../src/signal/Catalogue.ts"
 import { decodePayload, decodeSuccess, encodeSuccess } from "../../src/signal/Decode.ts"
 import type { SignalError } from "../../src/signal/Errors.ts"
 import type { Amount } from "../../src/signal/Money.ts"
+import { NOTHING_SPENT } from "../../src/tokens/BudgetStart.ts"
 import { decide, type LedgerSignal } from "../../src/tokens/Decide.ts"
 import { gather, spentBefore } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
@@ -79,7 +80,7 @@ export class Owner {
   /** Memory lets go of periods that nothing can be booked into any more. */
   forget(now: number): void {
     this.#forgotBefore = Math.max(this.#forgotBefore, now - KEPT_PERIODS_MS)
-    for (const budget of this.ledger.budgets.values()) budget.forgetBefore(this.#forgotBefore)
+    this.ledger.forgetPeriods(this.#forgotBefore)
   }
 
   /** Whether a budget that this signal makes must count what was spent before: nothing may be on its way then. */
@@ -126,7 +127,7 @@ export class Owner {
         ? Effect.runSync(
             Effect.orDie(spentBefore(this.#store, TENANT, envelope as Envelope<"create_budget">, now))
           )
-        : 0n
+        : NOTHING_SPENT
     return decide(this.ledger, envelope, spent, now)
   }
 

@@ -58,7 +58,6 @@ stories("create_budget", {
   "what makes no sense is refused": `
     budget A type=team         -> InvalidParams entity_id
     budget A type=global id=x  -> InvalidParams entity_id
-    budget A type=team id=*    -> InvalidParams entity_id
     budget A limit=-1          -> InvalidParams limit
     budget A limit=1.5 measure=tokens   -> InvalidParams limit
     budget A limit=1.5 measure=requests -> InvalidParams limit

@@ -442,7 +442,7 @@ describe("rollover", () => {
       rollover: { max: 100n * UNIT }
     })
     const carried = (spent: bigint): bigint => {
-      const periods = new BudgetPeriods()
+      const periods = new BudgetPeriods("b")
       const today = periods.at(definition, definition.createdAt)
       today.overrideTotal = 5n * UNIT
       today.spent = spent * UNIT

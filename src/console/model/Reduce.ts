@@ -228,6 +228,8 @@ const addEvent = (draft: Draft, topic: Topic, event: WireEvent, now: number): vo
   else if ("budget" in event) {
     const { budget_id: id, resets_at, ...standing } = event.budget
     const known = draft.next.budgets.get(id)
+    // Where one entity stands in a default: the list shows the default itself.
+    if (known !== undefined && known.entity_id !== standing.entity_id) return
     if (known === undefined) draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(id)
     else draft.budgets().set(id, { ...known, ...standing, period_end: resets_at })
   } else if ("alert" in event) addAlert(draft, event.alert)
@@ -253,6 +255,8 @@ const readBudgets = (draft: Draft, list: ReadonlyArray<WireBudget>, isAll: boole
   if (isAll) budgets.clear()
   const unknown = new Set(isAll ? [] : draft.next.unknownBudgets)
   for (const budget of list) {
+    // A default that was asked for by its id comes first, and then all who stand in it.
+    if (budgets.get(budget.id)?.entity_id === "*" && budget.entity_id !== "*") continue
     budgets.set(budget.id, budget)
     unknown.delete(budget.id)
   }

@@ -93,7 +93,8 @@ const definitionOf = (index: number, series: string): BudgetDefinition => ({
   isActive: true,
   createdAt: 1_790_000_000_000,
   updatedAt: 1_790_000_000_000,
-  version: 1
+  version: 1,
+  sinceSeq: 0
 })
 
 const snapshotOf = (count: number, series: string): LedgerSnapshot => ({

@@ -11,6 +11,7 @@ import type { SignalError } from "../../../src/signal/Errors.ts"
 import { UNIT } from "../../../src/signal/Money.ts"
 import type { Price } from "../../../src/signal/Price.ts"
 import type { Principal } from "../../../src/signal/Principal.ts"
+import { NOTHING_SPENT } from "../../../src/tokens/BudgetStart.ts"
 import { decide, type LedgerSignal } from "../../../src/tokens/Decide.ts"
 import { gather, spentBefore } from "../../../src/tokens/Gather.ts"
 import { expireHolds } from "../../../src/tokens/HoldLife.ts"
@@ -116,7 +117,7 @@ export class Books {
       const spent =
         envelope.name === "create_budget"
           ? yield* Effect.orDie(spentBefore(this.store, TENANT, envelope, this.now))
-          : 0n
+          : NOTHING_SPENT
       return Result.map(decide(this.ledger, envelope, spent, this.now), (success) =>
         // Over the wire and back: what cannot be written down is no answer.
         decodeSuccess(name, JSON.parse(JSON.stringify(encodeSuccess(name, success as SignalSuccess<Name>))))

@@ -13,6 +13,7 @@ import { budgetOf } from "../../../src/tokens/BudgetRecord.ts"
 import { LATE_WINDOW_MS, Ledger } from "../../../src/tokens/Ledger.ts"
 import type { BudgetDefinition, PeriodRow } from "../../../src/tokens/LedgerStore.ts"
 import { windowAt } from "../../../src/tokens/Period.ts"
+import { definitionIdOf, entityOfKey } from "../../../src/tokens/StandingKey.ts"
 import { makeSalts, TENANT, TEST_PRICES } from "./Books.ts"
 import type { Rows } from "./Rows.ts"
 
@@ -45,24 +46,38 @@ const same = (actual: Amount | number, expected: Amount | number, when: string, 
 }
 
 const budgetFor = (rows: Rows, period: PeriodRow, when: string): BudgetDefinition => {
-  const budget = rows.budgets.get(period.budgetId)
+  const budget = rows.budgets.get(definitionIdOf(period.budgetId))
   if (budget === undefined) throw new Error(`${when}: a period has no budget ${period.budgetId}`)
   return budget
 }
 
 const startOf = (at: number): string => new Date(at).toISOString()
 
+/** A standing counts until its entity gets a budget of its own of that type and period. */
+const countsUntil = (rows: Rows, key: string): number => {
+  const of = rows.budgets.get(definitionIdOf(key))
+  const entityId = entityOfKey(key)
+  if (of === undefined || entityId === undefined) return Number.POSITIVE_INFINITY
+  const own = [...rows.budgets.values()].filter(
+    (budget) => budget.entityId === entityId && budget.type === of.type && budget.period === of.period
+  )
+  return Math.min(...own.map(({ sinceSeq }) => sinceSeq))
+}
+
 /**
  * A budget counts from the period on that it was made in: all of that one, and what is recorded afterwards in the others.
  * (A clock that was put back has rows in periods that come after a budget is made, and budgets in periods before.)
  */
-const spentByRows = (rows: Rows, budget: BudgetDefinition, { start, end }: PeriodRow): Amount => {
+const spentByRows = (rows: Rows, budget: BudgetDefinition, { budgetId, start, end }: PeriodRow): Amount => {
   if (end !== null && end <= budget.createdAt) return 0n
-  const { type, entityId, measure } = budget
+  const { type, measure } = budget
+  const entityId = entityOfKey(budgetId) ?? budget.entityId
+  assert.notEqual(entityId, "*", "a default has no period of its own")
   const isFirst = start <= budget.createdAt
   return rows.spent(
     { type, entityId, measure, from: start, to: end },
-    isFirst ? 0 : rows.rowsBefore.get(budget.id)
+    isFirst ? 0 : rows.rowsBefore.get(budget.id),
+    countsUntil(rows, budgetId)
   )
 }
 
@@ -87,7 +102,7 @@ const checkRollover = (rows: Rows, when: string): void => {
   const before = new Map<string, PeriodRow>()
   for (const period of inOrder) {
     const budget = budgetFor(rows, period, when)
-    const from = before.get(budget.id)
+    const from = before.get(period.budgetId)
     let carried = 0n
     if (from?.terms != null) {
       const { limit, max, min } = from.terms
@@ -101,7 +116,7 @@ const checkRollover = (rows: Rows, when: string): void => {
       }
     }
     same(period.carriedOver, carried, when, () => `${budget.name}, carried over to ${startOf(period.start)}`)
-    before.set(budget.id, period)
+    before.set(period.budgetId, period)
   }
 }
 
@@ -138,8 +153,17 @@ const checkHeld = (ledger: Ledger, when: string): void => {
   }
 }
 
+/** Where these entities stand in defaults: memory may still have what a reload leaves out, and must show the same. */
+const standingsOf = (ledger: Ledger, keys: ReadonlySet<string>, now: number) =>
+  [...keys].map((key) => {
+    const budget = ledger.budgets.get(definitionIdOf(key))
+    const standing = budget && ledger.index.defaults.standingOf(budget, entityOfKey(key) ?? "")
+    return [key, standing && budgetOf(standing, now)]
+  })
+
 /** All that a ledger knows and shows, in a form that can be compared. */
-const stateOf = (ledger: Ledger, now: number) => ({
+const stateOf = (ledger: Ledger, keys: ReadonlySet<string>, now: number) => ({
+  standings: standingsOf(ledger, keys, now),
   head: ledger.head,
   audit: { seq: ledger.auditHead.seq, hash: ledger.auditHead.hash },
   config: ledger.config,
@@ -157,7 +181,7 @@ const stateOf = (ledger: Ledger, now: number) => ({
 /** Periods and requests that are at hand say what their rows say. */
 const checkAtHand = ({ rows, ledger }: BooksAtHand, when: string): void => {
   for (const row of rows.periods.values()) {
-    const known = ledger.budgets.get(row.budgetId)?.periodFrom(row.start)?.toRow()
+    const known = ledger.budgetAt(row.budgetId)?.periodFrom(row.start)?.toRow()
     if (known !== undefined && !isDeepStrictEqual(known, row))
       assert.deepStrictEqual(known, row, `${when}: a period in memory is its row`)
   }
@@ -176,7 +200,9 @@ const checkReload = (books: BooksAtHand, when: string): void => {
     TEST_PRICES,
     makeSalts()
   )
-  const [again, before] = [stateOf(reloaded, books.now), stateOf(books.ledger, books.now)]
+  const standings = [...reloaded.index.defaults.all(), ...books.ledger.index.defaults.all()]
+  const keys = new Set(standings.map(({ key }) => key))
+  const [again, before] = [stateOf(reloaded, keys, books.now), stateOf(books.ledger, keys, books.now)]
   if (isDeepStrictEqual(again, before)) return
   assert.deepStrictEqual(again, before, `${when}: what is read again equals what is in memory`)
 }

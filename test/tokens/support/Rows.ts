@@ -29,10 +29,12 @@ import {
   type RaisedAlert,
   type RecipientRow,
   type RequestRow,
+  type SpentByEntityQuery,
   type SpentQuery,
   type UsageFilter,
   type UsageRow
 } from "../../../src/tokens/LedgerStore.ts"
+import { definitionIdOf } from "../../../src/tokens/StandingKey.ts"
 
 const EMPTY_HEAD: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
 
@@ -145,7 +147,7 @@ export class Rows {
       const ofBudget = all.filter(({ budgetId }) => budgetId === row.budgetId)
       return (
         booked.some(({ budgetId, periodStart }) => budgetId === row.budgetId && periodStart <= row.start) ||
-        (this.budgets.get(row.budgetId)?.rollover != null &&
+        (this.budgets.get(definitionIdOf(row.budgetId))?.rollover != null &&
           ofBudget.filter(isOver).every(({ start }) => start <= row.start))
       )
     })
@@ -167,11 +169,24 @@ export class Rows {
     return request.attempts.flatMap(({ usageSeq }) => this.usage[usageSeq - 1]?.usage ?? [])
   }
 
-  /** What rows say a budget has spent in a window; with `rowsBefore`, only the rows after so many. */
-  spent({ type, entityId, measure, from, to }: SpentQuery, rowsBefore = 0): Amount {
+  spentByEntity(query: SpentByEntityQuery, limit: number): ReadonlyMap<string, Amount> {
+    const entities = new Set(this.usage.map(({ usage }) => entityOf(query.type, usage)))
+    const amounts = [...entities]
+      .filter((entityId) => typeof entityId === "string")
+      .map((entityId) => [entityId, this.spent({ ...query, entityId })] as const)
+    return new Map(amounts.filter(([, amount]) => amount !== 0n).slice(0, limit))
+  }
+
+  /** What rows say a budget has spent in a window; only the rows after `rowsBefore`, up to `lastSeq`. */
+  spent(
+    { type, entityId, measure, from, to }: SpentQuery,
+    rowsBefore = 0,
+    lastSeq = Number.POSITIVE_INFINITY
+  ): Amount {
     let spent = 0n
     for (const { usage, requests } of this.usage) {
       if (usage.usage_seq <= rowsBefore) continue
+      if (usage.usage_seq > lastSeq) break
       if (entityOf(type, usage) !== entityId) continue
       if (usage.booked_at < from || (to !== null && usage.booked_at >= to)) continue
       spent += {
@@ -224,6 +239,7 @@ export const storeOver = (rows: Rows): LedgerStore => ({
       keys.flatMap(({ signal, requestId }) => rows.commands.get(`${signal} ${requestId}`) ?? [])
     ),
   spent: (_, query) => Effect.sync(() => rows.spent(query)),
+  spentByEntity: (_, query, limit) => Effect.sync(() => rows.spentByEntity(query, limit)),
   commit: (claim, batch) =>
     Effect.suspend(() => {
       if (!rows.holds(claim)) return Effect.fail(new Fenced({ tenant: claim.tenant }))

@@ -110,6 +110,7 @@ export class ScriptedStore {
       findRequests: (tenant, ids) => this.#play("findRequests", real.findRequests(tenant, ids)),
       findCommands: (tenant, keys) => this.#play("findCommands", real.findCommands(tenant, keys)),
       spent: (tenant, query) => this.#play("spent", real.spent(tenant, query)),
+      spentByEntity: (tenant, query, limit) => this.#play("spent", real.spentByEntity(tenant, query, limit)),
       commit: (claim, batch) => this.#play("commit", real.commit(claim, batch), batch),
       resolve: (claim, batchId) => this.#play("resolve", real.resolve(claim, batchId)),
       usagePage: (tenant, filter, page) => this.#play("usagePage", real.usagePage(tenant, filter, page))

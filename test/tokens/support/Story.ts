@@ -5,6 +5,7 @@
  *   hold r1 10 team=red        -> held      asks for 10 tokens, which cost a dollar each
  *   post r1 4                  -> posted 4  reports 4 tokens
  *   see A                      -> spent 4, held 0, left 96           and what was carried over, if anything
+ *   see D ann                  -> spent 4, held 0, left 96           where ann stands in the default D
  *   period A                   -> 2026-03-10 to 2026-03-11
  *   retry r2 90                -> 2026-03-11                         when a refused hold may be tried again
  *   wait 10m | at 2026-03-31T23:59:59.999Z | release r1 | extend r1 tokens=5 | change A limit=50
@@ -202,7 +203,7 @@ class Teller {
         }),
         (answer) => this.#show(answer, () => "")
       ),
-    see: ({ words: [name = ""] }) => this.#see(name),
+    see: ({ words: [name = "", entity], options }) => this.#see(name, entity, options),
     period: ({ words: [name = ""] }) => this.#period(name),
     retry: (step) => this.#retry(step),
     alerts: () => Effect.sync(() => this.#newAlerts()),
@@ -225,7 +226,7 @@ class Teller {
 
   #forget(): void {
     const { ledger, now } = this.books
-    for (const budget of ledger.budgets.values()) budget.forgetBefore(now - KEPT_PERIODS_MS)
+    ledger.forgetPeriods(now - KEPT_PERIODS_MS)
   }
 
   #budget({ words: [name = ""], options }: Step): Effect.Effect<string> {
@@ -364,20 +365,22 @@ class Teller {
     return Effect.map(this.#ask("update_pricing", params, options), (answer) => this.#show(answer, () => ""))
   }
 
-  #see(name: string): Effect.Effect<string> {
-    return Effect.map(
-      this.#ask("get_budget_status", { budget_id: this.#budgets.get(name) ?? name }),
-      (answer) =>
-        this.#show(answer, ({ budgets: [budget] }) =>
-          budget === undefined
-            ? "nothing"
-            : flags(
-                `spent ${formatAmount(budget.spent)}`,
-                `held ${formatAmount(budget.held)}`,
-                `left ${formatAmount(budget.remaining)}`,
-                budget.carried_over !== 0n && `carried ${formatAmount(budget.carried_over)}`
-              )
-        )
+  #see(name: string, entity: string | undefined, options: Options): Effect.Effect<string> {
+    const params = {
+      budget_id: this.#budgets.get(name) ?? name,
+      ...(entity === undefined ? {} : { entity_id: entity })
+    }
+    return Effect.map(this.#ask("get_budget_status", params, options), (answer) =>
+      this.#show(answer, ({ budgets: [budget] }) =>
+        budget === undefined
+          ? "nothing"
+          : flags(
+              `spent ${formatAmount(budget.spent)}`,
+              `held ${formatAmount(budget.held)}`,
+              `left ${formatAmount(budget.remaining)}`,
+              budget.carried_over !== 0n && `carried ${formatAmount(budget.carried_over)}`
+            )
+      )
     )
   }
 
