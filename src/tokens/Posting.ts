@@ -319,7 +319,10 @@ const replaceEstimate = (
   }
   const budgets = ledger.index.matching(adjustment)
   const alerts = charge(ledger, budgets, adjustment, 0, now)
-  if (request.hold?.state === "held" && report.settle) close(ledger, request.hold, "posted")
+  if (request.hold !== null && report.settle) {
+    if (request.hold.state === "held") close(ledger, request.hold, "posted")
+    else request.hold.state = "posted"
+  }
   remember(ledger, request, adjustment, 0, digest)
   return {
     tracked: true,

@@ -121,7 +121,8 @@ export class Claims {
     if ("allowed" in success) this.#approved(answered, success, ledger, when)
     if (!("tracked" in success)) return
     if (success.duplicate && success.alerts.length > 0) throw new Error(`${when}: alerts are told again`)
-    if (isSettling(answered.command) && ledger.request(success.usage.request_id)?.isOpen === true)
+    const hold = ledger.request(success.usage.request_id)?.hold
+    if (isSettling(answered.command) && hold != null && ledger.holds.has(hold.id))
       throw new Error(`${when}: it was reported on for good, and its hold is open`)
   }
 

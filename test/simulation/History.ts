@@ -123,7 +123,7 @@ class History {
     [1, () => this.#takeOver()],
     [1, () => this.#wake()],
     [1, () => this.#forget()],
-    [4, () => this.#pass()],
+    [6, () => this.#pass()],
     [0.7, () => this.#putBack()]
   ] as const satisfies ReadonlyArray<readonly [number, () => void]>
 

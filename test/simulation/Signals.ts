@@ -1,5 +1,5 @@
 /** Random signals about few things, so that they meet: repeats, conflicts, late and reordered reports. */
-import type { BudgetType } from "../../src/signal/Budget.ts"
+import type { BudgetType, Period } from "../../src/signal/Budget.ts"
 import type { SignalParams } from "../../src/signal/Catalogue.ts"
 import type { Random } from "./Random.ts"
 
@@ -14,7 +14,16 @@ export type Command =
   | { readonly name: "track_usage"; readonly params: SignalParams<"track_usage"> }
   | { readonly name: "update_pricing"; readonly params: SignalParams<"update_pricing"> }
 
-const PERIODS = ["hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "lifetime"] as const
+/** Mostly such that end while a history goes on. */
+const PERIODS = [
+  [4, "hourly"],
+  [4, "daily"],
+  [1, "weekly"],
+  [1, "monthly"],
+  [0.5, "quarterly"],
+  [0.5, "yearly"],
+  [1, "lifetime"]
+] as const satisfies ReadonlyArray<readonly [number, Period]>
 
 /** On both sides of UTC; hours that come twice or not at all, by a whole or a half; a day that was left out. */
 const ZONES = [
@@ -86,8 +95,8 @@ export class Signals {
   createBudget(): Command {
     this.#budgets += 1
     const [type, entity_id] = this.#random.weighted(ENTITIES)
-    const period = this.#random.pick(PERIODS)
-    const isRolling = period !== "lifetime" && this.#random.isLikely(0.3)
+    const period = this.#random.weighted<Period>(PERIODS)
+    const isRolling = period !== "lifetime" && this.#random.isLikely(0.5)
     return {
       name: "create_budget",
       params: {
@@ -96,7 +105,7 @@ export class Signals {
         type,
         ...(entity_id === undefined ? {} : { entity_id }),
         period,
-        limit: `${this.#random.int(0, 120)}`,
+        limit: `${this.#random.int(0, this.#random.pick([30, 120]))}`,
         measure: this.#random.pick(["cost", "cost", "tokens", "requests"]),
         enforcement: this.#random.isLikely(0.8) ? "hard" : "soft",
         active: this.#random.isLikely(0.9),

@@ -230,6 +230,15 @@ stories("estimates that are replaced", {
     see U               -> spent 4, held 0, left 96
     see V               -> spent 0, held 0, left 100
   `,
+  "after a final report nothing is held for its request any more, also where its hold had expired": `
+    budget A limit=100
+    hold r1 20 ttl=1m   -> held
+    wait 2m
+    post r1 10 settle=no status=estimated -> posted 10, overage 10
+    post r1 4           -> adjusted -6
+    hold r1 20          -> Conflict hold_already_posted
+    see A               -> spent 4, held 0, left 96
+  `,
   "the adjustment lands in the estimate's period": `
     budget A limit=100
     at 2026-03-10T23:50:00Z
