@@ -67,7 +67,11 @@ describe("lesson 16: another owner has the tenant", () => {
       assert.strictEqual(yield* (yield* manager.hold("r1", 6)).outcome, "ok")
       manager.script.rows.claim(TENANT, "somebody else")
       assert.strictEqual(yield* (yield* manager.hold("r1", 6)).outcome, "Unavailable")
-      assert.strictEqual(yield* (yield* manager.hold("r1", 6)).outcome, "ok", "it has loaded the tenant again")
+      assert.strictEqual(
+        yield* (yield* manager.hold("r1", 6)).outcome,
+        "ok",
+        "it has loaded the tenant again"
+      )
       assert.strictEqual(yield* manager.standing, "spent 0, held 6")
     }).pipe(told)
   )
