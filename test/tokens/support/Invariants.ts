@@ -76,7 +76,7 @@ const spentByRows = (rows: Rows, budget: BudgetDefinition, { budgetId, start, en
   const isFirst = start <= budget.createdAt
   return rows.spent(
     { type, entityId, measure, from: start, to: end },
-    isFirst ? 0 : rows.rowsBefore.get(budget.id),
+    isFirst ? 0 : budget.sinceSeq,
     countsUntil(rows, budgetId)
   )
 }

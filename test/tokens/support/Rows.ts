@@ -63,8 +63,6 @@ export class Rows {
   readonly pages = new Map<number, number>()
   readonly open = new Map<string, OpenHold & { readonly page: number }>()
   readonly budgets = new Map<string, BudgetDefinition>()
-  /** The usage rows that there were when a budget was made. */
-  readonly rowsBefore = new Map<string, number>()
   readonly periods = new Map<string, PeriodRow>()
   readonly prices: Array<Price> = []
   readonly alerts: Array<RaisedAlert> = []
@@ -88,9 +86,6 @@ export class Rows {
 
   write(batch: Batch): void {
     if (batch.journalSeq !== this.journalSeq) throw new Error("a batch is written out of its order")
-    for (const { id } of batch.budgets) {
-      if (!this.budgets.has(id)) this.rowsBefore.set(id, this.usage.length)
-    }
     for (const row of batch.newRequests) {
       if (this.requests.has(row.requestId)) throw new Error(`request ${row.requestId} is not new`)
       this.requests.set(row.requestId, row)
