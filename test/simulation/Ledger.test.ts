@@ -9,7 +9,7 @@ import { describe, it } from "@effect/vitest"
 import { runHistories } from "./History.ts"
 
 const HISTORIES = 10_000
-const AT_ONCE = 500
+const AT_ONCE = 250
 
 describe(`${HISTORIES} random histories`, () => {
   for (let first = 1; first <= HISTORIES; first += AT_ONCE) {
