@@ -6,7 +6,7 @@
  * Does not decide: whether there is room (the TokenManager).
  */
 
-import type { Approval } from "../signal/Budgeting.ts"
+import { type Approval, admitsCall } from "../signal/Budgeting.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 
@@ -20,7 +20,9 @@ export class Admission {
     this.#approval = approval
   }
 
+  /** Where an approval has neither a hold nor says that it was admitted without one, there is no admission. */
   static of(approval: Approved): Admission {
+    if (!admitsCall(approval)) throw new Error("an approval without a hold admits no call")
     return new Admission(approval)
   }
 

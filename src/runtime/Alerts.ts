@@ -12,7 +12,7 @@ import { type SmtpOptions, smtpProblem } from "../alerts/Email.ts"
 import { makeSecretVault } from "../alerts/SecretVault.ts"
 import { PRIVATE_TARGETS, PUBLIC_TARGETS, type WebhookPolicy } from "../alerts/Webhook.ts"
 import { InstallationSecret, keyedHash } from "../bridge/InstallationSecret.ts"
-import type { CommitObserver } from "../tokens/Shift.ts"
+import type { CommitObserver } from "../tokens/ShiftEnvironment.ts"
 import type { Hub } from "./Hub.ts"
 
 export interface AlertsConfig {

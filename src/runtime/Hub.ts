@@ -7,7 +7,7 @@
 import type { BudgetStanding } from "../signal/Budget.ts"
 import type { CallProgress } from "../signal/Subscriptions.ts"
 import type { Batch } from "../tokens/LedgerStore.ts"
-import type { CommitObserver } from "../tokens/Shift.ts"
+import type { CommitObserver } from "../tokens/ShiftEnvironment.ts"
 
 export interface HubListener {
   readonly onCommit?: (batch: Batch, standings: ReadonlyArray<BudgetStanding>) => void

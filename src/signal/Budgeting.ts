@@ -119,6 +119,13 @@ const refused = Schema.Struct({
 export const Approval = Schema.Union([approved, refused]).annotate({ identifier: "Approval" })
 export type Approval = typeof Approval.Type
 
+/** The data of the warning of an approval that `on_store_down: "allow"` gave without a hold. */
+export const ADMITTED_WITHOUT_HOLD = { admitted_without_hold: true } as const
+
+/** Whether a call may be made by this approval: it has a hold, or says that it was admitted without one by policy. */
+export const admitsCall = (approval: Extract<Approval, { readonly allowed: true }>): boolean =>
+  approval.hold_id !== undefined || approval.warnings.some(({ data }) => data.admitted_without_hold === true)
+
 export const CheckBudget = command("check_budget", {
   family: "budgets",
   roles: ["app"],

@@ -6,15 +6,19 @@ import { Decimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
 import { Count, notYet, optional, PositiveCount, Timestamp } from "./Text.ts"
 
+/** Whether an answer waits for its commit. `async`: holds and usage are answered from memory and written behind. */
+const BudgetCheckMode = Schema.Literals(["strict", "async"])
+/** What check_budget answers while the store is away. `allow`: admitted without a hold, and with a warning. */
+const StoreDownPolicy = Schema.Literals(["deny", "allow"])
 const UnknownPricePolicy = Schema.Literals(["refuse_hold", "record_unpriced"])
 
 /** How one tenant is run. */
 export const ManagerConfig = Schema.Struct({
   currency: Currency,
-  budget_check_mode: Schema.Literals(["strict"]),
+  budget_check_mode: BudgetCheckMode,
   unknown_price_policy: UnknownPricePolicy,
   default_completion_tokens: Count,
-  on_store_down: Schema.Literals(["deny"]),
+  on_store_down: StoreDownPolicy,
   alert_channels: Schema.Array(ShownChannel),
   commit_interval_ms: Count,
   max_pending: PositiveCount
@@ -39,8 +43,8 @@ export const ConfigureManager = command("configure_manager", {
   payload: {
     unknown_price_policy: optional(UnknownPricePolicy),
     default_completion_tokens: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(10_000_000))),
-    budget_check_mode: optional(Schema.Literals(["strict"])),
-    on_store_down: optional(Schema.Literals(["deny"])),
+    budget_check_mode: optional(BudgetCheckMode),
+    on_store_down: optional(StoreDownPolicy),
     retention_days: optional(notYet("retention; nothing is ever cleaned up unasked")),
     commit_interval_ms: optional(Count.check(Schema.isLessThanOrEqualTo(1000))),
     max_pending: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(1_000_000))),
@@ -82,6 +86,12 @@ export const GetStatus = query("get_status", {
       Schema.Struct({ pending: Count, dead_letters: Count }).annotate({
         description:
           "alerts on their way to channels, and those that were given up; absent while the store is away"
+      })
+    ),
+    relaxed: optional(
+      Schema.Struct({ unwritten: Count, lost: Count, admitted_without_hold: Count }).annotate({
+        description:
+          "since the process began to serve this tenant: async answers that are not in the store yet, async answers that were lost, calls admitted while the store was away; absent where strict and deny were all there was"
       })
     ),
     config: ManagerConfig

@@ -33,10 +33,16 @@ const askAfter = (store: LedgerStore, claim: Claim, batchId: string): Effect.Eff
     return resolved.failure._tag === "Fenced" ? { _tag: "lost" } : { _tag: "unavailable" }
   })
 
-const tryOnce = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<Attempt> =>
+const tryOnce = (
+  store: LedgerStore,
+  claim: Claim,
+  batch: Batch,
+  onTrouble?: () => void
+): Effect.Effect<Attempt> =>
   Effect.matchEffect(store.commit(claim, batch), {
     onSuccess: () => Effect.succeed<Attempt>({ _tag: "committed", claim }),
     onFailure: (error): Effect.Effect<Attempt> => {
+      onTrouble?.()
       switch (error._tag) {
         case "Fenced":
           return Effect.succeed({ _tag: "lost" })
@@ -76,8 +82,16 @@ const tryAgain = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect
     }
   })
 
-/** Writes a batch, and says how that ended. It takes at most some seconds, and never fails. */
-export const commit = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect<CommitOutcome> =>
-  Effect.flatMap(tryOnce(store, claim, batch), (attempt) =>
+/**
+ * Writes a batch, and says how that ended. It takes at most some seconds, and never fails. `onTrouble` is called when
+ * it is not written at once.
+ */
+export const commit = (
+  store: LedgerStore,
+  claim: Claim,
+  batch: Batch,
+  onTrouble?: () => void
+): Effect.Effect<CommitOutcome> =>
+  Effect.flatMap(tryOnce(store, claim, batch, onTrouble), (attempt) =>
     attempt._tag === "again" ? tryAgain(store, attempt.claim, batch) : Effect.succeed(attempt)
   )

@@ -201,7 +201,11 @@ const settle = (
 }
 
 /** The hold that a report belongs to, or why it cannot belong to the one it names. */
-const holdFor = (request: RequestRecord | undefined, report: Report): Decision<HoldRecord | null> => {
+const holdFor = (
+  ledger: Ledger,
+  request: RequestRecord | undefined,
+  report: Report
+): Decision<HoldRecord | null> => {
   const hold = request?.hold ?? null
   if (report.hold_id === undefined || hold?.id === report.hold_id) return Result.succeed(hold)
   if (report.hold_id.includes(".") && requestIdOfHold(report.hold_id) !== report.request_id) {
@@ -214,6 +218,9 @@ const holdFor = (request: RequestRecord | undefined, report: Report): Decision<H
   }
   // An earlier hold of this request: it has ended, and that does not stop its usage.
   if (hold !== null && requestIdOfHold(report.hold_id) === report.request_id) return Result.succeed(hold)
+  // In async mode a hold may be lost after it was answered: its usage is charged all the same.
+  const isMadeForIt = report.hold_id.includes(".")
+  if (isMadeForIt && ledger.config.budget_check_mode === "async") return Result.succeed(null)
   return Result.fail(
     new NotFound({
       kind: "hold",
@@ -354,7 +361,7 @@ export const trackUsage = (
   const digest = usageDigest(report)
   const attempt = known?.attempts.find((row) => row.attempt === report.attempt)
   if (known === undefined || attempt === undefined) {
-    const hold = holdFor(known, report)
+    const hold = holdFor(ledger, known, report)
     if (Result.isFailure(hold)) return Result.fail(hold.failure)
     return Result.succeed(
       post(ledger, report, ledger.requestOrNew(report.request_id), hold.success, digest, now)

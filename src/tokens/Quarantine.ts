@@ -13,7 +13,7 @@ import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather, spentBefore } from "./Gather.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BatchRefused, Claim, StoreUnreachable } from "./LedgerStore.ts"
-import { type Decided, deliver, type ShiftEnvironment, unavailable } from "./Shift.ts"
+import { type Decided, deliver, type ShiftEnvironment, unavailable } from "./ShiftEnvironment.ts"
 
 export type Activate = Effect.Effect<{ readonly ledger: Ledger; readonly claim: Claim }>
 
@@ -31,7 +31,8 @@ const decideAll = (
         envelope.name === "create_budget"
           ? yield* spentBefore(env.store, env.tenant, envelope, now)
           : NOTHING_SPENT
-      decided.push({ envelope, answer: decide(ledger, envelope, spent, now) })
+      const decidedAt = env.ahead.decidedAt(envelope) ?? now
+      decided.push({ envelope, answer: decide(ledger, envelope, spent, decidedAt) })
     }
     return decided
   })
@@ -53,6 +54,7 @@ const refuse = (
         `The store cannot keep this signal's data; change it and send it again (incident ${incident})`
       )
     )
+    env.ahead.lose(envelope)
     const { ledger, claim } = yield* activate
     ledger.raiseAlert({
       kind: "quarantined",
@@ -66,6 +68,16 @@ const refuse = (
     if (outcome._tag === "committed") env.observer.committed(env.tenant, batch, [])
   })
 
+/** Whoever waits is told; what was answered ahead is decided again by the next shift. */
+const putOff = (
+  env: ShiftEnvironment,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+  what: string
+): void => {
+  env.mailbox.putBack(envelopes.filter((envelope) => env.ahead.has(envelope)))
+  for (const envelope of envelopes) if (!env.ahead.has(envelope)) envelope.fail(unavailable(what))
+}
+
 /** Decides and commits these signals anew, apart where they fail together. */
 export const quarantine = (
   env: ShiftEnvironment,
@@ -77,19 +89,17 @@ export const quarantine = (
     const { ledger, claim } = yield* activate
     const decided = yield* Effect.result(decideAll(env, ledger, envelopes))
     if (Result.isFailure(decided)) {
-      for (const envelope of envelopes) envelope.fail(unavailable("The store did not answer"))
-      return
+      return putOff(env, envelopes, "The store did not answer")
     }
     const batch = ledger.seal(crypto.randomUUID())
     const outcome = yield* commit(env.store, claim, batch)
     if (outcome._tag === "committed") {
-      deliver(decided.success)
+      deliver(decided.success, env.ahead)
       env.observer.committed(env.tenant, batch, [])
       return
     }
     if (outcome._tag !== "refused") {
-      for (const envelope of envelopes) envelope.fail(unavailable("Whether this was recorded is not known"))
-      return
+      return putOff(env, envelopes, "Whether this was recorded is not known")
     }
     const [only] = envelopes
     if (envelopes.length === 1 && only !== undefined) return yield* refuse(env, activate, only, outcome.error)

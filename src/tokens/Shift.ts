@@ -5,14 +5,12 @@
  * nothing derived from a batch leaves before that batch is committed.
  * Does not decide: any rule about money (Decide), how a batch reaches the store (Commit), what follows (TokenManager).
  */
-import { Cause, type Clock, Effect, Exit, Fiber, Result } from "effect"
+import { Cause, Effect, Exit, Fiber } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
 import { reportIncident } from "../actor/Incident.ts"
-import type { Mailbox } from "../actor/Mailbox.ts"
 import type { BudgetStanding } from "../signal/Budget.ts"
-import type { SignalSuccess } from "../signal/Catalogue.ts"
-import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Millis } from "../signal/Text.ts"
+import { mayGoAhead } from "./AheadAnswers.ts"
 import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
 import { NOTHING_SPENT, type SpentBefore } from "./BudgetStart.ts"
 import { type CommitOutcome, commit } from "./Commit.ts"
@@ -20,108 +18,34 @@ import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather, spentBefore } from "./Gather.ts"
 import { expireHolds } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
-import type { Batch, Claim, LedgerStore } from "./LedgerStore.ts"
+import type { Batch, Claim } from "./LedgerStore.ts"
 import { ResetWatch } from "./ResetWatch.ts"
-import type { Vitals } from "./Vitals.ts"
+import {
+  type Decided,
+  deliver,
+  type ShiftEnd,
+  type ShiftEnvironment,
+  unavailable
+} from "./ShiftEnvironment.ts"
+import { Wakeup } from "./Wakeup.ts"
 
 /** Signals decided into one batch; more wait for the next. */
 export const BATCH_SIGNALS_MAX = 2_000
 /** Signals decided at once: few enough that, when many wait, the store writes some while others are decided. */
 const TAKEN_MAX = 500
-const RETRY_AFTER_MS = 250
 /** The timer's longest sleep, so that a clock that jumped is noticed. */
 const SLEEP_MS_MAX = 60_000
 const LOOK_UP_PAUSE_MS = 50
-
-/** What subscribers are told, after it is committed. */
-export interface CommitObserver {
-  readonly isObserved: (tenant: string) => boolean
-  readonly committed: (tenant: string, batch: Batch, standings: ReadonlyArray<BudgetStanding>) => void
-  /** Periods have ended: that is read off the clock, and nothing was written. */
-  readonly reset: (tenant: string, standings: ReadonlyArray<BudgetStanding>) => void
-}
-
-export interface Decided {
-  readonly envelope: Envelope<LedgerSignal>
-  readonly answer: Result.Result<SignalSuccess<LedgerSignal>, SignalError>
-}
-
-export interface ShiftEnvironment {
-  readonly tenant: string
-  readonly store: LedgerStore
-  readonly clock: Clock.Clock
-  readonly mailbox: Mailbox<Envelope>
-  readonly observer: CommitObserver
-  readonly vitals: Vitals
-  /** Runs beside the loop, and is not interrupted with it. */
-  readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
-  /** Answers what needs no ledger, and passes on what does. */
-  readonly triage: (envelopes: ReadonlyArray<Envelope>) => ReadonlyArray<Envelope<LedgerSignal>>
-  /** Answers `Unavailable` to signals that have waited too long. */
-  readonly answerOverdue: () => void
-}
-
-/** Why a shift ended. `refused`: these signals were together in a batch that the data itself broke. */
-export type ShiftEnd =
-  | { readonly _tag: "reload" }
-  | { readonly _tag: "refused"; readonly envelopes: ReadonlyArray<Envelope<LedgerSignal>> }
-
-export const deliver = (decided: ReadonlyArray<Decided>): void => {
-  for (const { envelope, answer } of decided) {
-    if (Result.isSuccess(answer)) envelope.succeed(answer.success as never)
-    else envelope.fail(answer.failure)
-  }
-}
-
-export const unavailable = (what: string): Unavailable =>
-  new Unavailable({
-    message: `${what}; send the same request_id again, nothing is counted twice`,
-    retry_after_ms: RETRY_AFTER_MS
-  })
-
-const failAll = (decided: ReadonlyArray<Decided>, what: string): void => {
-  for (const { envelope } of decided) envelope.fail(unavailable(what))
-}
+/** In async mode: a batch that takes longer to write is one that nothing is answered ahead of any more. */
+export const AHEAD_MS_MAX = 1_000
 
 interface OnItsWay {
   readonly fiber: Fiber.Fiber<CommitOutcome>
+  readonly since: Millis
   readonly decided: ReadonlyArray<Decided>
   readonly batch: Batch
   readonly standings: ReadonlyArray<BudgetStanding>
   readonly openHolds: number
-}
-
-const SOON = Promise.resolve()
-
-/**
- * Wakes the loop: a signal has come, the commit is done, or a deadline has. Not at once, but when whoever runs now
- * has had its turn: signals that are sent in one turn are then decided, written and answered together.
- */
-class Wakeup {
-  #isSet = false
-  #isWaking = false
-  #resume: ((effect: Effect.Effect<void>) => void) | undefined
-
-  readonly notify = (): void => {
-    this.#isSet = true
-    if (this.#resume === undefined || this.#isWaking) return
-    this.#isWaking = true
-    void SOON.then(this.#wake)
-  }
-
-  readonly #wake = (): void => {
-    const resume = this.#resume
-    this.#isWaking = false
-    this.#resume = undefined
-    if (resume === undefined) return
-    this.#isSet = false
-    resume(Effect.void)
-  }
-
-  readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    this.#resume = resume
-    if (this.#isSet) this.notify()
-  })
 }
 
 class Shift {
@@ -138,6 +62,8 @@ class Shift {
   /** A signal waits that can only be decided when nothing is on its way. */
   #needsCalm = false
   #hasGathered = false
+  /** The last look-up failed, or the batch that is on its way was not written at once. */
+  #isStoreInTrouble = false
   #timer: { readonly at: Millis; readonly fiber: Fiber.Fiber<void> } | undefined
 
   constructor(env: ShiftEnvironment, ledger: Ledger, claim: Claim) {
@@ -169,6 +95,8 @@ class Shift {
         const news = self.#finishCommit({ goesOn: true })
         if (news !== undefined) yield* news
         if (self.#end !== undefined) return self.#end
+        const trouble = self.#tellTrouble()
+        if (trouble !== undefined) yield* trouble
         if (self.#ledger.isAheadOf(self.#now())) {
           yield* Effect.logWarning("the clock was put back; the tenant is loaded again")
           yield* self.#discard([])
@@ -186,6 +114,16 @@ class Shift {
     })
   }
 
+  /** What was lost or let through while the store was away is said as soon as there is a ledger to raise it. */
+  #tellTrouble(): Effect.Effect<void> | undefined {
+    const { ahead, storeAway, tenant } = this.#env
+    if (this.#isStoreInTrouble || !(ahead.hasLosses || storeAway.hasAdmitted)) return undefined
+    const raise: Ledger["raiseAlert"] = (alert) => this.#ledger.raiseAlert(alert)
+    const lost = ahead.tellLosses(tenant, raise, this.#now())
+    const admitted = storeAway.tellAdmissions(tenant, raise, this.#now())
+    return Effect.andThen(lost ?? Effect.void, admitted ?? Effect.void)
+  }
+
   // --- deciding
 
   #take(): ReadonlyArray<Envelope<LedgerSignal>> {
@@ -200,13 +138,23 @@ class Shift {
     const lookUp = gather(this.#env.store, this.#ledger, envelopes)
     if (lookUp === undefined) return this.#decideAll(envelopes)
     return Effect.matchEffect(lookUp, {
-      onSuccess: () => this.#decideAll(envelopes),
+      onSuccess: () => {
+        this.#storeAnswered()
+        return this.#decideAll(envelopes)
+      },
       onFailure: () => this.#putOff(envelopes)
     })
   }
 
+  #storeAnswered(): void {
+    this.#env.vitals.isReachable = true
+    if (this.#onItsWay === undefined) this.#isStoreInTrouble = false
+  }
+
   /** The store could not be asked: the signals wait in front, and those that waited too long are told. */
   #putOff(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
+    this.#env.vitals.isReachable = false
+    this.#isStoreInTrouble = true
     this.#putBack(envelopes)
     this.#env.answerOverdue()
     return Effect.sleep(LOOK_UP_PAUSE_MS)
@@ -255,12 +203,23 @@ class Shift {
     spent: SpentBefore,
     now: Millis
   ): { readonly cause: unknown } | undefined {
+    const { ahead } = this.#env
+    let answer: Decided["answer"]
     try {
-      this.#pending.push({ envelope, answer: decide(this.#ledger, envelope, spent, now) })
-      return undefined
+      answer = decide(this.#ledger, envelope, spent, ahead.decidedAt(envelope) ?? now)
     } catch (cause) {
       return { cause }
     }
+    if (this.#answersAhead(envelope, now) && !ahead.answer(envelope, answer, now)) return undefined
+    this.#pending.push({ envelope, answer })
+    return undefined
+  }
+
+  /** In async mode, while the journal keeps up; where it does not, signals wait for their commit as in strict mode. */
+  #answersAhead({ name }: Envelope<LedgerSignal>, now: Millis): boolean {
+    if (this.#env.vitals.config.budget_check_mode !== "async" || !mayGoAhead(name)) return false
+    const since = this.#onItsWay?.since ?? now
+    return !this.#isStoreInTrouble && now - since < AHEAD_MS_MAX
   }
 
   /** A rule threw: its ledger cannot be trusted any more. The signal is refused, everything else is decided anew. */
@@ -272,6 +231,7 @@ class Shift {
     const self = this
     return Effect.gen(function* () {
       poison.fail(yield* reportIncident(`The signal ${poison.name}`, Cause.die(cause)))
+      self.#env.ahead.lose(poison)
       yield* self.#discard(after)
     })
   }
@@ -292,7 +252,8 @@ class Shift {
 
   #mustGather(): boolean {
     const isWorth = this.#onItsWay === undefined && this.#ledger.hasEntries && !this.#needsCalm
-    return isWorth && !this.#hasGathered && this.#ledger.config.commit_interval_ms > 0
+    const isAsync = this.#env.vitals.config.budget_check_mode === "async"
+    return isWorth && !isAsync && !this.#hasGathered && this.#ledger.config.commit_interval_ms > 0
   }
 
   #gatherMore(): Effect.Effect<void> {
@@ -305,7 +266,7 @@ class Shift {
     if (this.#onItsWay !== undefined) return false
     this.#hasGathered = false
     if (!this.#ledger.hasEntries) {
-      deliver(this.#pending)
+      deliver(this.#pending, this.#env.ahead)
       this.#pending = []
       this.#tellResets()
       return this.#needsCalm
@@ -314,8 +275,12 @@ class Shift {
     const standings = this.#standings(batch)
     const decided = this.#pending
     this.#pending = []
-    const fiber = this.#env.fork(commit(this.#env.store, this.#claim, batch))
-    this.#onItsWay = { fiber, decided, batch, standings, openHolds: this.#ledger.holds.size }
+    const onTrouble = () => {
+      this.#isStoreInTrouble = true
+    }
+    const fiber = this.#env.fork(commit(this.#env.store, this.#claim, batch, onTrouble))
+    const since = this.#now()
+    this.#onItsWay = { fiber, since, decided, batch, standings, openHolds: this.#ledger.holds.size }
     this.#env.vitals.pendingCommits = 1
     fiber.addObserver(this.#wakeup.notify)
     return true
@@ -394,10 +359,12 @@ class Shift {
         this.#claim = outcome.claim
         const now = this.#now()
         this.#ledger.committed(now)
+        this.#isStoreInTrouble = false
         this.#env.vitals.committed(done.batch, now, done.openHolds, this.#ledger)
+        if (done.batch.config !== undefined) this.#env.storeAway.learn(this.#ledger, done.batch.config)
         if (done.batch.config !== undefined) this.#env.mailbox.resize(done.batch.config.max_pending)
         if (goesOn) this.#startNextCommit()
-        deliver(done.decided)
+        deliver(done.decided, this.#env.ahead)
         this.#env.observer.committed(this.#env.tenant, done.batch, done.standings)
         return undefined
       }
@@ -411,18 +378,35 @@ class Shift {
         return Effect.logWarning(`lost the tenant ${this.#env.tenant} to another owner; loading it again`)
       case "unavailable":
         this.#env.vitals.isReachable = false
-        this.#giveUp(done, "The store did not answer, and whether this was recorded is not known")
+        this.#giveUp(done, "The store did not answer, and whether this was recorded is not known", {
+          isStoreAway: true
+        })
         return Effect.logError(
           `the store does not answer; the tenant ${this.#env.tenant} is loaded again when it does`
         )
     }
   }
 
-  #giveUp(done: OnItsWay, what: string): void {
-    failAll(done.decided, what)
-    failAll(this.#pending, what)
+  /** Whoever waits is told. What was answered ahead is decided again when the tenant is loaded. */
+  #giveUp(done: OnItsWay, what: string, { isStoreAway } = { isStoreAway: false }): void {
+    const undone = [...done.decided, ...this.#pending].map(({ envelope }) => envelope)
     this.#pending = []
     this.#end = { _tag: "reload" }
+    const now = this.#now()
+    this.#failOrPutBack(
+      undone.filter((envelope) => !(isStoreAway && this.#admitsWithoutStore(envelope, now))),
+      what
+    )
+  }
+
+  #admitsWithoutStore(envelope: Envelope<LedgerSignal>, now: Millis): boolean {
+    return !this.#env.ahead.has(envelope) && this.#env.storeAway.admit(envelope, now)
+  }
+
+  #failOrPutBack(envelopes: ReadonlyArray<Envelope<LedgerSignal>>, what: string): void {
+    const answered = envelopes.filter((envelope) => this.#env.ahead.has(envelope))
+    this.#putBack(answered)
+    for (const envelope of envelopes) if (!this.#env.ahead.has(envelope)) envelope.fail(unavailable(what))
   }
 
   // --- waiting
@@ -447,18 +431,31 @@ class Shift {
     this.#timer = { at, fiber }
   }
 
-  /** Stopping: what is on its way is finished and answered; what is not, was never promised. */
+  /**
+   * Stopping: what is on its way is finished and answered, and what was answered ahead is written. What is not, was
+   * never promised.
+   */
   #close(): Effect.Effect<void> {
     return Effect.andThen(
       this.#awaitCommit(),
-      Effect.sync(() => {
-        const refused = this.#end?._tag === "refused" ? this.#end.envelopes : []
-        failAll(this.#pending, "The runtime is stopping")
-        for (const envelope of [...refused, ...this.#taken])
-          envelope.fail(unavailable("The runtime is stopping"))
-        this.#pending = []
+      Effect.suspend(() => {
+        const isPromised = this.#pending.some(({ envelope }) => this.#env.ahead.has(envelope))
+        const written =
+          this.#end === undefined && isPromised && this.#startCommit() ? this.#awaitCommit() : Effect.void
+        return Effect.andThen(
+          written,
+          Effect.sync(() => this.#leave())
+        )
       })
     )
+  }
+
+  #leave(): void {
+    const refused = this.#end?._tag === "refused" ? this.#end.envelopes : []
+    const pending = this.#pending.map(({ envelope }) => envelope)
+    const left = [...refused, ...pending, ...this.#taken]
+    this.#pending = []
+    this.#failOrPutBack(left, "The runtime is stopping")
   }
 }
 

@@ -5,7 +5,7 @@
  * Does not decide: any rule about money (Decide), when a batch is written (Shift).
  */
 import { randomBytes } from "node:crypto"
-import { Clock, Effect, Result, Semaphore } from "effect"
+import { Cause, Clock, Effect, Exit, Option, Result, Semaphore } from "effect"
 import type { ActorContext, ActorOptions } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
 import type { Envelope } from "../actor/Envelope.ts"
@@ -13,13 +13,17 @@ import { reportIncident } from "../actor/Incident.ts"
 import { UnknownSignal } from "../signal/Errors.ts"
 import { countOfAmount, formatAmount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
+import type { Millis } from "../signal/Text.ts"
+import { AheadAnswers } from "./AheadAnswers.ts"
 import { getAuditTrail } from "./AuditQuery.ts"
 import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
 import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
 import type { LedgerStore } from "./LedgerStore.ts"
 import { type Activate, quarantine } from "./Quarantine.ts"
-import { type CommitObserver, runShift, type ShiftEnvironment, unavailable } from "./Shift.ts"
+import { runShift } from "./Shift.ts"
+import { type CommitObserver, type ShiftEnvironment, unavailable } from "./ShiftEnvironment.ts"
+import { ADMITTED_AFTER_MS, StoreAway } from "./StoreAway.ts"
 import { getUsage } from "./UsageQuery.ts"
 import { Vitals } from "./Vitals.ts"
 
@@ -43,8 +47,10 @@ const isLedgerSignal = (envelope: Envelope): envelope is Envelope<LedgerSignal> 
 
 type Fork = ShiftEnvironment["fork"]
 
-const failEnvelopes = (envelopes: ReadonlyArray<Envelope>): void => {
-  for (const envelope of envelopes) envelope.fail(unavailable("The runtime is stopping"))
+/** What outlives a restart of the actor. */
+interface Memory {
+  readonly ahead: AheadAnswers
+  readonly storeAway: StoreAway
 }
 
 class TokenManager {
@@ -54,18 +60,30 @@ class TokenManager {
   readonly #vitals: Vitals
   readonly #reads = Semaphore.makeUnsafe(READS_AT_ONCE)
   readonly #fork: Fork
+  readonly #ahead: AheadAnswers
+  readonly #storeAway: StoreAway
 
-  constructor(options: TokenManagerOptions, context: ActorContext, clock: Clock.Clock, fork: Fork) {
+  constructor(
+    options: TokenManagerOptions,
+    context: ActorContext,
+    clock: Clock.Clock,
+    fork: Fork,
+    { ahead, storeAway }: Memory
+  ) {
+    this.#ahead = ahead
+    this.#storeAway = storeAway
     this.#options = options
     this.#context = context
     this.#clock = clock
     this.#vitals = new Vitals(clock.currentTimeMillisUnsafe())
+    this.#vitals.config = storeAway.lastKnownConfig ?? this.#vitals.config
     this.#fork = fork
   }
 
   readonly run: Effect.Effect<void> = Effect.suspend(() => {
     const env = this.#environment()
     const activate = this.#activate(env)
+    const failEnvelopes = (envelopes: ReadonlyArray<Envelope>) => this.#failEnvelopes(envelopes)
     return Effect.gen(function* () {
       while (true) {
         const { ledger, claim } = yield* activate
@@ -78,8 +96,22 @@ class TokenManager {
           Effect.onError(() => Effect.sync(() => failEnvelopes(end.envelopes)))
         )
       }
-    })
+    }).pipe(Effect.onExit((exit) => this.#leave(exit)))
   })
+
+  #failEnvelopes(envelopes: ReadonlyArray<Envelope>): void {
+    this.#context.ref.mailbox.putBack(envelopes.filter((envelope) => this.#ahead.has(envelope)))
+    for (const envelope of envelopes) {
+      if (!this.#ahead.has(envelope)) envelope.fail(unavailable("The runtime is stopping"))
+    }
+  }
+
+  /** A crash is followed by another life, which finds in the mailbox what was answered ahead; a stop is not. */
+  #leave(exit: Exit.Exit<void>): Effect.Effect<void> {
+    if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return Effect.void
+    this.#ahead.loseAll()
+    return this.#ahead.tellLosses(this.#options.tenant) ?? Effect.void
+  }
 
   #environment(): ShiftEnvironment {
     const { tenant, store, observer } = this.#options
@@ -90,6 +122,8 @@ class TokenManager {
       mailbox: this.#context.ref.mailbox,
       observer,
       vitals: this.#vitals,
+      ahead: this.#ahead,
+      storeAway: this.#storeAway,
       fork: this.#fork,
       triage: (envelopes) => this.#triage(envelopes),
       answerOverdue: () => this.#answerOverdue()
@@ -123,18 +157,26 @@ class TokenManager {
       const snapshot = yield* store.load(claim, liveAfter)
       const ledger = new Ledger(tenant, snapshot, builtInPrices, makeSalt, liveAfter)
       self.#vitals.loaded(ledger)
+      self.#storeAway.learn(ledger, ledger.config)
       return { ledger, claim }
     })
   }
 
+  /** What was answered ahead keeps waiting for the store: nobody waits for its answer. */
   #answerOverdue(): void {
     const { mailbox } = this.#context.ref
+    const now = this.#clock.currentTimeMillisUnsafe()
     const waiting = this.#triage(mailbox.takeNow(Number.POSITIVE_INFINITY))
-    const overdue = this.#clock.currentTimeMillisUnsafe() - PATIENCE_MS
-    mailbox.putBack(waiting.filter((envelope) => envelope.sentAt > overdue))
-    for (const envelope of waiting) {
-      if (envelope.sentAt <= overdue) envelope.fail(unavailable("The store cannot be reached"))
-    }
+    mailbox.putBack(waiting.filter((envelope) => !this.#isAnsweredWithoutStore(envelope, now)))
+  }
+
+  #isAnsweredWithoutStore(envelope: Envelope<LedgerSignal>, now: Millis): boolean {
+    const waitedMs = now - envelope.sentAt
+    if (waitedMs < ADMITTED_AFTER_MS || this.#ahead.has(envelope)) return false
+    if (!this.#vitals.isReachable && this.#storeAway.admit(envelope, now)) return true
+    if (waitedMs < PATIENCE_MS) return false
+    envelope.fail(unavailable("The store cannot be reached"))
+    return true
   }
 
   /** Reads go to the store beside the loop; what the ledger decides is passed on. */
@@ -142,7 +184,7 @@ class TokenManager {
     const forLedger: Array<Envelope<LedgerSignal>> = []
     for (const envelope of envelopes) {
       if (isLedgerSignal(envelope)) forLedger.push(envelope)
-      else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope))
+      else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope), false)
       else if (envelope.name === "get_usage") this.#readFor(envelope, this.#answerUsage(envelope))
       else if (envelope.name === "get_audit_trail") this.#readFor(envelope, this.#answerAudit(envelope))
       else {
@@ -157,12 +199,28 @@ class TokenManager {
     return forLedger
   }
 
-  /** Whoever asked is answered, whatever happens to the read. */
-  #readFor(envelope: Envelope, read: Effect.Effect<void>): void {
-    const told = Effect.catchCause(read, (cause) =>
+  /**
+   * Whoever asked is answered, whatever happens to the read. It sees all that was answered before it was sent: in
+   * async mode it waits until that is in the store.
+   */
+  #readFor(envelope: Envelope, read: Effect.Effect<void>, isPatient = true): void {
+    const told = Effect.catchCause(this.#afterCatchingUp(envelope, read, isPatient), (cause) =>
       Effect.map(reportIncident(`The signal ${envelope.name}`, cause), (error) => envelope.fail(error))
     )
     this.#fork(told)
+  }
+
+  #afterCatchingUp(envelope: Envelope, read: Effect.Effect<void>, isPatient: boolean): Effect.Effect<void> {
+    const caughtUp = this.#ahead.caughtUp
+    if (caughtUp === undefined) return read
+    const tooLong = Effect.sync(() =>
+      envelope.fail(
+        unavailable("What was answered before is not in the store yet, and the store does not answer")
+      )
+    )
+    return Effect.timeoutOption(caughtUp, isPatient ? PATIENCE_MS : PING_MS).pipe(
+      Effect.flatMap((done) => (isPatient && Option.isNone(done) ? tooLong : read))
+    )
   }
 
   #answerUsage(envelope: Envelope<"get_usage">): Effect.Effect<void> {
@@ -214,9 +272,20 @@ class TokenManager {
         store: { kind: store.kind, reachable, durability: store.durability },
         uptime_ms: this.#clock.currentTimeMillisUnsafe() - vitals.startedAt,
         version,
+        ...this.#relaxed(),
         config: vitals.config
       })
     )
+  }
+
+  /** What was answered without the promises of strict mode and of "deny"; absent where these are all there ever was. */
+  #relaxed() {
+    const { budget_check_mode, on_store_down } = this.#vitals.config
+    const { size: unwritten, lost } = this.#ahead
+    const { admitted } = this.#storeAway
+    const isStrict = budget_check_mode === "strict" && on_store_down === "deny"
+    if (isStrict && unwritten + lost + admitted === 0) return {}
+    return { relaxed: { unwritten, lost, admitted_without_hold: admitted } }
   }
 
   insight() {
@@ -230,6 +299,8 @@ class TokenManager {
         budgets_active: budgetsActive,
         last_commit_at: lastCommitAt,
         store_reachable: isReachable,
+        lost_answers: this.#ahead.lost,
+        admitted_without_hold: this.#storeAway.admitted,
         config
       }
     }
@@ -239,6 +310,7 @@ class TokenManager {
 /** The TokenManager of one tenant, ready to be spawned. */
 export const tokenManager = (options: TokenManagerOptions): ActorOptions => {
   let current: TokenManager | undefined
+  const memory: Memory = { ahead: new AheadAnswers(), storeAway: new StoreAway() }
   return {
     address: tenantAddress("token_manager", options.tenant),
     mailboxCapacity: 10_000,
@@ -246,7 +318,7 @@ export const tokenManager = (options: TokenManagerOptions): ActorOptions => {
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
         const services = yield* Effect.context<never>()
-        const manager = new TokenManager(options, context, clock, Effect.runForkWith(services))
+        const manager = new TokenManager(options, context, clock, Effect.runForkWith(services), memory)
         current = manager
         yield* manager.run
       }),

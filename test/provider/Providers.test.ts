@@ -252,3 +252,33 @@ describe("a fallback to a provider without a free place", () => {
     }).pipe(Effect.provide(ground))
   )
 })
+
+describe("an approval without a hold (lessons 15 and 17)", () => {
+  it.effect("passes where it was given by policy: the call is made, and reported without a hold", () =>
+    Effect.gen(function* () {
+      const adapter = new ScriptedAdapter([lost(true), answer()])
+      const { providers, keeper } = yield* makeWorld([adapter])
+      keeper.withoutHold = "by policy"
+      const call = yield* Effect.forkChild(providers.complete(request(), principal))
+      yield* pass(60_000, 1_000)
+      assert.strictEqual((yield* Fiber.join(call)).content, "Hello.")
+      assert.strictEqual(adapter.requests.length, 2)
+      assert.deepStrictEqual(
+        keeper.tracked.map(({ payload }) => payload.hold_id),
+        [undefined, undefined]
+      )
+      assert.strictEqual(keeper.holds.length, 0)
+    }).pipe(Effect.provide(ground))
+  )
+
+  it.effect("reaches no provider otherwise", () =>
+    Effect.gen(function* () {
+      const adapter = new ScriptedAdapter([answer()])
+      const { providers, keeper } = yield* makeWorld([adapter])
+      keeper.withoutHold = "unsaid"
+      const error = yield* Effect.flip(providers.complete(request(), principal))
+      assert.strictEqual(error._tag, "InternalError")
+      assert.strictEqual(adapter.requests.length, 0)
+    }).pipe(Effect.provide(ground))
+  )
+})

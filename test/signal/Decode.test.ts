@@ -406,11 +406,4 @@ describe("what this version does not do yet is refused, and nothing is ignored",
       assert.include(issues[0]?.message ?? "", "Not available in this version")
     })
   }
-
-  it("the modes that come later", () => {
-    assert.deepStrictEqual(
-      refused("configure_manager", { budget_check_mode: "async", on_store_down: "allow" }),
-      ["budget_check_mode", "on_store_down"]
-    )
-  })
 })

@@ -6,7 +6,7 @@
  */
 import { Clock, Deferred, Effect } from "effect"
 import type { BudgetKeeper } from "../../../src/provider/BudgetKeeper.ts"
-import type { Approval } from "../../../src/signal/Budgeting.ts"
+import { ADMITTED_WITHOUT_HOLD, type Approval } from "../../../src/signal/Budgeting.ts"
 import type { SignalPayload, SignalSuccess } from "../../../src/signal/Catalogue.ts"
 import { Conflict, type SignalError } from "../../../src/signal/Errors.ts"
 import { type Amount, costOfTokens, formatAmount, parseAmount } from "../../../src/signal/Money.ts"
@@ -75,6 +75,8 @@ export class FakeKeeper implements BudgetKeeper {
   spent: Amount = 0n
   heldAtMost: Amount = 0n
   limit: Amount = parseAmount("1000000")
+  /** Approves without a hold: as `on_store_down: "allow"` does, or without saying why, which nobody should. */
+  withoutHold: "by policy" | "unsaid" | undefined
   readonly #failures = new Map<Name, Array<SignalError>>()
   readonly #gates = new Map<Name, Deferred.Deferred<void>>()
   /** A store that fails after it has written: the answer is lost, what it did is not. */
@@ -119,6 +121,7 @@ export class FakeKeeper implements BudgetKeeper {
       const completion = payload.max_completion_tokens ?? 1000
       const tokens = prompt + completion
       const cost = costOf(payload.model ?? "", { prompt_tokens: prompt, completion_tokens: completion })
+      if (this.withoutHold !== undefined) return this.#approveWithoutHold(tokens, cost, now)
       if (known?.state === "held") return this.#approve(known, now)
       if (this.spent + this.held + cost > this.limit) return this.#refuse(tokens, cost)
       const hold: Hold = {
@@ -211,6 +214,25 @@ export class FakeKeeper implements BudgetKeeper {
       currency: "USD",
       budgets: [],
       warnings: []
+    }
+  }
+
+  #approveWithoutHold(tokens: number, cost: Amount, now: number): Approval {
+    const warning = {
+      id: "warning",
+      kind: "anomaly",
+      severity: "critical",
+      message: "The store is away",
+      at: now,
+      data: ADMITTED_WITHOUT_HOLD
+    } as const
+    return {
+      allowed: true,
+      estimated_tokens: tokens,
+      estimated_cost: cost,
+      currency: "USD",
+      budgets: [],
+      warnings: this.withoutHold === "by policy" ? [warning] : []
     }
   }
 

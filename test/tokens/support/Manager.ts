@@ -68,19 +68,27 @@ export class Manager {
   /** Where budgets stand that were reset, as it was told. */
   readonly resets: Array<BudgetStanding>
   readonly stop: Effect.Effect<void>
+  readonly #insight: () => { readonly context?: unknown }
 
   constructor(
     script: ScriptedStore,
     ref: ActorRef,
     told: Manager["told"],
     resets: Manager["resets"],
-    stop: Effect.Effect<void>
+    stop: Effect.Effect<void>,
+    insight: () => { readonly context?: unknown }
   ) {
+    this.#insight = insight
     this.script = script
     this.ref = ref
     this.told = told
     this.resets = resets
     this.stop = stop
+  }
+
+  /** Answers of async mode that were lost; also after it has stopped. */
+  get lostAnswers(): number {
+    return (this.#insight().context as { readonly lost_answers?: number }).lost_answers ?? 0
   }
 
   /** Sends a signal, and does not wait. */
@@ -168,7 +176,14 @@ export const makeManager = (
     })
     const ref = yield* system.spawn(options)
     yield* quiet
-    return new Manager(script, ref, told, resets, system.stop(options.address))
+    return new Manager(
+      script,
+      ref,
+      told,
+      resets,
+      system.stop(options.address),
+      options.insight ?? (() => ({}))
+    )
   })
 
 /** Runs a test among actors. */
