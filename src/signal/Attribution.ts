@@ -51,8 +51,15 @@ export const attributionOf = (payload: Attribution): Attribution => {
   return attribution as Attribution
 }
 
+/** Most keys force nothing, and every signal asks. */
+const isEmpty = (attribution: Attribution): boolean => {
+  for (const _ in attribution) return false
+  return true
+}
+
 /** The first field in which `payload` contradicts `forced`, or `undefined`. Tags are compared one by one. */
 export const contradictionWith = (payload: Attribution, forced: Attribution): string | undefined => {
+  if (isEmpty(forced)) return undefined
   for (const field of ATTRIBUTION_FIELDS) {
     if (forced[field] !== undefined && payload[field] !== undefined && forced[field] !== payload[field]) {
       return field
@@ -67,6 +74,7 @@ export const contradictionWith = (payload: Attribution, forced: Attribution): st
 
 /** Whether `fallback` has nothing to add: then nothing has to be copied. */
 const hasAllOf = (payload: Attribution, fallback: Attribution): boolean => {
+  if (isEmpty(fallback)) return true
   if (fallback.tags !== undefined) return false
   for (const field of ATTRIBUTION_FIELDS) {
     if (fallback[field] !== undefined && payload[field] === undefined) return false

@@ -45,14 +45,27 @@ const fractionDigits = (fraction: number): string => {
   return digits.slice(0, end)
 }
 
-/** Writes an amount as the shortest `Decimal`: no exponent, no trailing zeros, no `-0`. */
-export const formatAmount = (amount: Amount): string => {
+const digitsOf = (amount: Amount): string => {
   const magnitude = amount < 0n ? -amount : amount
   const whole = magnitude / UNIT
   // Less than 10¹², so a number holds it exactly.
   const fraction = Number(magnitude - whole * UNIT)
   const sign = amount < 0n ? "-" : ""
   return fraction === 0 ? `${sign}${whole}` : `${sign}${whole}.${fractionDigits(fraction)}`
+}
+
+/** The last amounts that were written. A limit, a rate, what a hold keeps in each budget: they come again at once. */
+const WRITTEN_MAX = 8
+const written: Array<{ readonly amount: Amount; readonly text: string }> = []
+let oldestWritten = 0
+
+/** Writes an amount as the shortest `Decimal`: no exponent, no trailing zeros, no `-0`. */
+export const formatAmount = (amount: Amount): string => {
+  for (const known of written) if (known.amount === amount) return known.text
+  const text = digitsOf(amount)
+  written[oldestWritten] = { amount, text }
+  oldestWritten = (oldestWritten + 1) % WRITTEN_MAX
+  return text
 }
 
 /** `numerator / denominator`, rounded half to even. The denominator is positive. */

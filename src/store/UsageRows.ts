@@ -81,9 +81,23 @@ const usualOf = (
   metadata: undefined
 })
 
-const DETAIL_FIELDS = Object.keys(usualOf({ usage_seq: 0, recorded_at: 0, currency: "" })) as ReadonlyArray<
-  Exclude<DetailField, "cost_breakdown">
->
+/** Where it does not depend on the usage. */
+const USUAL = usualOf({ usage_seq: 0, recorded_at: 0, currency: "" })
+const DETAIL_FIELDS = Object.keys(USUAL) as ReadonlyArray<keyof typeof USUAL>
+
+/** As `usualOf` says, without making all of it for each row. */
+const isUsual = (usage: TokenUsage, field: keyof typeof USUAL): boolean => {
+  switch (field) {
+    case "id":
+      return usage.id === `use_${usage.usage_seq}`
+    case "timestamp":
+      return usage.timestamp === usage.recorded_at
+    case "price_currency":
+      return usage.price_currency === usage.currency
+    default:
+      return usage[field] === USUAL[field]
+  }
+}
 
 const inJson = (value: unknown): unknown => (typeof value === "bigint" ? formatAmount(value) : value)
 
@@ -95,11 +109,9 @@ const lineInDetail = ({ token_type, tokens, price_per_million, cost, factor }: C
 }
 
 const detailJson = (usage: TokenUsage): string => {
-  const usual = usualOf(usage)
   const detail: { cost_breakdown?: ReadonlyArray<LineInDetail>; [field: string]: unknown } = {}
   for (const field of DETAIL_FIELDS) {
-    const value = usage[field]
-    if (value !== usual[field]) detail[field] = inJson(value)
+    if (!isUsual(usage, field)) detail[field] = inJson(usage[field])
   }
   if (usage.cost_breakdown.length > 0) {
     detail.cost_breakdown = usage.cost_breakdown.map(lineInDetail)

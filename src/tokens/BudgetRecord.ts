@@ -186,6 +186,7 @@ export const stateOf = (budget: BudgetRecord, period: PeriodRecord): BudgetState
 export const standingOf = (budget: BudgetRecord, at: Millis): BudgetStanding => {
   const { definition } = budget
   const period = budget.periodAt(at)
+  const total = totalOf(budget, period)
   return {
     budget_id: definition.id,
     name: definition.name,
@@ -196,8 +197,8 @@ export const standingOf = (budget: BudgetRecord, at: Millis): BudgetStanding => 
     limit: definition.limit,
     spent: period.spent,
     held: period.held,
-    remaining: remainingOf(budget, period),
-    percent_used: percentOf(period.spent, totalOf(budget, period)),
+    remaining: total - period.spent - period.held,
+    percent_used: percentOf(period.spent, total),
     state: stateOf(budget, period),
     resets_at: period.end
   }

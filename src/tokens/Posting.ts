@@ -364,7 +364,7 @@ export const trackUsage = (
     const hold = holdFor(ledger, known, report)
     if (Result.isFailure(hold)) return Result.fail(hold.failure)
     return Result.succeed(
-      post(ledger, report, ledger.requestOrNew(report.request_id), hold.success, digest, now)
+      post(ledger, report, known ?? ledger.requestOrNew(report.request_id), hold.success, digest, now)
     )
   }
   const first = known.usageOf(report.attempt)

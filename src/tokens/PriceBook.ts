@@ -34,6 +34,7 @@ export class PriceBook {
   readonly #catalogue = new Map<string, ReadonlyArray<Price>>()
   /** Prices of built-in providers that no catalogue has. */
   readonly #builtIn: ReadonlyMap<string, ReadonlyArray<Price>>
+  #lastKey = { provider: "", model: "", key: keyOf("", "") }
 
   constructor(builtIn: ReadonlyArray<Price>, overrides: ReadonlyArray<Price>) {
     const byModel = new Map<string, Array<Price>>()
@@ -47,9 +48,18 @@ export class PriceBook {
 
   /** The price in force at `at`, or `undefined` where nobody knows one. */
   find(provider: string, model: string, at: Millis): Price | undefined {
-    const key = keyOf(provider, model)
+    const key = this.#keyOf(provider, model)
     const override = this.#overrides.get(key)
     return (override && inForce(override, at)) ?? inForce(this.#versions(key, provider, model), at)
+  }
+
+  /** The key of the model that was asked for last is kept: a call asks for its model twice. */
+  #keyOf(provider: string, model: string): string {
+    const last = this.#lastKey
+    if (last.provider === provider && last.model === model) return last.key
+    const key = keyOf(provider, model)
+    this.#lastKey = { provider, model, key }
+    return key
   }
 
   /** Adds a price of the tenant's own, from its `effective_from` on. */
