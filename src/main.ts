@@ -11,11 +11,20 @@ import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Con
 import { type AlertsConfig, type BursarOptions, layer, type ProviderOptions, serve } from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
+import { auditVerify, EXIT } from "./runtime/AuditVerify.ts"
+import { readCommandLine } from "./runtime/CommandLine.ts"
 import { VERSION } from "./runtime/Version.ts"
+import { embeddedBooks, serverBooks } from "./store/Store.ts"
 
 const HELP = `bursar ${VERSION}: an actor runtime for LLM agents in which no token is spent without a budget
 
-  bursar [--no-playground] [--help] [--version]
+  bursar [--no-playground]             serves; this is what npm start does
+  bursar audit verify [--tenant NAME]  works out every counter anew from its rows, follows the audit
+                                       chain, and says what differs. It writes nothing. Beside a
+                                       server it needs DATABASE_URL; an embedded store must be free.
+                                       Exits with 0: all is true, 1: something differs, 2: it could
+                                       not run
+  bursar --help, bursar --version
 
 Settings come from the environment; .env.example lists them. With neither DATABASE_URL nor a provider's
 key set, a playground opens: the built-in simulator, some budgets, and agents at work on them.
@@ -50,7 +59,6 @@ const optionsOf = (set: Settings): BursarOptions => {
 }
 
 const isPlayground = (options: BursarOptions): boolean =>
-  !process.argv.includes("--no-playground") &&
   options.databaseUrl === undefined &&
   options.anthropic === undefined &&
   options.openai === undefined &&
@@ -87,17 +95,40 @@ const announce = (url: string, link: string, playground: boolean): void => {
   }
 }
 
-const program = Effect.gen(function* () {
-  const set = yield* settings
-  const options = optionsOf(set)
-  const logging = Layer.mergeAll(
+const loggingOf = (set: Settings) =>
+  Layer.mergeAll(
     Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
     Layer.succeed(References.MinimumLogLevel, LEVELS[set.logLevel])
   )
-  yield* Effect.scoped(
-    Effect.andThen(warnOfLaterProviders, run(set, isPlayground(options))).pipe(Effect.provide(layer(options)))
-  ).pipe(Effect.provide(logging))
-})
+
+const serving = (mayPlay: boolean) =>
+  Effect.gen(function* () {
+    const set = yield* settings
+    const options = optionsOf(set)
+    const isPlaying = mayPlay && isPlayground(options)
+    yield* Effect.scoped(
+      Effect.andThen(warnOfLaterProviders, run(set, isPlaying)).pipe(Effect.provide(layer(options)))
+    ).pipe(Effect.provide(loggingOf(set)))
+  })
+
+const verifying = (tenant: string | undefined) =>
+  Effect.gen(function* () {
+    const set = yield* settings
+    const books = Option.isSome(set.databaseUrl)
+      ? serverBooks({ url: set.databaseUrl.value })
+      : embeddedBooks({ directory: set.dataDirectory })
+    return yield* auditVerify(tenant, (text) => process.stdout.write(text)).pipe(
+      Effect.provide(books),
+      Effect.provide(loggingOf(set))
+    )
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.sync(() => {
+        process.stderr.write(`bursar audit verify could not run: ${error.message}\n`)
+        return EXIT.couldNotRun
+      })
+    )
+  )
 
 /** Told to stop, and stopped in order: that is what was asked for, and no failure. */
 const teardown: Runtime.Teardown = (exit, onExit) =>
@@ -105,15 +136,28 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
     ? onExit(0)
     : Runtime.defaultTeardown(exit, onExit)
 
-const unknownArguments = process.argv
-  .slice(2)
-  .filter((name) => !["--no-playground", "--help", "--version"].includes(name))
+/** The exit code is what was found. */
+const exitWithAnswer: Runtime.Teardown = (exit, onExit) =>
+  onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : EXIT.couldNotRun)
 
-if (process.argv.includes("--help")) process.stdout.write(HELP)
-else if (process.argv.includes("--version")) process.stdout.write(`${VERSION}\n`)
-else if (unknownArguments.length > 0) {
-  process.stderr.write(
-    `bursar: ${unknownArguments.join(" ")} is not understood; settings come from the environment\n\n${HELP}`
-  )
-  process.exitCode = 2
-} else runMain(program, { teardown })
+const command = readCommandLine(process.argv.slice(2))
+switch (command._tag) {
+  case "help":
+    process.stdout.write(HELP)
+    break
+  case "version":
+    process.stdout.write(`${VERSION}\n`)
+    break
+  case "wrong":
+    process.stderr.write(
+      `bursar: ${command.what} is not understood; settings come from the environment\n\n${HELP}`
+    )
+    process.exitCode = 2
+    break
+  case "verify":
+    runMain(verifying(command.tenant), { teardown: exitWithAnswer })
+    break
+  case "serve":
+    runMain(serving(command.mayPlay), { teardown })
+    break
+}

@@ -41,7 +41,7 @@ import { usageBySeq } from "./UsageReads.ts"
 
 type Reading<A, E = never> = Effect.Effect<A, SqlError.SqlError | E>
 
-interface StoredHead {
+export interface StoredHead {
   readonly journal_seq: bigint
   readonly usage_seq: bigint
   readonly alert_seq: bigint
@@ -54,7 +54,7 @@ interface StoredHead {
   readonly config: Partial<ManagerConfig> | null
 }
 
-const countersFrom = (row: StoredHead): HeadCounters => ({
+export const countersFrom = (row: StoredHead): HeadCounters => ({
   usageSeq: Number(row.usage_seq),
   alertSeq: Number(row.alert_seq),
   idSeq: Number(row.id_seq),

@@ -4,10 +4,13 @@
  * Owns: which layers make one, and that its tables are there before anything reads them.
  * Does not decide: what is kept (the ports of tokens/, bridge/ and provider/).
  */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
 import { Effect, Layer, type Redacted, Schema } from "effect"
 import { embeddedLayer } from "./embedded/EmbeddedPostgres.ts"
 import { migrationsLayer } from "./Migrations.ts"
 import { serverLayer } from "./Postgres.ts"
+import { booksLayer } from "./SqlBooksReader.ts"
 import { completionLogLayer } from "./SqlCompletionLog.ts"
 import { deliveryStoreLayer } from "./SqlDeliveryStore.ts"
 import { keyStoreLayer } from "./SqlKeyStore.ts"
@@ -47,5 +50,31 @@ export const embeddedStore = (options: { readonly directory: string }) =>
 export const serverStore = (options: { readonly url: Redacted.Redacted<string> }) =>
   storeOn("server").pipe(
     Layer.provide(serverLayer({ ...options, maxConnections: COMMITS_AND_READS })),
+    Layer.catch((error) => Layer.effectContext(Effect.fail(failed(error))))
+  )
+
+// --- for a verification: nothing is made, migrated or written
+
+/** A verification waits for one page at a time, and compares it before it reads the next. */
+const PATIENT = { statementTimeout: "10 minutes", idleInTransactionTimeout: "10 minutes" } as const
+
+const notThere = (directory: string): StoreFailed =>
+  new StoreFailed({
+    message: `There is no store in ${directory}: set BURSAR_DATA to the directory that has one`
+  })
+
+/** The books of the store in a directory. It must be free: a running server keeps it to itself. */
+export const embeddedBooks = (options: { readonly directory: string }) =>
+  existsSync(join(options.directory, "postgres"))
+    ? booksLayer("the embedded store").pipe(
+        Layer.provide(embeddedLayer({ ...options, ...PATIENT })),
+        Layer.catch((error) => Layer.effectContext(Effect.fail(failed(error))))
+      )
+    : Layer.effectContext(Effect.fail(notThere(options.directory)))
+
+/** The books of the store on a Postgres server, beside whoever works on it. */
+export const serverBooks = (options: { readonly url: Redacted.Redacted<string> }) =>
+  booksLayer("the store on a Postgres server").pipe(
+    Layer.provide(serverLayer({ ...options, ...PATIENT, maxConnections: 1 })),
     Layer.catch((error) => Layer.effectContext(Effect.fail(failed(error))))
   )

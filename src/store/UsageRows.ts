@@ -252,3 +252,16 @@ export const usageFrom = (row: StoredUsage): TokenUsage => {
     cost: parseAmount(row.cost)
   }
 }
+
+// --- rows whole, with what they count
+
+export interface StoredUsageRow extends StoredUsage {
+  readonly requests: number
+}
+
+export const SELECT_USAGE_ROWS = `SELECT ${USAGE_COLUMNS.map(([name]) => name).join(", ")} FROM usage`
+
+export const usageRowFrom = (row: StoredUsageRow): UsageRow => ({
+  usage: usageFrom(row),
+  requests: row.requests
+})

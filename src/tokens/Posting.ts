@@ -35,7 +35,7 @@ type Tracked = SignalSuccess<"track_usage">
 const ONE_TO_ONE = UNIT
 
 /** What a usage adds to a budget, by the budget's measure. */
-const chargeOf = (budget: BudgetRecord, usage: TokenUsage, requests: number): Amount => {
+export const chargeOf = (budget: BudgetRecord, usage: TokenUsage, requests: number): Amount => {
   switch (budget.definition.measure) {
     case "cost":
       return usage.cost

@@ -19,7 +19,7 @@ export const factorOf = (price: Price, serviceTier: string | undefined): Amount 
       ? price.service_tiers[serviceTier]
       : undefined
 
-const costAt = (tokens: number, perMillion: Amount, factor: Amount | undefined): Amount =>
+export const costAt = (tokens: number, perMillion: Amount, factor: Amount | undefined): Amount =>
   factor === undefined ? costOfTokens(tokens, perMillion) : costOfTokensTimes(tokens, perMillion, factor)
 
 export interface Cost {

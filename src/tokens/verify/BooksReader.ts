@@ -1,0 +1,96 @@
+/**
+ * The port through which a verification reads what is stored, all of it as of one moment.
+ *
+ * Owns: which pages it reads, and that a row which makes no sense is read all the same, as what is wrong with it.
+ * Does not decide: how rows are found (store/), or what must be true of them (the checks beside this file).
+ */
+import { Context, type Effect } from "effect"
+import type { ManagerConfig } from "../../signal/Management.ts"
+import type {
+  AlertRow,
+  AuditHead,
+  AuditRow,
+  BudgetDefinition,
+  HeadCounters,
+  OpenHold,
+  PeriodRow,
+  RequestRow,
+  StoreUnreachable,
+  UsageRow
+} from "../LedgerStore.ts"
+
+type Read<A> = Effect.Effect<A, StoreUnreachable>
+
+/** A row as it is stored: its key, and what it says, or why it says nothing. */
+export type Stored<Key, A> =
+  | { readonly key: Key; readonly row: A }
+  | { readonly key: Key; readonly row: undefined; readonly problem: string }
+
+export interface StoredHead {
+  readonly journalSeq: number
+  readonly counters: HeadCounters
+  readonly audit: AuditHead
+  readonly config: ManagerConfig
+}
+
+export interface StoredRequest {
+  readonly request: RequestRow
+  /** The batch that its hold ended in. */
+  readonly endedIn: number | null
+}
+
+/** Pages are in the order of their keys, after `after`; a page that is not full is the last one. */
+export interface BooksReader {
+  readonly tenants: Read<ReadonlyArray<string>>
+  /** Tables with rows of a tenant that has no head. */
+  readonly strays: Read<ReadonlyArray<{ readonly table: string; readonly tenant: string }>>
+  readonly head: (tenant: string) => Read<StoredHead>
+  readonly budgets: (tenant: string) => Read<ReadonlyArray<BudgetDefinition>>
+  /** How many periods there are of each budget that has any. */
+  readonly periodCounts: (tenant: string) => Read<ReadonlyMap<string, number>>
+  readonly periods: (tenant: string, budgetIds: ReadonlyArray<string>) => Read<ReadonlyArray<PeriodRow>>
+  readonly usage: (
+    tenant: string,
+    after: number,
+    limit: number
+  ) => Read<ReadonlyArray<Stored<number, UsageRow>>>
+  readonly usageBySeq: (
+    tenant: string,
+    seqs: ReadonlyArray<number>
+  ) => Read<ReadonlyArray<Stored<number, UsageRow>>>
+  readonly requests: (
+    tenant: string,
+    after: string | undefined,
+    limit: number
+  ) => Read<ReadonlyArray<Stored<string, StoredRequest>>>
+  readonly requestsById: (
+    tenant: string,
+    ids: ReadonlyArray<string>
+  ) => Read<ReadonlyArray<Stored<string, StoredRequest>>>
+  readonly pages: (
+    tenant: string,
+    after: number,
+    limit: number
+  ) => Read<ReadonlyArray<Stored<number, ReadonlyArray<OpenHold>>>>
+  readonly alerts: (
+    tenant: string,
+    after: number,
+    limit: number
+  ) => Read<ReadonlyArray<Stored<number, AlertRow>>>
+  readonly audit: (
+    tenant: string,
+    after: number,
+    limit: number
+  ) => Read<ReadonlyArray<Stored<number, AuditRow>>>
+}
+
+/** Opens the books as of one moment, for as long as they are used. */
+export interface Books {
+  /** Which store it is, in words. */
+  readonly name: string
+  readonly use: <A, E>(
+    read: (reader: BooksReader) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | StoreUnreachable>
+}
+
+export const Books = Context.Service<Books>("bursar/tokens/verify/Books")

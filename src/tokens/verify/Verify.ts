@@ -1,0 +1,290 @@
+/**
+ * Works out a tenant's books anew from its rows, and compares everything with what is stored.
+ *
+ * Owns: the order of the checks, and reading page by page, so that memory does not grow with the number of rows: it
+ * grows with the open holds, the budgets, and a bounded number of periods at a time.
+ * Does not decide: what is right (the checks beside this file, which use the ledger's own rules), or where rows are.
+ */
+import { Effect } from "effect"
+import { type Amount, formatAmount } from "../../signal/Money.ts"
+import type { BudgetDefinition, StoreUnreachable, UsageRow } from "../LedgerStore.ts"
+import type { BooksReader, Stored, StoredHead, StoredRequest } from "./BooksReader.ts"
+import { AlertCheck, ChainCheck } from "./ChainCheck.ts"
+import { BEGINNING, type Checkpoint, periodKey } from "./Checkpoint.ts"
+import { type Finding, Findings } from "./Findings.ts"
+import { addHeld, checkEnded, checkOpen, type LastVersion } from "./HoldCheck.ts"
+import { PeriodReplay, periodName } from "./PeriodReplay.ts"
+import { checkAttempts, checkNamed } from "./RequestCheck.ts"
+import { UsageCheck } from "./UsageCheck.ts"
+
+type Reading<A> = Effect.Effect<A, StoreUnreachable>
+
+const ROWS_AT_ONCE = 2_000
+const PAGES_AT_ONCE = 100
+/** Periods that are worked out in one pass over the usage; where there are more, there are more passes. */
+export const PERIODS_AT_ONCE = 200_000
+
+/** What was looked at. */
+export interface Checked {
+  readonly tenant: string
+  readonly usageRows: number
+  readonly requests: number
+  readonly openHolds: number
+  readonly holdPages: number
+  readonly budgets: number
+  readonly periods: number
+  readonly alerts: number
+  readonly auditEntries: number
+  readonly differences: number
+}
+
+/** Reads all pages of a table, and tells each row in order. */
+const eachPage = <Key, A>(
+  read: (after: Key | undefined) => Reading<ReadonlyArray<Stored<Key, A>>>,
+  limit: number,
+  visit: (page: ReadonlyArray<Stored<Key, A>>) => Reading<void> | undefined
+): Reading<void> =>
+  Effect.gen(function* () {
+    let after: Key | undefined
+    for (;;) {
+      const page = yield* read(after)
+      const looked = visit(page)
+      if (looked !== undefined) yield* looked
+      if (page.length < limit) return
+      after = page.at(-1)?.key
+    }
+  })
+
+class TenantCheck {
+  readonly #reader: BooksReader
+  readonly #findings: Findings
+  readonly #from: Checkpoint
+  readonly #periodsAtOnce: number
+  readonly #versions = new Map<string, LastVersion>()
+  readonly #pages = new Map<number, number>()
+  readonly #held = new Map<string, Amount>()
+  #openHolds = 0
+  #requests = 0
+  #periods = 0
+
+  constructor(reader: BooksReader, findings: Findings, from: Checkpoint, periodsAtOnce: number) {
+    this.#reader = reader
+    this.#findings = findings
+    this.#from = from
+    this.#periodsAtOnce = periodsAtOnce
+  }
+
+  readonly run: Reading<Checked> = Effect.gen({ self: this }, function* () {
+    const { tenant } = this.#findings
+    const head = yield* this.#reader.head(tenant)
+    const definitions = yield* this.#reader.budgets(tenant)
+    const budgets = new Map(definitions.map((definition) => [definition.id, definition]))
+    yield* this.#readPages(head)
+    yield* this.#openOnes(budgets)
+    const usage = new UsageCheck(this.#findings, head, this.#from)
+    yield* this.#usageAndPeriods(usage, budgets)
+    yield* this.#checkRequests(head)
+    const chain = new ChainCheck(this.#findings)
+    const alerts = new AlertCheck(this.#findings)
+    yield* this.#chains(head, chain, alerts)
+    return {
+      tenant,
+      usageRows: usage.sequence.count,
+      requests: this.#requests,
+      openHolds: this.#openHolds,
+      holdPages: this.#pages.size,
+      budgets: budgets.size,
+      periods: this.#periods,
+      alerts: alerts.sequence.count,
+      auditEntries: chain.count,
+      differences: this.#findings.count
+    }
+  })
+
+  // --- holds
+
+  #readPages(head: StoredHead): Reading<void> {
+    const { tenant } = this.#findings
+    return eachPage(
+      (after: number | undefined) => this.#reader.pages(tenant, after ?? -1, PAGES_AT_ONCE),
+      PAGES_AT_ONCE,
+      (pages) => {
+        for (const page of pages) {
+          const key = `journal_seq ${page.key}`
+          if (page.key >= head.journalSeq)
+            this.#findings.differs("hold_page", key, "journal_seq", page.key, `before ${head.journalSeq}`)
+          this.#pages.set(page.key, 0)
+          if (page.row === undefined) this.#findings.differs("hold_page", key, "holds", page.problem, "holds")
+          for (const open of page.row ?? []) this.#versions.set(open.requestId, { ...open, page: page.key })
+        }
+        return undefined
+      }
+    )
+  }
+
+  /** A version is open unless a hold of its request has ended in a later batch: the rule of OpenHolds. */
+  #openOnes(budgets: ReadonlyMap<string, BudgetDefinition>): Reading<void> {
+    return Effect.gen({ self: this }, function* () {
+      const ids = [...this.#versions.keys()]
+      for (let from = 0; from < ids.length; from += ROWS_AT_ONCE) {
+        const some = ids.slice(from, from + ROWS_AT_ONCE)
+        const ended = new Map<string, StoredRequest>()
+        for (const { key, row } of yield* this.#reader.requestsById(this.#findings.tenant, some))
+          if (row !== undefined) ended.set(key, row)
+        for (const id of some) {
+          const version = this.#versions.get(id)
+          if (version === undefined || (ended.get(id)?.endedIn ?? -1) > version.page) continue
+          checkOpen(this.#findings, version, budgets)
+          addHeld(this.#held, version.hold)
+          this.#openHolds += 1
+          this.#pages.set(version.page, (this.#pages.get(version.page) ?? 0) + 1)
+        }
+      }
+      for (const [page, open] of this.#pages) {
+        if (open === 0)
+          this.#findings.differs(
+            "hold_page",
+            `journal_seq ${page}`,
+            "row",
+            "nothing open is in it",
+            "no such row"
+          )
+      }
+      this.#versions.clear()
+    })
+  }
+
+  // --- usage and budgets
+
+  /** As many budgets at a time as have few periods enough together; the first time, the rows themselves are checked. */
+  #usageAndPeriods(usage: UsageCheck, budgets: ReadonlyMap<string, BudgetDefinition>): Reading<void> {
+    return Effect.gen({ self: this }, function* () {
+      const { tenant } = this.#findings
+      const counts = yield* this.#reader.periodCounts(tenant)
+      for (const id of counts.keys()) {
+        if (!budgets.has(id))
+          this.#findings.differs("budget_period", id, "budget_id", id, "a budget that is there")
+      }
+      const left = [...budgets.values()]
+      let first: UsageCheck | undefined = usage
+      do {
+        const group: Array<BudgetDefinition> = []
+        let size = 0
+        while (left.length > 0 && (size < this.#periodsAtOnce || group.length === 0)) {
+          const next = left.pop() as BudgetDefinition
+          group.push(next)
+          size += 1 + (counts.get(next.id) ?? 0)
+        }
+        yield* this.#replay(group, first)
+        first = undefined
+      } while (left.length > 0)
+      this.#checkHeldSomewhere()
+    })
+  }
+
+  #replay(group: ReadonlyArray<BudgetDefinition>, check: UsageCheck | undefined): Reading<void> {
+    return Effect.gen({ self: this }, function* () {
+      const { tenant } = this.#findings
+      const rows = yield* this.#reader.periods(
+        tenant,
+        group.map(({ id }) => id)
+      )
+      this.#periods += rows.length
+      const replay = new PeriodReplay(this.#findings, group, rows, this.#held, this.#from)
+      yield* eachPage(
+        (after: number | undefined) => this.#reader.usage(tenant, after ?? this.#from.usageSeq, ROWS_AT_ONCE),
+        ROWS_AT_ONCE,
+        (page) => {
+          const readable = page.flatMap(({ row }) => row ?? [])
+          for (const row of readable) replay.next(row)
+          return check === undefined ? undefined : this.#checkUsage(check, page)
+        }
+      )
+      replay.end()
+      for (const { budgetId, start } of rows) this.#held.delete(periodKey(budgetId, start))
+      check?.end()
+    })
+  }
+
+  #checkUsage(check: UsageCheck, page: ReadonlyArray<Stored<number, UsageRow>>): Reading<void> {
+    for (const stored of page) {
+      check.sequence.next(stored.key)
+      if (stored.row === undefined)
+        this.#findings.differs("usage", `usage_seq ${stored.key}`, "row", stored.problem, "a usage")
+      else check.next(stored.row)
+    }
+    return checkNamed(
+      this.#reader,
+      this.#findings,
+      page.flatMap(({ row }) => row ?? [])
+    )
+  }
+
+  /** What is left of what holds keep is in no period. */
+  #checkHeldSomewhere(): void {
+    for (const [key, amount] of this.#held) {
+      const [start = "", ...id] = key.split(" ")
+      this.#findings.differs(
+        "budget_period",
+        periodName(id.join(" "), Number(start)),
+        "held",
+        "nothing",
+        formatAmount(amount)
+      )
+    }
+  }
+
+  // --- requests, alerts, the chain
+
+  #checkRequests(head: StoredHead): Reading<void> {
+    const { tenant } = this.#findings
+    return eachPage(
+      (after: string | undefined) => this.#reader.requests(tenant, after, ROWS_AT_ONCE),
+      ROWS_AT_ONCE,
+      (page) => {
+        this.#requests += page.length
+        for (const stored of page) {
+          if (stored.row !== undefined) checkEnded(this.#findings, stored.row, head)
+          else
+            this.#findings.differs("request", `request_id ${stored.key}`, "row", stored.problem, "a request")
+        }
+        const readable = page.flatMap(({ row }) => row ?? [])
+        return checkAttempts(this.#reader, this.#findings, readable, this.#from)
+      }
+    )
+  }
+
+  #chains(head: StoredHead, chain: ChainCheck, alerts: AlertCheck): Reading<void> {
+    return Effect.gen({ self: this }, function* () {
+      const { tenant } = this.#findings
+      yield* eachPage(
+        (after: number | undefined) => this.#reader.audit(tenant, after ?? 0, ROWS_AT_ONCE),
+        ROWS_AT_ONCE,
+        (page) => {
+          for (const entry of page) chain.next(entry)
+          return undefined
+        }
+      )
+      chain.end(head.audit)
+      yield* eachPage(
+        (after: number | undefined) => this.#reader.alerts(tenant, after ?? 0, ROWS_AT_ONCE),
+        ROWS_AT_ONCE,
+        (page) => {
+          for (const alert of page) alerts.next(alert)
+          return undefined
+        }
+      )
+      alerts.sequence.end(head.counters.alertSeq)
+    })
+  }
+}
+
+/** Checks one tenant, and tells everything that differs. */
+export const verifyTenant = (
+  reader: BooksReader,
+  tenant: string,
+  tell: (finding: Finding) => void,
+  from: Checkpoint = BEGINNING,
+  periodsAtOnce: number = PERIODS_AT_ONCE
+): Reading<Checked> =>
+  Effect.suspend(() => new TenantCheck(reader, new Findings(tenant, tell), from, periodsAtOnce).run)
