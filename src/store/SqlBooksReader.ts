@@ -59,7 +59,8 @@ const stored = <Row, Key, A>(row: Row, key: Key, read: (row: Row) => A): Stored<
 
 const PERIODS = `SELECT ${PERIOD_COLUMNS.map(([name]) => name).join(", ")} FROM budget_period`
 
-const readerOn = (sql: SqlClient.SqlClient): BooksReader => {
+/** Reads on this client, in whatever transaction there is. */
+export const readerOn = (sql: SqlClient.SqlClient): BooksReader => {
   const select = <Row extends object, A>(
     text: string,
     parameters: ReadonlyArray<unknown>,

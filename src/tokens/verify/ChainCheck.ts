@@ -108,8 +108,9 @@ export class ChainCheck {
     const differs = (field: string, stored: string | null, expected: string | null) =>
       this.#findings.same("audit", key, field, stored, expected)
     if (row.body === null || row.salt === null) {
-      if (row.body !== row.salt)
-        this.#findings.differs("audit", key, "body", row.body, "body and salt, or neither")
+      if (row.body !== null) this.#findings.differs("audit", key, "salt", null, "the salt of its body")
+      if (row.salt !== null)
+        this.#findings.differs("audit", key, "body", null, "what its salt was hashed with")
       return
     }
     const digest = digestOf(row.salt, row.body)

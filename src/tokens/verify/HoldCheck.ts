@@ -9,6 +9,7 @@ import { formatAmount } from "../../signal/Money.ts"
 import { formatTimestamp } from "../../signal/Text.ts"
 import { requestIdOfHold } from "../HoldLife.ts"
 import type { BudgetDefinition, HoldRow, OpenHold } from "../LedgerStore.ts"
+import { definitionIdOf } from "../StandingKey.ts"
 import type { StoredHead, StoredRequest } from "./BooksReader.ts"
 import { periodKey } from "./Checkpoint.ts"
 import type { Findings } from "./Findings.ts"
@@ -41,7 +42,7 @@ export const checkOpen = (
   const problem = problemOf(hold)
   if (problem !== undefined) findings.differs("hold_page", key, ...problem)
   for (const { budgetId, periodStart, amount } of hold.bookings) {
-    if (!budgets.has(budgetId))
+    if (!budgets.has(definitionIdOf(budgetId)))
       findings.differs("hold_page", key, "booking", budgetId, "a budget that is there")
     if (amount < 0n)
       findings.differs("hold_page", key, `booking in ${budgetId}`, formatAmount(amount), "0 or more")

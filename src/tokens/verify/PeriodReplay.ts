@@ -1,53 +1,72 @@
 /**
  * Works out anew what the periods of some budgets have spent, hold and hand over, and compares it with their rows.
  *
- * Owns: charging usage rows to periods in the order they were recorded, by the ledger's own rules.
- * Does not decide: what a row charges to a budget (Posting), when a budget counts (BudgetRecord), or what is handed
- * over (BudgetPeriods).
+ * Owns: charging usage rows in the order they were recorded, by the ledger's own rules, to the budgets that there were
+ * at that time; and to a budget that was made later what its first period began with.
+ * Does not decide: what a row charges to a budget (Posting), when a budget counts (BudgetRecord), whom a default is for
+ * (BudgetIndex), or what is handed over (BudgetPeriods).
  */
 import { type Amount, formatAmount } from "../../signal/Money.ts"
 import { formatTimestamp } from "../../signal/Text.ts"
-import { BudgetIndex } from "../BudgetIndex.ts"
+import { BudgetIndex, entityOf } from "../BudgetIndex.ts"
 import type { PeriodRecord } from "../BudgetPeriods.ts"
 import { BudgetRecord } from "../BudgetRecord.ts"
 import type { BudgetDefinition, PeriodRow, UsageRow } from "../LedgerStore.ts"
+import { type PeriodWindow, windowAt } from "../Period.ts"
 import { chargeOf } from "../Posting.ts"
+import { definitionIdOf, entityOfKey, standingKey } from "../StandingKey.ts"
 import { type Checkpoint, periodKey } from "./Checkpoint.ts"
 import { type Findings, MISSING } from "./Findings.ts"
 
 const TABLE = "budget_period"
 
-export const periodName = (budgetId: string, start: number): string =>
-  `${budgetId} from ${formatTimestamp(start)}`
+export const periodName = (key: string, start: number): string => `${key} from ${formatTimestamp(start)}`
 
 /** What open holds keep, by `periodKey`. */
 export type Held = ReadonlyMap<string, Amount>
 
+/** A budget that is not made yet: what is booked in its first period counts all the same. */
+interface Coming {
+  readonly budget: BudgetRecord
+  readonly window: PeriodWindow
+}
+
+const isIn = ({ start, end }: PeriodWindow, at: number): boolean => at >= start && (end === null || at < end)
+
 export class PeriodReplay {
   readonly #findings: Findings
+  /** The budgets that are made already. */
   readonly #index = new BudgetIndex()
+  /** All others, the one that is made next at the end. */
+  readonly #coming: Array<Coming> = []
+  /** Whose periods are worked out, by the definition's id. */
+  readonly #group: ReadonlySet<string>
   readonly #budgets = new Map<string, BudgetRecord>()
-  /** Their rows, the oldest first. */
+  /** Where entities stand in defaults, by key. */
+  readonly #standings = new Map<string, BudgetRecord>()
+  /** The rows of each key, the oldest first. */
   readonly #rows = new Map<string, Array<PeriodRow>>()
   readonly #charged = new Set<PeriodRecord>()
 
   constructor(
     findings: Findings,
     definitions: ReadonlyArray<BudgetDefinition>,
+    group: ReadonlySet<string>,
     rows: ReadonlyArray<PeriodRow>,
     held: Held,
     from: Checkpoint
   ) {
     this.#findings = findings
-    for (const definition of definitions) {
+    this.#group = group
+    for (const definition of definitions.toSorted((a, b) => b.sinceSeq - a.sinceSeq)) {
       const budget = new BudgetRecord(definition)
       this.#budgets.set(definition.id, budget)
-      this.#index.add(budget)
+      this.#coming.push({ budget, window: windowAt(definition, definition.createdAt) })
     }
     for (const row of rows.toSorted((a, b) => a.start - b.start)) {
       const key = periodKey(row.budgetId, row.start)
       const spent = from.spent.get(key) ?? 0n
-      this.#budgets.get(row.budgetId)?.restore({ ...row, spent, held: held.get(key) ?? 0n, carriedOver: 0n })
+      this.#recordOf(row.budgetId)?.restore({ ...row, spent, held: held.get(key) ?? 0n, carriedOver: 0n })
       const known = this.#rows.get(row.budgetId)
       if (known === undefined) this.#rows.set(row.budgetId, [row])
       else known.push(row)
@@ -55,19 +74,18 @@ export class PeriodReplay {
   }
 
   /** The rows come in the order of their numbers. */
-  next({ usage, requests }: UsageRow): void {
-    for (const budget of this.#index.matching(usage)) {
-      const amount = chargeOf(budget, usage, requests)
-      if (amount === 0n || !budget.counts(usage.booked_at)) continue
-      const period = budget.periodAt(usage.booked_at)
-      period.spent += amount
-      this.#charged.add(period)
+  next(row: UsageRow): void {
+    this.#make(row.usage.usage_seq)
+    for (const budget of this.#index.matching(row.usage)) {
+      if (!this.#group.has(budget.definition.id) || !budget.counts(row.usage.booked_at)) continue
+      this.#charge(budget, row)
     }
+    if (this.#coming.length > 0) this.#open(row)
   }
 
   end(): void {
-    for (const [id, rows] of this.#rows) {
-      const budget = this.#budgets.get(id)
+    for (const [key, rows] of this.#rows) {
+      const budget = this.#recordOf(key)
       if (budget !== undefined) this.#compare(budget, rows)
     }
     for (const { budgetId, start, spent } of this.#charged) {
@@ -77,8 +95,78 @@ export class PeriodReplay {
     }
   }
 
+  /** The budget, or the standing, of this key. */
+  #recordOf(key: string): BudgetRecord | undefined {
+    const entityId = entityOfKey(key)
+    const budget = this.#budgets.get(definitionIdOf(key))
+    if (entityId === undefined || budget === undefined) return budget
+    const known = this.#standings.get(key)
+    if (known !== undefined) return known
+    const standing = BudgetRecord.standing(budget, entityId)
+    this.#standings.set(key, standing)
+    if (this.#index.defaults.standingOf(budget, entityId) !== undefined) this.#index.defaults.adopt(standing)
+    return standing
+  }
+
+  /** The budgets that were made before this row was recorded. */
+  #make(seq: number): void {
+    for (;;) {
+      const next = this.#coming.at(-1)
+      if (next === undefined || next.budget.definition.sinceSeq >= seq) return
+      this.#coming.pop()
+      this.#index.add(next.budget)
+      if (!next.budget.isDefault) continue
+      for (const standing of this.#standings.values()) {
+        if (standing.definition.id === next.budget.definition.id) this.#index.defaults.adopt(standing)
+      }
+    }
+  }
+
+  /** What a budget that is made later begins with. */
+  #open(row: UsageRow): void {
+    const { usage } = row
+    for (const { budget, window } of this.#coming) {
+      const { id, type, period, sinceSeq } = budget.definition
+      if (!this.#group.has(id) || !isIn(window, usage.booked_at)) continue
+      const entityId = entityOf(type, usage)
+      if (entityId === undefined) continue
+      if (!budget.isDefault) {
+        if (budget.entityId === entityId) this.#charge(budget, row)
+        continue
+      }
+      // Who had a budget of its own by then has no standing.
+      const isReplaced = this.#ownersOf(type, entityId).some(
+        ({ definition }) => definition.period === period && definition.sinceSeq <= sinceSeq
+      )
+      if (entityId === null || isReplaced) continue
+      const standing = this.#recordOf(standingKey(id, entityId))
+      if (standing !== undefined) this.#charge(standing, row)
+    }
+  }
+
+  /** The budgets that an entity has of its own, made or coming. */
+  #ownersOf(type: BudgetDefinition["type"], entityId: string | null): ReadonlyArray<BudgetRecord> {
+    if (entityId === null) return []
+    const coming = this.#coming
+      .map(({ budget }) => budget)
+      .filter(({ definition }) => definition.type === type && definition.entityId === entityId)
+    return [...this.#index.of(type, entityId), ...coming]
+  }
+
+  #charge(budget: BudgetRecord, { usage, requests }: UsageRow): void {
+    const amount = chargeOf(budget, usage, requests)
+    if (amount === 0n) return
+    const record = budget.isStanding ? (this.#recordOf(budget.key) ?? budget) : budget
+    const period = record.periodAt(usage.booked_at)
+    period.spent += amount
+    this.#charged.add(period)
+  }
+
   #compare(budget: BudgetRecord, rows: ReadonlyArray<PeriodRow>): void {
-    this.#handOver(budget, rows)
+    const [first] = rows
+    const begin = first && budget.periodFrom(first.start)
+    // Nothing was handed over to the first one; from there on each hands over to the next.
+    if (begin !== undefined) budget.passOn(begin)
     for (const [index, row] of rows.entries()) {
       const key = periodName(row.budgetId, row.start)
       const period = budget.periodFrom(row.start)
@@ -96,14 +184,5 @@ export class PeriodReplay {
         this.#findings.differs(TABLE, key, "period_end", end, `before ${formatTimestamp(next.start)}`)
       }
     }
-  }
-
-  /** Hands over from the first period on: nothing was handed to it. */
-  #handOver(budget: BudgetRecord, rows: ReadonlyArray<PeriodRow>): void {
-    const [row] = rows
-    const first = row && budget.periodFrom(row.start)
-    if (first === undefined) return
-    first.carriedOver = 0n
-    budget.passOn(first)
   }
 }

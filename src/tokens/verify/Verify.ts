@@ -8,6 +8,7 @@
 import { Effect } from "effect"
 import { type Amount, formatAmount } from "../../signal/Money.ts"
 import type { BudgetDefinition, StoreUnreachable, UsageRow } from "../LedgerStore.ts"
+import { definitionIdOf } from "../StandingKey.ts"
 import type { BooksReader, Stored, StoredHead, StoredRequest } from "./BooksReader.ts"
 import { AlertCheck, ChainCheck } from "./ChainCheck.ts"
 import { BEGINNING, type Checkpoint, periodKey } from "./Checkpoint.ts"
@@ -113,7 +114,8 @@ class TenantCheck {
           const key = `journal_seq ${page.key}`
           if (page.key >= head.journalSeq)
             this.#findings.differs("hold_page", key, "journal_seq", page.key, `before ${head.journalSeq}`)
-          this.#pages.set(page.key, 0)
+          // What cannot be read has been said: it is not empty as well.
+          this.#pages.set(page.key, page.row === undefined ? 1 : 0)
           if (page.row === undefined) this.#findings.differs("hold_page", key, "holds", page.problem, "holds")
           for (const open of page.row ?? []) this.#versions.set(open.requestId, { ...open, page: page.key })
         }
@@ -160,43 +162,53 @@ class TenantCheck {
   #usageAndPeriods(usage: UsageCheck, budgets: ReadonlyMap<string, BudgetDefinition>): Reading<void> {
     return Effect.gen({ self: this }, function* () {
       const { tenant } = this.#findings
+      const keysOf = new Map<string, Array<string>>()
       const counts = yield* this.#reader.periodCounts(tenant)
-      for (const id of counts.keys()) {
+      for (const key of counts.keys()) {
+        const id = definitionIdOf(key)
         if (!budgets.has(id))
-          this.#findings.differs("budget_period", id, "budget_id", id, "a budget that is there")
+          this.#findings.differs("budget_period", key, "budget_id", id, "a budget that is there")
+        const known = keysOf.get(id)
+        if (known === undefined) keysOf.set(id, [key])
+        else known.push(key)
       }
-      const left = [...budgets.values()]
+      const ids = [...budgets.keys()]
       let first: UsageCheck | undefined = usage
       do {
-        const group: Array<BudgetDefinition> = []
+        const group = new Set<string>()
+        const keys: Array<string> = []
         let size = 0
-        while (left.length > 0 && (size < this.#periodsAtOnce || group.length === 0)) {
-          const next = left.pop() as BudgetDefinition
-          group.push(next)
-          size += 1 + (counts.get(next.id) ?? 0)
+        while (ids.length > 0 && (size < this.#periodsAtOnce || group.size === 0)) {
+          const id = ids.pop() as string
+          const own = keysOf.get(id) ?? []
+          group.add(id)
+          for (const key of own) keys.push(key)
+          size += own.reduce((sum, key) => sum + (counts.get(key) ?? 0), 1)
         }
-        yield* this.#replay(group, first)
+        yield* this.#replay(budgets, group, keys, first)
         first = undefined
-      } while (left.length > 0)
+      } while (ids.length > 0)
       this.#checkHeldSomewhere()
     })
   }
 
-  #replay(group: ReadonlyArray<BudgetDefinition>, check: UsageCheck | undefined): Reading<void> {
+  #replay(
+    budgets: ReadonlyMap<string, BudgetDefinition>,
+    group: ReadonlySet<string>,
+    keys: ReadonlyArray<string>,
+    check: UsageCheck | undefined
+  ): Reading<void> {
     return Effect.gen({ self: this }, function* () {
       const { tenant } = this.#findings
-      const rows = yield* this.#reader.periods(
-        tenant,
-        group.map(({ id }) => id)
-      )
+      const rows = keys.length === 0 ? [] : yield* this.#reader.periods(tenant, keys)
       this.#periods += rows.length
-      const replay = new PeriodReplay(this.#findings, group, rows, this.#held, this.#from)
+      const definitions = [...budgets.values()]
+      const replay = new PeriodReplay(this.#findings, definitions, group, rows, this.#held, this.#from)
       yield* eachPage(
         (after: number | undefined) => this.#reader.usage(tenant, after ?? this.#from.usageSeq, ROWS_AT_ONCE),
         ROWS_AT_ONCE,
         (page) => {
-          const readable = page.flatMap(({ row }) => row ?? [])
-          for (const row of readable) replay.next(row)
+          for (const { row } of page) if (row !== undefined) replay.next(row)
           return check === undefined ? undefined : this.#checkUsage(check, page)
         }
       )
