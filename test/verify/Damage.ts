@@ -199,6 +199,11 @@ export const DAMAGES: ReadonlyArray<readonly [what: string, damage: Damage, foun
     ["usage usage_seq 6: row is nothing, should be a row"]
   ],
   [
+    "id_seq of the head",
+    set("tenant_head", "true", "id_seq = 2"),
+    ["tenant_head damaged: id_seq is 2, should be 3 or more"]
+  ],
+  [
     "alert_seq of the head",
     set("tenant_head", "true", "alert_seq = alert_seq - 1"),
     ["tenant_head damaged: alert_seq is 0, should be 1"]

@@ -6,9 +6,10 @@
  * Does not decide: what a row charges to a budget (Posting), when a budget counts (BudgetRecord), whom a default is for
  * (BudgetIndex), or what is handed over (BudgetPeriods).
  */
+import type { BudgetType } from "../../signal/Budget.ts"
 import { type Amount, formatAmount } from "../../signal/Money.ts"
 import { formatTimestamp } from "../../signal/Text.ts"
-import { BudgetIndex, entityOf } from "../BudgetIndex.ts"
+import { BudgetIndex, entityOf, SUBJECT_FIELDS } from "../BudgetIndex.ts"
 import type { PeriodRecord } from "../BudgetPeriods.ts"
 import { BudgetRecord } from "../BudgetRecord.ts"
 import type { BudgetDefinition, PeriodRow, UsageRow } from "../LedgerStore.ts"
@@ -31,6 +32,17 @@ interface Coming {
   readonly window: PeriodWindow
 }
 
+const TYPES: ReadonlyArray<BudgetType> = ["global", ...(Object.keys(SUBJECT_FIELDS) as Array<BudgetType>)]
+const NONE: ReadonlyArray<Coming> = []
+
+const entityKey = (type: BudgetType, entityId: string | null): string => `${type}/${entityId ?? ""}`
+
+const append = <Key, A>(lists: Map<Key, Array<A>>, key: Key, item: A): void => {
+  const known = lists.get(key)
+  if (known === undefined) lists.set(key, [item])
+  else known.push(item)
+}
+
 const isIn = ({ start, end }: PeriodWindow, at: number): boolean => at >= start && (end === null || at < end)
 
 export class PeriodReplay {
@@ -39,6 +51,9 @@ export class PeriodReplay {
   readonly #index = new BudgetIndex()
   /** All others, the one that is made next at the end. */
   readonly #coming: Array<Coming> = []
+  /** Of these the ones of an entity, and the defaults; those that are made meanwhile stay in here. */
+  readonly #comingOwn = new Map<string, Array<Coming>>()
+  readonly #comingDefaults = new Map<BudgetType, Array<Coming>>()
   /** Whose periods are worked out, by the definition's id. */
   readonly #group: ReadonlySet<string>
   readonly #budgets = new Map<string, BudgetRecord>()
@@ -61,16 +76,21 @@ export class PeriodReplay {
     for (const definition of definitions.toSorted((a, b) => b.sinceSeq - a.sinceSeq)) {
       const budget = new BudgetRecord(definition)
       this.#budgets.set(definition.id, budget)
-      this.#coming.push({ budget, window: windowAt(definition, definition.createdAt) })
+      this.#addComing({ budget, window: windowAt(definition, definition.createdAt) })
     }
     for (const row of rows.toSorted((a, b) => a.start - b.start)) {
       const key = periodKey(row.budgetId, row.start)
       const spent = from.spent.get(key) ?? 0n
       this.#recordOf(row.budgetId)?.restore({ ...row, spent, held: held.get(key) ?? 0n, carriedOver: 0n })
-      const known = this.#rows.get(row.budgetId)
-      if (known === undefined) this.#rows.set(row.budgetId, [row])
-      else known.push(row)
+      append(this.#rows, row.budgetId, row)
     }
+  }
+
+  #addComing(coming: Coming): void {
+    this.#coming.push(coming)
+    const { type, entityId } = coming.budget.definition
+    if (coming.budget.isDefault) append(this.#comingDefaults, type, coming)
+    else append(this.#comingOwn, entityKey(type, entityId), coming)
   }
 
   /** The rows come in the order of their numbers. */
@@ -122,35 +142,35 @@ export class PeriodReplay {
     }
   }
 
-  /** What a budget that is made later begins with. */
+  /** What budgets that are made later begin with. */
   #open(row: UsageRow): void {
-    const { usage } = row
-    for (const { budget, window } of this.#coming) {
-      const { id, type, period, sinceSeq } = budget.definition
-      if (!this.#group.has(id) || !isIn(window, usage.booked_at)) continue
-      const entityId = entityOf(type, usage)
+    for (const type of TYPES) {
+      const entityId = entityOf(type, row.usage)
       if (entityId === undefined) continue
-      if (!budget.isDefault) {
-        if (budget.entityId === entityId) this.#charge(budget, row)
-        continue
-      }
-      // Who had a budget of its own by then has no standing.
-      const isReplaced = this.#ownersOf(type, entityId).some(
+      const own = this.#comingOwn.get(entityKey(type, entityId)) ?? NONE
+      for (const coming of own) if (this.#begins(coming, row)) this.#charge(coming.budget, row)
+      if (entityId !== null) this.#openDefaults(type, entityId, own, row)
+    }
+  }
+
+  /** Who had a budget of its own by then has no standing. */
+  #openDefaults(type: BudgetType, entityId: string, comingOwn: ReadonlyArray<Coming>, row: UsageRow): void {
+    for (const coming of this.#comingDefaults.get(type) ?? NONE) {
+      if (!this.#begins(coming, row)) continue
+      const { id, period, sinceSeq } = coming.budget.definition
+      const own = [...this.#index.of(type, entityId), ...comingOwn.map(({ budget }) => budget)]
+      const isReplaced = own.some(
         ({ definition }) => definition.period === period && definition.sinceSeq <= sinceSeq
       )
-      if (entityId === null || isReplaced) continue
-      const standing = this.#recordOf(standingKey(id, entityId))
+      const standing = isReplaced ? undefined : this.#recordOf(standingKey(id, entityId))
       if (standing !== undefined) this.#charge(standing, row)
     }
   }
 
-  /** The budgets that an entity has of its own, made or coming. */
-  #ownersOf(type: BudgetDefinition["type"], entityId: string | null): ReadonlyArray<BudgetRecord> {
-    if (entityId === null) return []
-    const coming = this.#coming
-      .map(({ budget }) => budget)
-      .filter(({ definition }) => definition.type === type && definition.entityId === entityId)
-    return [...this.#index.of(type, entityId), ...coming]
+  /** Whether this row is of the first period of a budget that is not made yet. */
+  #begins({ budget, window }: Coming, { usage }: UsageRow): boolean {
+    const { id, sinceSeq } = budget.definition
+    return sinceSeq >= usage.usage_seq && this.#group.has(id) && isIn(window, usage.booked_at)
   }
 
   #charge(budget: BudgetRecord, { usage, requests }: UsageRow): void {

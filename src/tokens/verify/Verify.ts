@@ -39,6 +39,8 @@ export interface Checked {
   readonly differences: number
 }
 
+const numberInId = (id: string): number => Number.parseInt(id.slice(id.indexOf("_") + 1), 36)
+
 /** Reads all pages of a table, and tells each row in order. */
 const eachPage = <Key, A>(
   read: (after: Key | undefined) => Reading<ReadonlyArray<Stored<Key, A>>>,
@@ -80,6 +82,7 @@ class TenantCheck {
     const head = yield* this.#reader.head(tenant)
     const definitions = yield* this.#reader.budgets(tenant)
     const budgets = new Map(definitions.map((definition) => [definition.id, definition]))
+    this.#checkIds(head, definitions)
     yield* this.#readPages(head)
     yield* this.#openOnes(budgets)
     const usage = new UsageCheck(this.#findings, head, this.#from)
@@ -101,6 +104,14 @@ class TenantCheck {
       differences: this.#findings.count
     }
   })
+
+  /** No id is ever given again: the highest one that is there was counted. */
+  #checkIds(head: StoredHead, budgets: ReadonlyArray<BudgetDefinition>): void {
+    const highest = budgets.reduce((seq, { id }) => Math.max(seq, numberInId(id)), 0)
+    if (highest <= head.counters.idSeq) return
+    const { tenant } = this.#findings
+    this.#findings.differs("tenant_head", tenant, "id_seq", head.counters.idSeq, `${highest} or more`)
+  }
 
   // --- holds
 
