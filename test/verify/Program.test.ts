@@ -43,7 +43,7 @@ const rowsIn = (log: string): number =>
   [...log.matchAll(/: (\d+) usage rows/gu)].reduce((sum, [, count]) => sum + Number(count), 0)
 
 describe("bursar audit verify", () => {
-  it("on a server store, beside the program that works on it: what was acknowledged is counted", async () => {
+  it("lesson 19: what was acknowledged is counted, on a server beside the program at work", async () => {
     const databaseUrl = await makeDatabase()
     const program = await startProgram({ databaseUrl })
     const acknowledged = await work(program)
@@ -69,7 +69,7 @@ describe("bursar audit verify", () => {
     await program.kill()
   })
 
-  it("on the embedded store, when no server has it", async () => {
+  it("lesson 19: what was acknowledged is counted, on the embedded store when no server has it", async () => {
     const data = makeFolder()
     const program = await startProgram({ data })
     const acknowledged = await work(program)
