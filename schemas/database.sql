@@ -115,6 +115,38 @@ CREATE TABLE budget_period (
 
 CREATE INDEX budget_period_end ON budget_period (tenant, period_end);
 
+CREATE TABLE budget_override (
+  tenant text NOT NULL,
+  override_id text NOT NULL,
+  override_seq bigint NOT NULL,
+  budget_id text NOT NULL,
+  period_start timestamptz NOT NULL,
+  period_end timestamptz NOT NULL,
+  type text NOT NULL,
+  entity_id text,
+  measure text NOT NULL,
+  currency text NOT NULL,
+  status text NOT NULL,
+  amount numeric NOT NULL,
+  approved_amount numeric,
+  reason text NOT NULL,
+  note text,
+  requested_by text NOT NULL,
+  requested_at timestamptz NOT NULL,
+  decided_by text,
+  decided_at timestamptz,
+  expires_at timestamptz,
+  PRIMARY KEY (tenant, override_id)
+);
+
+CREATE UNIQUE INDEX budget_override_newest ON budget_override (tenant, override_seq DESC);
+
+CREATE INDEX budget_override_live ON budget_override (tenant)
+WHERE status IN ('pending', 'approved');
+
+CREATE INDEX budget_override_lapsed ON budget_override (tenant, period_end)
+WHERE status = 'expired' AND approved_amount IS NOT NULL;
+
 CREATE TABLE price (
   tenant text NOT NULL,
   price_id text NOT NULL,

@@ -16,7 +16,9 @@ import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
 import type { ActorFact, EventFilter, Topic } from "../signal/Subscriptions.ts"
 import { isCovered } from "../tokens/BudgetIndex.ts"
-import type { LedgerStore, StoreUnreachable, UsageFilter } from "../tokens/LedgerStore.ts"
+import type { LedgerStore, OverrideRow, StoreUnreachable, UsageFilter } from "../tokens/LedgerStore.ts"
+import { overrideOf } from "../tokens/Overrides.ts"
+import { definitionIdOf } from "../tokens/StandingKey.ts"
 import type { Hub } from "./Hub.ts"
 import { Outbox } from "./Outbox.ts"
 
@@ -166,8 +168,19 @@ const budgetsTopic = (env: Surroundings, filter: EventFilter, principal: Princip
       outbox.put({ cursor: null, event: { budget } })
     }
   }
+  const showOverrides = (rows: ReadonlyArray<OverrideRow>): void => {
+    for (const row of rows) {
+      if (filter.budget_id !== undefined && filter.budget_id !== definitionIdOf(row.budgetId)) continue
+      if (!isCovered(row.type, row.entityId, principal.attribution)) continue
+      outbox.put({ cursor: null, event: { override: overrideOf(row) } })
+    }
+  }
   const stop = env.hub.listen(principal.tenant, {
-    onCommit: (_, standings) => show(standings),
+    // The standings first: whoever an override wakes has seen the room that it made.
+    onCommit: ({ overrides }, standings) => {
+      show(standings)
+      showOverrides(overrides)
+    },
     onReset: show
   })
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }

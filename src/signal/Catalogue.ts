@@ -16,6 +16,7 @@ import {
 import { CalculateCost, GetPricing, UpdatePricing } from "./Cost.ts"
 import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
+import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
 import { Complete } from "./Providers.ts"
 import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
 import { GetUsage, TrackUsage } from "./Tracking.ts"
@@ -29,6 +30,9 @@ export const SIGNALS = {
   create_budget: CreateBudget,
   update_budget: UpdateBudget,
   get_budget_status: GetBudgetStatus,
+  request_override: RequestOverride,
+  decide_override: DecideOverride,
+  list_overrides: ListOverrides,
   calculate_cost: CalculateCost,
   get_pricing: GetPricing,
   update_pricing: UpdatePricing,

@@ -54,7 +54,10 @@ export const ConflictReason = Schema.Literals([
   "hold_already_posted",
   "hold_already_released",
   "hold_of_another_request",
-  "version_changed"
+  "version_changed",
+  "override_already_decided",
+  "override_expired",
+  "budget_inactive"
 ])
 export type ConflictReason = typeof ConflictReason.Type
 

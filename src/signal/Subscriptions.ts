@@ -8,6 +8,7 @@ import { ActorInfo, AddressText } from "./Actors.ts"
 import { attributionFields } from "./Attribution.ts"
 import { Alert, BudgetStanding, Currency } from "./Budget.ts"
 import { Decimal } from "./Money.ts"
+import { Override } from "./Overrides.ts"
 import { FinishReason } from "./Providers.ts"
 import { command } from "./Signal.ts"
 import { Count, Id, optional, PositiveCount, Timestamp } from "./Text.ts"
@@ -105,6 +106,7 @@ export const Event = Schema.Union([
   Schema.Struct({ in_flight: CallProgress }),
   Schema.Struct({ alert: Alert }),
   Schema.Struct({ budget: BudgetStanding }),
+  Schema.Struct({ override: Override }),
   Schema.Struct({ signal: SignalRecord }),
   Schema.Struct({ actor: ActorFact }),
   Schema.Struct({ text: Schema.String }),

@@ -33,6 +33,7 @@ import {
   Unencodable
 } from "./Columns.ts"
 import { DELIVERY_COLUMNS, deliveryValues, RECIPIENT_COLUMNS, recipientValues } from "./DeliveryRows.ts"
+import { OVERRIDE_COLUMNS, overrideValues } from "./OverrideRows.ts"
 import { pageOf, REQUEST_COLUMNS, requestValues } from "./RequestRows.ts"
 import { USAGE_COLUMNS, usageValues } from "./UsageRows.ts"
 
@@ -170,6 +171,9 @@ export const commitStatement = (claim: Claim, batch: Batch): Statement => {
     parts.upsert("budget_period", 2, PERIOD_COLUMNS, periodValues(batch.periods))
   }
   if (batch.budgets.length > 0) parts.upsert("budget", 1, BUDGET_COLUMNS, budgetValues(batch.budgets))
+  if (batch.overrides.length > 0) {
+    parts.upsert("budget_override", 1, OVERRIDE_COLUMNS, overrideValues(batch.overrides))
+  }
   if (batch.prices.length > 0) parts.upsert("price", 1, PRICE_COLUMNS, priceValues(batch.prices))
   addAlerts(parts, batch)
   addRecipients(parts, batch)

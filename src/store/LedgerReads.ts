@@ -18,7 +18,8 @@ import {
   type HeadCounters,
   type KnownRequest,
   type LedgerSnapshot,
-  type OpenRequest
+  type OpenRequest,
+  type OverrideRow
 } from "../tokens/LedgerStore.ts"
 import { auditHeadFrom } from "./AuditRows.ts"
 import {
@@ -36,6 +37,7 @@ import {
 import { isStorable, oneOf, textArray, timeArray } from "./Columns.ts"
 import { recipientFrom, SELECT_RECIPIENTS, type StoredRecipient } from "./DeliveryRows.ts"
 import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
+import { lapsedOverrides, liveOverrides } from "./OverrideRows.ts"
 import { holdsFrom, requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { usageBySeq } from "./UsageReads.ts"
 
@@ -119,13 +121,12 @@ const readPeriods = (
   sql: SqlClient.SqlClient,
   tenant: string,
   liveAfter: Millis,
-  open: ReadonlyArray<OpenRequest>
+  open: ReadonlyArray<OpenRequest>,
+  overrides: ReadonlyArray<OverrideRow>
 ) => {
   const firstBooked = new Map<string, Millis>()
-  for (const { hold } of open) {
-    for (const { budgetId, periodStart } of hold.bookings) {
-      firstBooked.set(budgetId, Math.min(firstBooked.get(budgetId) ?? periodStart, periodStart))
-    }
+  for (const { budgetId, periodStart } of [...open.flatMap(({ hold }) => hold.bookings), ...overrides]) {
+    firstBooked.set(budgetId, Math.min(firstBooked.get(budgetId) ?? periodStart, periodStart))
   }
   const parameters = [
     tenant,
@@ -152,7 +153,9 @@ export const readLedger = (
     const { tenant } = claim
     const head = yield* readHead(sql, claim)
     const openRequests = yield* readOpenRequests(sql, tenant)
-    const periods = yield* readPeriods(sql, tenant, liveAfter, openRequests)
+    const overrides = yield* liveOverrides(sql, tenant)
+    const periods = yield* readPeriods(sql, tenant, liveAfter, openRequests, overrides)
+    const lapsed = yield* lapsedOverrides(sql, tenant, liveAfter)
     const budgets = yield* sql.unsafe<StoredBudget>(SELECT_BUDGETS, [tenant])
     const prices = yield* sql.unsafe<{ readonly price: object }>(SELECT_PRICES, [tenant])
     const recipients = yield* sql.unsafe<StoredRecipient>(SELECT_RECIPIENTS, [tenant])
@@ -164,6 +167,8 @@ export const readLedger = (
       config: { ...DEFAULT_MANAGER_CONFIG, ...head.config },
       budgets: budgets.map(budgetFrom),
       periods,
+      overrides,
+      lapsedOverrides: lapsed,
       openRequests,
       prices: prices.map(priceFrom),
       recipients: recipients.map(recipientFrom)

@@ -40,6 +40,7 @@ import {
 import { definitionIdOf } from "../tokens/StandingKey.ts"
 import { isStorable } from "./Columns.ts"
 import { MemoryDeliveries } from "./MemoryDeliveries.ts"
+import { MemoryOverrides } from "./MemoryOverrides.ts"
 import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
 
 export interface MemoryLedgerStoreOptions {
@@ -68,6 +69,7 @@ class Tenant {
   readonly pages = new Map<number, HoldPage>()
   readonly budgets = new Map<string, BudgetDefinition>()
   readonly periods = new Map<string, PeriodRow>()
+  readonly overrides = new MemoryOverrides()
   readonly prices = new Map<string, Price>()
   readonly alerts = new Map<number, AlertRow>()
   readonly commands = new Map<string, CommandRow>()
@@ -137,6 +139,7 @@ class Tenant {
     for (const page of batch.closedPages) this.pages.delete(page)
     for (const row of batch.budgets) this.budgets.set(row.id, row)
     for (const row of batch.periods) this.periods.set(periodKey(row.budgetId, row.start), row)
+    this.overrides.write(batch.overrides)
     for (const row of batch.prices) this.prices.set(row.id, row)
     for (const { seq, alert } of batch.alerts) this.alerts.set(seq, { seq, alert })
     for (const row of batch.commands) this.commands.set(commandKey(row.signal, row.requestId), row)
@@ -166,6 +169,8 @@ class Tenant {
       config: this.config,
       budgets: [...this.budgets.values()],
       periods: this.#periodsThatCanChange(liveAfter, openRequests),
+      overrides: this.overrides.live,
+      lapsedOverrides: this.overrides.lapsed(liveAfter),
       openRequests,
       prices: [...this.prices.values()],
       recipients
@@ -174,7 +179,8 @@ class Tenant {
 
   #periodsThatCanChange(liveAfter: number, open: ReadonlyArray<OpenRequest>): ReadonlyArray<PeriodRow> {
     const firstBooked = new Map<string, number>()
-    for (const { budgetId, periodStart } of open.flatMap(({ hold }) => hold.bookings)) {
+    const booked = open.flatMap(({ hold }) => hold.bookings)
+    for (const { budgetId, periodStart } of [...booked, ...this.overrides.live]) {
       firstBooked.set(budgetId, Math.min(firstBooked.get(budgetId) ?? periodStart, periodStart))
     }
     const lastEnded = new Map<string, PeriodRow>()
@@ -346,6 +352,9 @@ export const makeMemoryLedgerStore = ({
       Effect.sync(() =>
         keys.flatMap((key) => tenantOf(name).commands.get(commandKey(key.signal, key.requestId)) ?? [])
       ),
+    findOverrides: (name, ids) => Effect.sync(() => tenantOf(name).overrides.byId(ids)),
+    overridePage: (name, filter, beforeSeq, limit) =>
+      Effect.sync(() => tenantOf(name).overrides.page(filter, beforeSeq, limit)),
     spent: (name, query) => Effect.sync(() => spentIn(tenantOf(name).usage, query)),
     spentByEntity: (name, query, limit) =>
       Effect.sync(() => spentByEntity(tenantOf(name).usage, query, limit)),

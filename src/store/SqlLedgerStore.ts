@@ -26,6 +26,7 @@ import { auditHead, auditPage } from "./AuditRows.ts"
 import { alertFrom } from "./BudgetRows.ts"
 import { commitStatement } from "./CommitStatement.ts"
 import { readCommands, readLedger, readRequests } from "./LedgerReads.ts"
+import { overridePage, overridesById } from "./OverrideRows.ts"
 import { commitFailure, unreachable } from "./SqlFailures.ts"
 import { spent, spentByEntity, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
 
@@ -181,6 +182,9 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
     load: (held, liveAfter) => asked(readLedger(sql, held, liveAfter), LOAD_TIMEOUT),
     findRequests: (tenant, ids) => asked(readRequests(sql, tenant, ids)),
     findCommands: (tenant, keys) => asked(readCommands(sql, tenant, keys)),
+    findOverrides: (tenant, ids) => asked(overridesById(sql, tenant, ids)),
+    overridePage: (tenant, filter, beforeSeq, limit) =>
+      asked(overridePage(sql, tenant, filter, beforeSeq, limit)),
     spent: (tenant, query) => asked(spent(sql, tenant, query)),
     spentByEntity: (tenant, query, limit) => asked(spentByEntity(sql, tenant, query, limit)),
     commit: (held, batch) =>

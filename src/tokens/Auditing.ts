@@ -12,11 +12,13 @@ import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Ca
 import { encoderOf } from "../signal/Encode.ts"
 import { ManagerConfig } from "../signal/Management.ts"
 import { formatAmount } from "../signal/Money.ts"
+import { Override } from "../signal/Overrides.ts"
 import { Price } from "../signal/Price.ts"
 import { formatTimestamp, type Millis } from "../signal/Text.ts"
 import type { AuditNote } from "./AuditChain.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
+import { overrideOf } from "./Overrides.ts"
 
 type Change = Pick<AuditNote, "subject" | "before" | "after">
 
@@ -30,6 +32,7 @@ export type Auditor<Name extends ActorSignalName> = (
 /** A command without an entry, and a query. */
 const NOT_AUDITED = null
 
+const encodeOverride = encoderOf(Override)
 const encodePrice = encoderOf(Price)
 const encodeConfig = encoderOf(ManagerConfig)
 
@@ -78,6 +81,18 @@ const auditUpdatePricing: Auditor<"update_pricing"> = (ledger, payload, now) => 
   })
 }
 
+const shownOverride = (override: Override): Schema.Json => encodeOverride(override) as Schema.Json
+
+const auditRequestOverride: Auditor<"request_override"> =
+  () =>
+  ({ override }) => ({ subject: override.id, before: null, after: shownOverride(override) })
+
+const auditDecideOverride: Auditor<"decide_override"> = (ledger, { override_id }) => {
+  const row = ledger.overrides.get(override_id)
+  const before = row === undefined ? null : shownOverride(overrideOf(row))
+  return ({ override }) => ({ subject: override_id, before, after: shownOverride(override) })
+}
+
 /** Secrets are not in it: a channel is shown without its secret. */
 const auditConfigure: Auditor<"configure_manager"> = (ledger) => {
   const before = encodeConfig(ledger.config) as Schema.Json
@@ -88,6 +103,8 @@ const auditConfigure: Auditor<"configure_manager"> = (ledger) => {
 export const AUDITORS = {
   create_budget: auditCreateBudget,
   update_budget: auditUpdateBudget,
+  request_override: auditRequestOverride,
+  decide_override: auditDecideOverride,
   update_pricing: auditUpdatePricing,
   configure_manager: auditConfigure,
   // It is an entry itself.

@@ -267,7 +267,7 @@ export const getBudgetStatus = (
       ...budgetOf(budget, now),
       ...pace(budget, now),
       open_holds: budget.openHolds,
-      pending_overrides: 0
+      pending_overrides: budget.periodAt(now).overridesPending
     })
   }
   return Result.succeed({ budgets })

@@ -29,6 +29,11 @@ export class PeriodRecord {
   openHolds = 0
   /** The batch that changed it last (Ledger). */
   changedIn = 0
+  /** Overrides that can still change: those that are pending, and those in force. */
+  overridesLive = 0
+  overridesPending = 0
+  /** All that was approved in it so far, also what has expired since. */
+  overridesApproved: Amount = 0n
 
   constructor(row: PeriodRow) {
     this.budgetId = row.budgetId
@@ -179,7 +184,8 @@ export class BudgetPeriods {
    * over something else, all after it stay, and the last one before it: later ones are derived from it.
    */
   forgetBefore(at: Millis): void {
-    const isOver = ({ end, openHolds }: PeriodRecord): boolean => end !== null && end <= at && openHolds === 0
+    const isOver = ({ end, openHolds, overridesLive }: PeriodRecord): boolean =>
+      end !== null && end <= at && openHolds === 0 && overridesLive === 0
     const inOrder = this.#inOrder()
     const firstKept = inOrder.findIndex((period) => !isOver(period))
     const over = firstKept === -1 ? inOrder : inOrder.slice(0, firstKept)

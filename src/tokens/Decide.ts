@@ -28,6 +28,7 @@ import { contentDigest } from "./Digest.ts"
 import { checkBudget } from "./Holding.ts"
 import { extendHold, releaseHold } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
+import { decideOverride, expireOverrides, requestOverride } from "./Overrides.ts"
 import { trackUsage } from "./Posting.ts"
 
 /** The signals that a ledger decides. */
@@ -39,6 +40,8 @@ export const LEDGER_SIGNALS = [
   "create_budget",
   "update_budget",
   "get_budget_status",
+  "request_override",
+  "decide_override",
   "calculate_cost",
   "get_pricing",
   "update_pricing",
@@ -96,6 +99,10 @@ const apply = (
       return updateBudget(ledger, envelope.payload, now)
     case "get_budget_status":
       return getBudgetStatus(ledger, envelope.payload, principal, now)
+    case "request_override":
+      return requestOverride(ledger, envelope.payload, principal, now)
+    case "decide_override":
+      return decideOverride(ledger, envelope.payload, principal, now)
     case "calculate_cost":
       return calculateCost(ledger, envelope.payload, now)
     case "get_pricing":
@@ -167,6 +174,8 @@ export const decide = (
   spent: SpentBefore,
   now: Millis
 ): Decided => {
+  // By the clock of each signal: what has expired is no room for it.
+  expireOverrides(ledger, now)
   const requestId = commandIdOf(envelope)
   if (requestId === undefined) return applyAudited(ledger, envelope, spent, now)
   const before = repeatedCommand(ledger, envelope, requestId)

@@ -1,7 +1,7 @@
 /**
  * Reads what a batch needs before it is decided, so that the decision itself needs no I/O.
  *
- * Owns: which requests and command results have to be looked up, in one query each.
+ * Owns: which requests, command results and overrides have to be looked up, in one query each.
  * Does not decide: anything about them.
  */
 import { Effect } from "effect"
@@ -28,33 +28,51 @@ const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
   }
 }
 
-/** Lets the ledger know every request and command result that these signals name and the store has, if any is missing. */
+/** Lets the ledger know whatever these signals name and the store has, if any of it is missing. */
 export const gather = (
   store: LedgerStore,
   ledger: Ledger,
   envelopes: ReadonlyArray<Envelope<LedgerSignal>>
 ): Effect.Effect<void, StoreUnreachable> | undefined => {
   const requestIds = new Set<string>()
+  const overrideIds = new Set<string>()
   const commands: Array<{ readonly signal: string; readonly requestId: string }> = []
   for (const envelope of envelopes) {
     const requestId = requestIdOf(envelope)
     if (requestId !== undefined && !ledger.knowsRequest(requestId)) requestIds.add(requestId)
+    if (
+      envelope.name === "decide_override" &&
+      ledger.overrides.get(envelope.payload.override_id) === undefined
+    )
+      overrideIds.add(envelope.payload.override_id)
     const commandId = commandIdOf(envelope)
     if (commandId !== undefined && !ledger.knowsCommand(envelope.name, commandId)) {
       commands.push({ signal: envelope.name, requestId: commandId })
     }
   }
-  const requests =
-    requestIds.size === 0
-      ? undefined
-      : Effect.map(store.findRequests(ledger.tenant, [...requestIds]), (known) => {
-          for (const request of known) ledger.learnRequest(request)
-        })
-  if (commands.length === 0) return requests
-  const results = Effect.map(store.findCommands(ledger.tenant, commands), (rows) => {
-    for (const row of rows) ledger.learnCommand(row)
-  })
-  return requests === undefined ? results : Effect.andThen(requests, results)
+  const lookUps: Array<Effect.Effect<void, StoreUnreachable>> = []
+  if (requestIds.size > 0) {
+    lookUps.push(
+      Effect.map(store.findRequests(ledger.tenant, [...requestIds]), (known) => {
+        for (const request of known) ledger.learnRequest(request)
+      })
+    )
+  }
+  if (commands.length > 0) {
+    lookUps.push(
+      Effect.map(store.findCommands(ledger.tenant, commands), (rows) => {
+        for (const row of rows) ledger.learnCommand(row)
+      })
+    )
+  }
+  if (overrideIds.size > 0) {
+    lookUps.push(
+      Effect.map(store.findOverrides(ledger.tenant, [...overrideIds]), (rows) => {
+        for (const row of rows) ledger.overrides.learn(row)
+      })
+    )
+  }
+  return lookUps.length > 1 ? Effect.all(lookUps, { discard: true }) : lookUps[0]
 }
 
 /** What was spent before a budget is made. Nothing may be on its way to the store meanwhile. */

@@ -35,8 +35,9 @@ import type {
   RequestRow,
   UsageRow
 } from "./LedgerStore.ts"
+import { OverrideBook } from "./OverrideBook.ts"
 import { PeriodSweep } from "./PeriodSweep.ts"
-import { PriceBook } from "./PriceBook.ts"
+import { inOrderOfIds, PriceBook } from "./PriceBook.ts"
 import { type HoldRecord, keep, RequestRecord, toHoldRow } from "./RequestRecord.ts"
 
 /** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
@@ -82,10 +83,6 @@ const emptyDraft = (): Draft => ({
   isConfigChanged: false
 })
 
-/** As they were made: of two prices from the same moment on, the later one counts. */
-const inOrderOfIds = (prices: ReadonlyArray<Price>): ReadonlyArray<Price> =>
-  prices.toSorted((a, b) => a.id.length - b.id.length || (a.id < b.id ? -1 : 1))
-
 const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
 
 export class Ledger {
@@ -97,6 +94,7 @@ export class Ledger {
   activeBudgets = 0
   readonly holds = new Map<string, HoldRecord>()
   readonly deadlines = new DeadlineHeap()
+  readonly overrides = new OverrideBook()
   /** Models whose missing price was told since the ledger was loaded. */
   readonly unpricedTold = new Set<string>()
   config: ManagerConfig
@@ -155,6 +153,7 @@ export class Ledger {
       budget?.restore(period)
     }
     for (const request of snapshot.openRequests) this.#restoreOpen(request)
+    this.overrides.restore(snapshot, (key, start) => this.budgetAt(key)?.periodFrom(start))
   }
 
   /** Whether the clock was put back to where periods are not in memory any more: then it must be loaded again. */
@@ -377,6 +376,7 @@ export class Ledger {
       draft.usage.length > 0 ||
       draft.periods.length > 0 ||
       draft.budgets.size > 0 ||
+      this.overrides.hasEntries ||
       draft.alerts.length > 0 ||
       draft.prices.length > 0 ||
       draft.commands.length > 0 ||
@@ -408,6 +408,7 @@ export class Ledger {
       closedPages: this.#pages.takeClosed(),
       budgets: draft.budgets.size === 0 ? [] : Array.from(draft.budgets, ({ definition }) => definition),
       periods: draft.periods.map((period) => period.toRow()),
+      overrides: this.overrides.seal(),
       prices: draft.prices,
       alerts: draft.alerts,
       recipients: draft.recipients,
@@ -436,6 +437,7 @@ export class Ledger {
   committed(now: Millis): void {
     this.#committedNumber += 1
     this.#forgetRequests()
+    this.overrides.committed()
     for (const key of this.#commands.keys()) {
       if (this.#commands.size <= RECENT_COMMANDS_MAX) break
       this.#commands.delete(key)

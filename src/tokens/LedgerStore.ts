@@ -18,6 +18,7 @@ import type {
 } from "../signal/Budget.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
 import type { Amount } from "../signal/Money.ts"
+import type { OverrideStatus } from "../signal/Overrides.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { UsageTotals } from "../signal/Tracking.ts"
@@ -77,6 +78,54 @@ export interface PeriodRow {
   /** The terms in force at its end, or so far; `null` where it hands nothing over. */
   readonly terms: RolloverTerms | null
   readonly alertsSent: ReadonlyArray<number>
+}
+
+/**
+ * A rise of one budget in one period, asked for or decided. Key: id. While it is pending or approved it can change:
+ * then its period is in memory.
+ */
+export interface OverrideRow {
+  readonly id: string
+  /** Later ones have greater numbers, in one tenant. */
+  readonly seq: number
+  /** Or the key of a standing (StandingKey). */
+  readonly budgetId: string
+  readonly periodStart: Millis
+  /** `null` for a lifetime. */
+  readonly periodEnd: Millis | null
+  readonly type: BudgetType
+  readonly entityId: string | null
+  readonly measure: Measure
+  readonly currency: string
+  readonly status: OverrideStatus
+  readonly amount: Amount
+  /** `null` until it is approved; it stays when that has expired. */
+  readonly approvedAmount: Amount | null
+  readonly reason: string
+  readonly note: string | null
+  readonly requestedBy: string
+  readonly requestedAt: Millis
+  readonly decidedBy: string | null
+  readonly decidedAt: Millis | null
+  /** `null`: it has no end, which only a lifetime allows. */
+  readonly expiresAt: Millis | null
+}
+
+/** What was approved in one period of a budget and has expired since. Key: (budgetId, periodStart). */
+export interface LapsedOverrides {
+  readonly budgetId: string
+  readonly periodStart: Millis
+  readonly amount: Amount
+}
+
+/** Which overrides are listed. By the clock: one whose time has come by `now` is `expired`, whatever its row says. */
+export interface OverrideFilter {
+  readonly status?: OverrideStatus
+  /** Of a default: where anybody stands in it. */
+  readonly budgetId?: string
+  /** Only those of budgets about one of these. */
+  readonly about?: ReadonlyArray<{ readonly type: BudgetType; readonly entityId: string }>
+  readonly now: Millis
 }
 
 /** What a hold keeps in one budget's period. */
@@ -233,6 +282,7 @@ export interface Batch {
   readonly closedPages: ReadonlyArray<number>
   readonly budgets: ReadonlyArray<BudgetDefinition>
   readonly periods: ReadonlyArray<PeriodRow>
+  readonly overrides: ReadonlyArray<OverrideRow>
   readonly prices: ReadonlyArray<Price>
   /** Each is owed to its recipients from this commit on. */
   readonly alerts: ReadonlyArray<RaisedAlert>
@@ -261,10 +311,14 @@ export interface LedgerSnapshot {
   readonly budgets: ReadonlyArray<BudgetDefinition>
   /**
    * The periods that can still change: those that end after `liveAfter`; of each budget the ones since the first that
-   * an open hold is in, because what it hands over can still change; and, where a budget has a rollover, the last one
-   * that ended before: the next period is derived from it, however long nothing happened.
+   * an open hold or a live override is in, because they can still change; and, where a budget has a rollover, the
+   * last one that ended before: the next period is derived from it, however long nothing happened.
    */
   readonly periods: ReadonlyArray<PeriodRow>
+  /** The overrides that are pending or approved. */
+  readonly overrides: ReadonlyArray<OverrideRow>
+  /** Of the periods that end after `liveAfter`. */
+  readonly lapsedOverrides: ReadonlyArray<LapsedOverrides>
   readonly openRequests: ReadonlyArray<OpenRequest>
   readonly prices: ReadonlyArray<Price>
   readonly recipients: ReadonlyArray<RecipientRow>
@@ -352,6 +406,18 @@ export interface LedgerStore {
     tenant: string,
     keys: ReadonlyArray<{ readonly signal: string; readonly requestId: string }>
   ) => Effect.Effect<ReadonlyArray<CommandRow>, StoreUnreachable>
+  /** The overrides of these ids that there are. At most 2,000 ids. */
+  readonly findOverrides: (
+    tenant: string,
+    ids: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<OverrideRow>, StoreUnreachable>
+  /** Newest first: those with a `seq` less than `beforeSeq`. */
+  readonly overridePage: (
+    tenant: string,
+    filter: OverrideFilter,
+    beforeSeq: number,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<OverrideRow>, StoreUnreachable>
   readonly spent: (tenant: string, query: SpentQuery) => Effect.Effect<Amount, StoreUnreachable>
   /** By entity, where it is not nothing; any `limit` of them if there are more. */
   readonly spentByEntity: (

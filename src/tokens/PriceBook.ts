@@ -29,6 +29,10 @@ const inForce = (versions: ReadonlyArray<Price>, at: Millis): Price | undefined 
   return undefined
 }
 
+/** As they were made: of two prices from the same moment on, the later one counts. */
+export const inOrderOfIds = (prices: ReadonlyArray<Price>): ReadonlyArray<Price> =>
+  prices.toSorted((a, b) => a.id.length - b.id.length || (a.id < b.id ? -1 : 1))
+
 export class PriceBook {
   readonly #overrides = new Map<string, Array<Price>>()
   readonly #catalogue = new Map<string, ReadonlyArray<Price>>()

@@ -12,6 +12,7 @@ import { type Millis, toSentence } from "../signal/Text.ts"
 import { type BudgetRecord, remainingOf, standingOf, titleOf, totalOf } from "./BudgetRecord.ts"
 import type { Estimate } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
+import { overrideFor } from "./OverrideRoom.ts"
 import type { HoldRecord } from "./RequestRecord.ts"
 
 /** What a hold asks of a budget, by the budget's measure. */
@@ -42,12 +43,16 @@ export const activeStandings = (
   return standings
 }
 
-const violationOf = (budget: BudgetRecord, requested: Amount, now: Millis): Violation => ({
-  ...standingOf(budget, now),
-  requested,
-  shortfall: requested - remainingOf(budget, budget.periodAt(now)),
-  override: "none"
-})
+const violationOf = (budget: BudgetRecord, requested: Amount, now: Millis): Violation => {
+  const period = budget.periodAt(now)
+  const shortfall = requested - remainingOf(budget, period)
+  return {
+    ...standingOf(budget, now),
+    requested,
+    shortfall,
+    override: overrideFor(budget, period, shortfall)
+  }
+}
 
 const sentenceOf = (budget: BudgetRecord, violation: Violation, total: Amount): string => {
   const unit = violation.measure === "cost" ? ` ${violation.currency}` : ` ${violation.measure}`

@@ -19,6 +19,7 @@ import { gather, spentBefore } from "./Gather.ts"
 import { expireHolds } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { Batch, Claim } from "./LedgerStore.ts"
+import { expireOverrides } from "./Overrides.ts"
 import { ResetWatch } from "./ResetWatch.ts"
 import {
   type Decided,
@@ -103,6 +104,7 @@ class Shift {
           continue
         }
         expireHolds(self.#ledger, self.#now())
+        expireOverrides(self.#ledger, self.#now())
         const envelopes = self.#take()
         self.#taken = envelopes
         if (envelopes.length > 0) yield* self.#decideTaken(envelopes)
@@ -420,7 +422,8 @@ class Shift {
 
   /** One timer, for the earliest deadline or reset; it looks at the clock again at least once a minute. */
   #armTimer(): void {
-    const deadline = this.#ledger.deadlines.earliest?.at ?? Number.POSITIVE_INFINITY
+    const holdEnds = this.#ledger.deadlines.earliest?.at ?? Number.POSITIVE_INFINITY
+    const deadline = Math.min(holdEnds, this.#ledger.overrides.nextAt)
     const next = this.#isObserved() ? Math.min(deadline, this.#resets.nextAt) : deadline
     const now = this.#now()
     const armed = this.#timer

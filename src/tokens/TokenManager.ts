@@ -20,6 +20,7 @@ import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
 import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
 import type { LedgerStore } from "./LedgerStore.ts"
+import { listOverrides } from "./OverrideQuery.ts"
 import { type Activate, quarantine } from "./Quarantine.ts"
 import { runShift } from "./Shift.ts"
 import { type CommitObserver, type ShiftEnvironment, unavailable } from "./ShiftEnvironment.ts"
@@ -187,6 +188,7 @@ class TokenManager {
       else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope), false)
       else if (envelope.name === "get_usage") this.#readFor(envelope, this.#answerUsage(envelope))
       else if (envelope.name === "get_audit_trail") this.#readFor(envelope, this.#answerAudit(envelope))
+      else if (envelope.name === "list_overrides") this.#readFor(envelope, this.#answerOverrides(envelope))
       else {
         envelope.fail(
           new UnknownSignal({
@@ -240,6 +242,21 @@ class TokenManager {
     const { tenant, store } = this.#options
     return this.#reads
       .withPermits(1)(getAuditTrail(store, tenant, envelope.payload))
+      .pipe(
+        Effect.match({
+          onSuccess: (page) => envelope.succeed(page),
+          onFailure: (error) =>
+            envelope.fail(error._tag === "InvalidParams" ? error : unavailable("The store cannot be reached"))
+        })
+      )
+  }
+
+  #answerOverrides(envelope: Envelope<"list_overrides">): Effect.Effect<void> {
+    const now = this.#clock.currentTimeMillisUnsafe()
+    const { tenant, store } = this.#options
+    const { payload, principal } = envelope
+    return this.#reads
+      .withPermits(1)(listOverrides(store, tenant, payload, principal, now))
       .pipe(
         Effect.match({
           onSuccess: (page) => envelope.succeed(page),

@@ -11,6 +11,7 @@ import type {
   HoldRow,
   LedgerSnapshot,
   OpenHold,
+  OverrideRow,
   RequestRow,
   UsageRow
 } from "../../src/tokens/LedgerStore.ts"
@@ -106,6 +107,29 @@ export const budget = (id: string, fields: Partial<BudgetDefinition> = {}): Budg
   ...fields
 })
 
+export const override = (seq: number, fields: Partial<OverrideRow> = {}): OverrideRow => ({
+  id: `override_${seq}`,
+  seq,
+  budgetId: "budget_1",
+  periodStart: NOON,
+  periodEnd: NOON + 86_400_000,
+  type: "team",
+  entityId: "core",
+  measure: "cost",
+  currency: "USD",
+  status: "pending",
+  amount: 2_000_000_000n,
+  approvedAmount: null,
+  reason: "a launch",
+  note: null,
+  requestedBy: "ann",
+  requestedAt: NOON,
+  decidedBy: null,
+  decidedAt: null,
+  expiresAt: NOON + 86_400_000,
+  ...fields
+})
+
 export const head = (fields: Partial<HeadCounters> = {}): HeadCounters => ({
   usageSeq: 0,
   alertSeq: 0,
@@ -135,6 +159,7 @@ export const batch = (
   closedPages: [],
   budgets: [],
   periods: [],
+  overrides: [],
   prices: [],
   alerts: [],
   recipients: undefined,

@@ -12,7 +12,10 @@ import { SUBJECT_FIELDS } from "../../src/tokens/BudgetIndex.ts"
 import {
   type Batch,
   type Claim,
+  type LapsedOverrides,
   LedgerStore,
+  type OverrideFilter,
+  type OverrideRow,
   type PeriodRow,
   type SpentByEntityQuery,
   type UsageFilter
@@ -25,6 +28,7 @@ import {
   hold,
   NOON,
   open,
+  override,
   Random,
   randomUsage,
   request,
@@ -166,6 +170,8 @@ const activation = (check: Check): void => {
         config: DEFAULT_MANAGER_CONFIG,
         budgets: [],
         periods: [],
+        overrides: [],
+        lapsedOverrides: [],
         openRequests: [],
         prices: [],
         recipients: []
@@ -238,6 +244,8 @@ const activation = (check: Check): void => {
           config,
           budgets,
           periods,
+          overrides: [],
+          lapsedOverrides: [],
           openRequests,
           prices,
           recipients: []
@@ -432,6 +440,153 @@ const activation = (check: Check): void => {
         ended("released", "released"),
         ended("renewed", "released")
       ])
+    })
+  )
+}
+
+const overrides = (check: Check): void => {
+  const DAY = 86_400_000
+  check(
+    "overrides that can still change come back as they were, with their periods",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const rows = [
+        override(1, { reason: "'ü\"\\ 🙂", amount: AMOUNT_MAX, entityId: null, type: "global" }),
+        override(2, {
+          status: "approved",
+          approvedAmount: 3n,
+          note: "",
+          decidedBy: "bob",
+          decidedAt: NOON + 9,
+          measure: "tokens",
+          currency: "EUR",
+          requestedAt: NOON - 7
+        }),
+        override(3, { budgetId: "forever", periodStart: 0, periodEnd: null, expiresAt: null }),
+        override(4, { status: "denied", decidedAt: NOON, decidedBy: "bob" }),
+        override(5, { status: "expired" }),
+        override(6, { status: "approved", approvedAmount: 4n, decidedBy: null, decidedAt: NOON })
+      ]
+      const some = (...seqs: ReadonlyArray<number>) => rows.filter(({ seq }) => seqs.includes(seq))
+      const periods = [period("budget_1"), period("forever", { start: 0, end: null })]
+      yield* commit({ budgets: [budget("budget_1"), budget("forever")], periods, overrides: rows })
+      const loaded = yield* load(NOON + 40 * DAY)
+      assert.deepStrictEqual(loaded.overrides, some(1, 2, 3, 6))
+      assert.deepStrictEqual(loaded.lapsedOverrides, [])
+      // Its period has ended, and the override has not: what it added is taken back there.
+      assert.sameDeepMembers([...loaded.periods], periods)
+      yield* commit({ overrides: [override(1, { status: "denied" }), override(6, { status: "expired" })] })
+      assert.deepStrictEqual((yield* load()).overrides, some(2, 3))
+    })
+  )
+  check(
+    "what was approved and has expired is summed up for the periods that can still change",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const expired = (seq: number, approvedAmount: bigint | null, fields: Partial<OverrideRow> = {}) =>
+        override(seq, { status: "expired", approvedAmount, ...fields })
+      const before = { periodStart: NOON - DAY, periodEnd: NOON }
+      const forever = { budgetId: "forever", periodStart: 0, periodEnd: null, expiresAt: NOON }
+      yield* commit({
+        overrides: [
+          expired(1, AMOUNT_MAX),
+          expired(2, 5n),
+          expired(3, null),
+          expired(4, 7n, before),
+          expired(5, 8n, forever),
+          override(6, { status: "approved", approvedAmount: 9n }),
+          expired(7, 1n, { budgetId: "other" })
+        ]
+      })
+      const sum = (amount: bigint, fields: Partial<LapsedOverrides> = {}) => ({
+        budgetId: "budget_1",
+        periodStart: NOON,
+        amount,
+        ...fields
+      })
+      const running = [
+        sum(AMOUNT_MAX + 5n),
+        sum(8n, { budgetId: "forever", periodStart: 0 }),
+        sum(1n, { budgetId: "other" })
+      ]
+      assert.sameDeepMembers([...(yield* load(NOON)).lapsedOverrides], running)
+      const all = [...running, sum(7n, { periodStart: NOON - DAY })]
+      assert.sameDeepMembers([...(yield* load(NOON - 1)).lapsedOverrides], all)
+      const { load: loadOther } = yield* openTenant()
+      assert.deepStrictEqual((yield* loadOther()).lapsedOverrides, [])
+    })
+  )
+  check(
+    "writes as many at once as there can be live ones",
+    Effect.gen(function* () {
+      const { commit, load } = yield* openTenant()
+      const all = (fields: Partial<OverrideRow>) =>
+        Array.from({ length: 10_000 }, (_, index) => override(index + 1, fields))
+      const periods = Array.from({ length: 10_000 }, (_, index) => period(`budget_${index}`))
+      yield* commit({ overrides: all({ status: "approved", approvedAmount: 1n }), periods })
+      assert.lengthOf((yield* load()).overrides, 10_000)
+      yield* commit({ overrides: all({ status: "expired", approvedAmount: 1n }), periods })
+      const { overrides, lapsedOverrides } = yield* load()
+      assert.lengthOf(overrides, 0)
+      assert.deepStrictEqual(lapsedOverrides, [{ budgetId: "budget_1", periodStart: NOON, amount: 10_000n }])
+    })
+  )
+  check(
+    "finds overrides by their ids",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const rows = [override(1), override(2, { status: "denied", note: "no" }), override(3)]
+      yield* commit({ overrides: rows })
+      const ids = ["override_2", "override_3", "nothing", "\u0000", "\ud800"]
+      assert.sameDeepMembers([...(yield* store.findOverrides(tenant, ids))], rows.slice(1))
+      assert.deepStrictEqual(yield* store.findOverrides(tenant, []), [])
+      assert.deepStrictEqual(yield* store.findOverrides("another", ids), [])
+    })
+  )
+  check(
+    "lists overrides, newest first, by each filter and by the clock",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const rows = [
+        override(1),
+        override(2, { expiresAt: NOON + 5 }),
+        override(3, { status: "approved", approvedAmount: 1n, budgetId: "budget_2/a/web", entityId: "web" }),
+        override(4, { status: "denied", expiresAt: NOON + 5 }),
+        override(5, { status: "expired", type: "global", entityId: null }),
+        override(6, { status: "approved", approvedAmount: 1n, expiresAt: NOON + 5 }),
+        override(7, { type: "user", entityId: "core", expiresAt: null })
+      ]
+      yield* commit({ overrides: rows })
+      const list = (filter: Partial<OverrideFilter> = {}, beforeSeq = Number.MAX_SAFE_INTEGER, limit = 100) =>
+        Effect.map(store.overridePage(tenant, { now: NOON + 5, ...filter }, beforeSeq, limit), (page) =>
+          page.map(({ seq }) => seq)
+        )
+      assert.deepStrictEqual(
+        yield* store.overridePage(tenant, { now: NOON }, 8, 100),
+        rows.toReversed(),
+        "all of them, as they were"
+      )
+      assert.deepStrictEqual(yield* list({}, 7, 2), [6, 5])
+      assert.deepStrictEqual(yield* list({}, 5, 2), [4, 3])
+      assert.deepStrictEqual(yield* list({ status: "pending" }), [7, 1])
+      assert.deepStrictEqual(yield* list({ status: "pending", now: NOON + 4 }), [7, 2, 1])
+      assert.deepStrictEqual(yield* list({ status: "approved" }), [3])
+      assert.deepStrictEqual(yield* list({ status: "denied" }), [4])
+      assert.deepStrictEqual(yield* list({ status: "expired" }), [6, 5, 2])
+      assert.deepStrictEqual(yield* list({ budgetId: "budget_2" }), [3])
+      assert.deepStrictEqual(yield* list({ budgetId: "\u0000" }), [])
+      const core = { type: "team", entityId: "core" } as const
+      assert.deepStrictEqual(yield* list({ about: [core] }), [6, 4, 2, 1])
+      assert.deepStrictEqual(
+        yield* list({ about: [core, { type: "user", entityId: "core" }] }),
+        [7, 6, 4, 2, 1]
+      )
+      assert.deepStrictEqual(yield* list({ about: [] }), [])
+      assert.deepStrictEqual(
+        yield* list({ about: [core], status: "denied", budgetId: "budget_1" }, 5, 1),
+        [4]
+      )
+      assert.deepStrictEqual(yield* store.overridePage("another", { now: NOON }, 8, 100), [])
     })
   )
 }
@@ -829,6 +984,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
       it.effect(title, () => body as Effect.Effect<void, never, LedgerStore>)
     ownership(check)
     activation(check)
+    overrides(check)
     lookups(check)
     refusals(check)
     reading(check)

@@ -35,6 +35,9 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   create_budget: { may: ["budget_admin"], otherTenant: "unseen", otherUser: "done" },
   update_budget: { may: ["budget_admin"], otherTenant: "never", otherUser: "done" },
   get_budget_status: { may: ["app", "analyst", "budget_admin"], otherTenant: "never", otherUser: "never" },
+  request_override: { may: ["app"], otherTenant: "never", otherUser: "never" },
+  decide_override: { may: ["budget_admin"], otherTenant: "never", otherUser: "never" },
+  list_overrides: { may: ["analyst", "budget_admin"], otherTenant: "never", otherUser: "never" },
   calculate_cost: { may: ["app", "analyst", "budget_admin"], otherTenant: "never", otherUser: "done" },
   get_pricing: { may: ["app", "analyst", "budget_admin"], otherTenant: "never", otherUser: "done" },
   update_pricing: { may: ["budget_admin"], otherTenant: "unseen", otherUser: "done" },
@@ -72,6 +75,7 @@ interface Things {
   readonly tenant: string
   readonly user: string
   readonly budget_id: string
+  readonly override_id: string
   readonly key_id: string
   readonly subscription: string
   readonly model: string
@@ -82,6 +86,7 @@ const NEVER: Things = {
   tenant: "nowhere",
   user: "nobody",
   budget_id: "budget_zzzzzz",
+  override_id: "override_zzzzzz",
   key_id: "f".repeat(18),
   subscription: "zzzz.99",
   model: "model-of-nobodymark",
@@ -136,6 +141,12 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
     case "update_budget":
       return { budget_id: things.budget_id, updates: { limit: "100" } }
     case "get_budget_status":
+      return { budget_id: things.budget_id }
+    case "request_override":
+      return { budget_id: things.budget_id, amount: "1", reason: "more" }
+    case "decide_override":
+      return { override_id: things.override_id, decision: "approve" }
+    case "list_overrides":
       return { budget_id: things.budget_id }
     case "calculate_cost":
       return { ...call, ...counts }
@@ -197,6 +208,17 @@ const wireOf = async (tenant: string, user: string, role: Role): Promise<Wire> =
   return wire
 }
 
+/** Who asks for overrides is somebody else than who decides: its key has an owner of its own. */
+const askerOf = async (tenant: string, user: string): Promise<Wire> => {
+  const name = `${tenant} ${user} asker`
+  const known = wires.get(name)
+  if (known !== undefined) return known
+  const { key } = await keyOf({ tenant, roles: ["app"], owner: "asker", attribution: { user_id: user } })
+  const wire = await program.connect(key)
+  wires.set(name, wire)
+  return wire
+}
+
 /** Makes everything that a signal can name; the hold by `holder`, the subscription on its connection. */
 const makeThings = async (tenant: string, user: string, holder: Wire): Promise<Things> => {
   const admin = await wireOf(tenant, user, "admin")
@@ -210,12 +232,15 @@ const makeThings = async (tenant: string, user: string, holder: Wire): Promise<T
     period: "lifetime",
     limit: "1000"
   })
+  const asker = await askerOf(tenant, user)
+  const { override_id } = await asker.call("request_override", { budget_id, amount: "1", reason: MARK })
   const ask = { request_id, estimated_cost: "0.01", estimated_tokens: 1 }
   const { hold_id } = await holder.call("check_budget", ask)
   return {
     tenant,
     user,
     budget_id,
+    override_id,
     model,
     key_id: (await keyOf({ tenant, roles: ["app"], name: `key of ${user}` })).key_id,
     subscription: (await holder.call("subscribe", { topic: "usage" })).subscription,
@@ -226,7 +251,13 @@ const makeThings = async (tenant: string, user: string, holder: Wire): Promise<T
 /** The same text whatever the thing is called. */
 const normal = (answer: Json, things: Things): string => {
   let text = JSON.stringify(answer)
-  const names = [things.hold.hold_id, things.hold.request_id, things.budget_id, things.key_id]
+  const names = [
+    things.hold.hold_id,
+    things.hold.request_id,
+    things.budget_id,
+    things.key_id,
+    things.override_id
+  ]
   for (const name of [...names, things.subscription, things.model, `"${things.tenant}"`]) {
     text = text.replaceAll(name, "…")
   }

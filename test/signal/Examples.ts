@@ -67,6 +67,39 @@ const alert = {
   data: { threshold: 50, nested: { deep: [1, null, "x"] } }
 } as const
 
+const override = {
+  id: "override_3",
+  budget_id: "budget_1",
+  type: "team",
+  entity_id: "red",
+  measure: "cost",
+  currency: "USD",
+  status: "approved",
+  amount: "20",
+  approved_amount: "12.5",
+  reason: "the launch is tomorrow",
+  note: "half of it",
+  period_start: "2026-03-10T00:00:00.000Z",
+  period_end: "2026-03-11T00:00:00.000Z",
+  requested_by: "ann",
+  requested_at: "2026-03-10T10:00:00.000Z",
+  decided_by: "bob",
+  decided_at: "2026-03-10T10:05:00.000Z",
+  expires_at: "2026-03-11T00:00:00.000Z"
+} as const
+
+const pendingOverride = {
+  ...override,
+  status: "pending",
+  approved_amount: null,
+  note: null,
+  period_start: null,
+  period_end: null,
+  decided_by: null,
+  decided_at: null,
+  expires_at: null
+} as const
+
 const usage = {
   id: "use_1",
   usage_seq: 1,
@@ -294,6 +327,26 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
         ]
       }
     ]
+  },
+  request_override: {
+    params: {
+      budget_id: "budget_1",
+      amount: "20",
+      reason: "the launch is tomorrow",
+      expires_at: "2026-03-11T00:00:00.000Z"
+    },
+    results: [
+      { override_id: "override_3", status: "pending", override: pendingOverride },
+      { override_id: "override_3", status: "approved", override }
+    ]
+  },
+  decide_override: {
+    params: { override_id: "override_3", decision: "approve", amount: "12.5", note: "half of it" },
+    results: [{ override }]
+  },
+  list_overrides: {
+    params: { status: "pending", budget_id: "budget_1", limit: 10, cursor: "x" },
+    results: [{ items: [override, pendingOverride], next_cursor: null }]
   },
   calculate_cost: {
     params: {

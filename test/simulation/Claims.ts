@@ -8,6 +8,7 @@
 import { Result } from "effect"
 import type { Approval } from "../../src/signal/Budgeting.ts"
 import { formatAmount } from "../../src/signal/Money.ts"
+import type { Override } from "../../src/signal/Overrides.ts"
 import type { TokenUsage } from "../../src/signal/Usage.ts"
 import { entityOf, type Subject } from "../../src/tokens/BudgetIndex.ts"
 import { type BudgetRecord, remainingOf } from "../../src/tokens/BudgetRecord.ts"
@@ -17,7 +18,7 @@ import type { HoldRecord } from "../../src/tokens/RequestRecord.ts"
 import { type Asked, askedOf } from "../../src/tokens/Room.ts"
 import type { Rows } from "../tokens/support/Rows.ts"
 import type { Answered } from "./Owner.ts"
-import type { Command } from "./Signals.ts"
+import { ASKER, type Command, senderOf } from "./Signals.ts"
 
 type Refusal = Extract<Approval, { readonly allowed: false }>
 
@@ -102,6 +103,8 @@ export class Claims {
   readonly #told = new Map<string, TokenUsage>()
   /** Requests that were reported on for good: nothing may be held for them any more. */
   readonly #settled = new Set<string>()
+  /** Approvals of overrides that were seen when they were decided. */
+  readonly #approvals = new Set<string>()
   /** How often a request's attempt is there: by itself, and as an adjustment. */
   readonly #recorded = new Map<string, { rows: number; adjustments: number }>()
   #counted = 0
@@ -114,16 +117,44 @@ export class Claims {
   decided(answered: Answered, ledger: Ledger, when: string): void {
     const { answer } = answered
     if (Result.isFailure(answer)) {
-      if (!REFUSALS.includes(answer.failure._tag)) throw new Error(`${when}: answered ${answer.failure._tag}`)
+      const { _tag: tag } = answer.failure
+      const isOwn = answered.command.name === "decide_override" && senderOf(answered.command) === ASKER
+      if (!REFUSALS.includes(tag) && !(isOwn && tag === "Forbidden"))
+        throw new Error(`${when}: answered ${tag}`)
       return
     }
     const success = answer.success
     if ("allowed" in success) this.#approved(answered, success, ledger, when)
+    if ("override" in success) this.#overridden(success.override, answered.command, ledger, when)
     if (!("tracked" in success)) return
     if (success.duplicate && success.alerts.length > 0) throw new Error(`${when}: alerts are told again`)
     const hold = ledger.request(success.usage.request_id)?.hold
     if (isSettling(answered.command) && hold != null && ledger.holds.has(hold.id))
       throw new Error(`${when}: it was reported on for good, and its hold is open`)
+  }
+
+  /** What is approved has somebody else's eyes or the policy's word for it, and stays within the cap. */
+  #overridden(override: Override, command: Command, ledger: Ledger, when: string): void {
+    if (override.decided_by === override.requested_by) throw new Error(`${when}: two eyes decided`)
+    const row = ledger.overrides.get(override.id)
+    const approval = `${override.id} ${override.decided_at} ${override.approved_amount}`
+    // Sent again, it is answered as it was then, also when the budget has another limit by now.
+    if (override.status !== "approved" || row?.status !== "approved" || this.#approvals.has(approval)) return
+    this.#approvals.add(approval)
+    const definition = ledger.budgets.get(row.budgetId)?.definition
+    if (definition === undefined) throw new Error(`${when}: there is no such budget`)
+    const { limit, overridePolicy } = definition
+    if (command.name === "request_override" && overridePolicy.requires_approval)
+      throw new Error(`${when}: nobody has approved it`)
+    let sum = 0n
+    const ids = [...this.#rows.overrides.keys(), ...ledger.overrides.live().map(({ id }) => id)]
+    for (const id of new Set(ids)) {
+      const known = ledger.overrides.get(id) ?? this.#rows.overrides.get(id)
+      if (known?.budgetId === row.budgetId && known.periodStart === row.periodStart)
+        sum += known.approvedAmount ?? 0n
+    }
+    if (sum * 100n > limit * BigInt(overridePolicy.max_override_percentage))
+      throw new Error(`${when}: ${formatAmount(sum)} were approved, which is past the cap`)
   }
 
   #approved({ before }: Answered, approval: Approval, ledger: Ledger, when: string): void {

@@ -5,6 +5,7 @@
  * Owns: what happens when, and what clients were told. After every step it is checked (Claims, Invariants).
  * Does not decide: which signals there are (Signals), what must be true (Claims, Invariants).
  */
+import { Result } from "effect"
 import { checkInvariants, checkMemory, checkRows } from "../tokens/support/Invariants.ts"
 import { Rows, storeOver } from "../tokens/support/Rows.ts"
 import { Claims } from "./Claims.ts"
@@ -217,6 +218,9 @@ class History {
     for (const answered of answers) {
       const holdId = this.#claims.acknowledged(answered, this.#when)
       if (holdId !== undefined) this.#signals.learnHold(holdId)
+      const { answer } = answered
+      if (Result.isSuccess(answer) && "override" in answer.success)
+        this.#signals.learnOverride(answer.success.override.id)
     }
     this.#check()
   }

@@ -17,9 +17,10 @@ import { gather, spentBefore } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
 import { KEPT_PERIODS_MS, LATE_WINDOW_MS, Ledger } from "../../src/tokens/Ledger.ts"
 import type { Batch, Claim, LedgerStore } from "../../src/tokens/LedgerStore.ts"
+import { expireOverrides } from "../../src/tokens/Overrides.ts"
 import type { HoldRecord } from "../../src/tokens/RequestRecord.ts"
-import { ADMIN, makeSalts, TENANT, TEST_PRICES } from "../tokens/support/Books.ts"
-import type { Command } from "./Signals.ts"
+import { makeSalts, TENANT, TEST_PRICES } from "../tokens/support/Books.ts"
+import { type Command, senderOf } from "./Signals.ts"
 
 type Decided = Result.Result<SignalSuccess<LedgerSignal>, SignalError>
 
@@ -91,6 +92,7 @@ export class Owner {
   /** Ends what is due, as a timer would. */
   expire(now: number): void {
     expireHolds(this.ledger, now)
+    expireOverrides(this.ledger, now)
   }
 
   /** Decides a signal. `overTheWire`: as it would come and go there, written down and read again. */
@@ -117,7 +119,7 @@ export class Owner {
     const envelope = {
       name: command.name,
       payload: payload.success,
-      principal: ADMIN,
+      principal: senderOf(command),
       sentAt: now
     } as never as Envelope<LedgerSignal>
     const lookUp = gather(this.#store, this.ledger, [envelope])

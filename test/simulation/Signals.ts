@@ -1,6 +1,8 @@
 /** Random signals about few things, so that they meet: repeats, conflicts, late and reordered reports. */
 import type { BudgetType, Period } from "../../src/signal/Budget.ts"
 import type { SignalParams } from "../../src/signal/Catalogue.ts"
+import type { Principal } from "../../src/signal/Principal.ts"
+import { ADMIN, keyNamed } from "../tokens/support/Books.ts"
 import type { Random } from "./Random.ts"
 
 const HOUR_MS = 3_600_000
@@ -12,6 +14,8 @@ export type Command =
   | { readonly name: "extend_hold"; readonly params: SignalParams<"extend_hold"> }
   | { readonly name: "release_hold"; readonly params: SignalParams<"release_hold"> }
   | { readonly name: "track_usage"; readonly params: SignalParams<"track_usage"> }
+  | { readonly name: "request_override"; readonly params: SignalParams<"request_override"> }
+  | { readonly name: "decide_override"; readonly params: SignalParams<"decide_override"> }
   | { readonly name: "update_pricing"; readonly params: SignalParams<"update_pricing"> }
 
 /** Mostly such that end while a history goes on. */
@@ -56,11 +60,22 @@ const ENTITIES: ReadonlyArray<readonly [number, readonly [BudgetType, string | u
 
 const RARE_FIELDS = ["project_id", "feature", "agent", "operation", "workflow_id", "conversation_id"] as const
 
+/** Asks for overrides; an admin of another owner decides. */
+export const ASKER: Principal = keyNamed("asker", ["admin"])
+
+/** The note of whoever asked, and tries to decide it as well. */
+const OWN = "my own"
+
+/** Who sends a signal. */
+export const senderOf = ({ name, params }: Command): Principal =>
+  name === "request_override" || (name === "decide_override" && params.note === OWN) ? ASKER : ADMIN
+
 export class Signals {
   readonly #random: Random
   /** Everything that was ever sent: a network may deliver it again at any time. */
   readonly #sent: Array<Command> = []
   readonly #holds: Array<string> = []
+  readonly #overrides: Array<string> = []
   #requests = 0
   #budgets = 0
 
@@ -71,6 +86,11 @@ export class Signals {
   /** The answer named a hold, which may be extended or released. */
   learnHold(holdId: string): void {
     if (!this.#holds.includes(holdId)) this.#holds.push(holdId)
+  }
+
+  /** The answer named an override, which may be decided. */
+  learnOverride(overrideId: string): void {
+    if (!this.#overrides.includes(overrideId)) this.#overrides.push(overrideId)
   }
 
   /** Something is sent: new, or again. */
@@ -88,6 +108,8 @@ export class Signals {
     [1, () => this.#extend()],
     [1, () => this.#release()],
     [6, (now) => this.#report(now)],
+    [1, (now) => this.#requestOverride(now)],
+    [1.5, () => this.#decideOverride()],
     [0.2, (now) => this.#price(now)],
     [4, () => (this.#sent.length > 0 ? this.#random.pick(this.#sent) : this.#check())]
   ]
@@ -108,11 +130,21 @@ export class Signals {
         limit: `${this.#random.int(0, this.#random.pick([30, 120]))}`,
         measure: this.#random.pick(["cost", "cost", "tokens", "requests"]),
         enforcement: this.#random.isLikely(0.8) ? "hard" : "soft",
+        override_policy: this.#overridePolicy(),
         active: this.#random.isLikely(0.9),
         ...(this.#random.isLikely(0.4) ? { time_zone: this.#random.pick(ZONES) } : {}),
         ...(period === "weekly" ? { week_starts_on: this.#random.pick(["monday", "sunday"] as const) } : {}),
         ...(isRolling ? { rollover: this.#rollover() } : {})
       }
+    }
+  }
+
+  #overridePolicy() {
+    return {
+      requires_approval: this.#random.isLikely(0.7),
+      approvers: ["budget_admin"],
+      max_override_percentage: this.#random.pick([0, 10, 50, 200]),
+      notification_required: true
     }
   }
 
@@ -133,6 +165,7 @@ export class Signals {
           { limit: `${this.#random.int(0, 120)}` },
           { active: this.#random.isLikely(0.7) },
           { enforcement: this.#random.pick(["hard", "soft"] as const) },
+          { override_policy: this.#overridePolicy() },
           { rollover: this.#random.isLikely(0.3) ? null : this.#rollover() }
         ])
       }
@@ -222,6 +255,40 @@ export class Signals {
         ...(this.#random.isLikely(0.3)
           ? { timestamp: new Date(now - this.#random.int(-2, 60) * HOUR_MS).toISOString() }
           : {})
+      }
+    }
+  }
+
+  #requestOverride(now: number): Command {
+    return {
+      name: "request_override",
+      params: {
+        ...(this.#random.isLikely(0.5) ? { request_id: `ask ${this.#random.int(1, 40)}` } : {}),
+        budget_id: `budget_${this.#random.int(1, 4)}`,
+        amount: this.#random.pick([`${this.#random.int(0, 30)}`, "0.000000000001", "1.5"]),
+        reason: "more",
+        ...(this.#random.isLikely(0.5)
+          ? {
+              expires_at: new Date(now + this.#random.pick([1, 60_000, HOUR_MS, 20 * HOUR_MS])).toISOString()
+            }
+          : {})
+      }
+    }
+  }
+
+  #decideOverride(): Command {
+    return {
+      name: "decide_override",
+      params: {
+        ...(this.#random.isLikely(0.5) ? { request_id: `decide ${this.#random.int(1, 40)}` } : {}),
+        override_id: this.#overrides.length > 0 ? this.#random.pick(this.#overrides) : "override_1",
+        ...(this.#random.isLikely(0.1) ? { note: OWN } : {}),
+        ...(this.#random.isLikely(0.7)
+          ? {
+              decision: "approve",
+              ...(this.#random.isLikely(0.3) ? { amount: `${this.#random.int(0, 30)}` } : {})
+            }
+          : { decision: "deny" })
       }
     }
   }

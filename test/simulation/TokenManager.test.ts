@@ -11,7 +11,7 @@ import { type Cause, Effect, Exit } from "effect"
 import type { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import type { SignalSuccess } from "../../src/signal/Catalogue.ts"
 import { BatchRefused } from "../../src/tokens/LedgerStore.ts"
-import { MORNING, TENANT } from "../tokens/support/Books.ts"
+import { ADMIN, keyNamed, MORNING, TENANT } from "../tokens/support/Books.ts"
 import { checkRows } from "../tokens/support/Invariants.ts"
 import { type Asked, type Manager, makeManager, pass, quiet, told } from "../tokens/support/Manager.ts"
 import {
@@ -115,7 +115,9 @@ class History {
   }
 
   #send(command: Command): Effect.Effect<void> {
-    return Effect.map(this.#manager.ask(command.name, command.params), (asked) => {
+    // Who asks for an override is somebody else than who decides.
+    const principal = command.name === "request_override" ? keyNamed("asker") : ADMIN
+    return Effect.map(this.#manager.ask(command.name, command.params, principal), (asked) => {
       this.#open.push({ command, asked: asked as Asked<Command["name"]> })
     })
   }
@@ -146,6 +148,7 @@ class History {
 
   #succeeded(success: object): void {
     if ("hold_id" in success) this.#signals.learnHold(String(success.hold_id))
+    if ("override_id" in success) this.#signals.learnOverride(String(success.override_id))
     if (!("tracked" in success)) return
     const { usage } = success as SignalSuccess<"track_usage">
     this.#acknowledged.set(`${usage.request_id}/${usage.attempt}`, usage.usage_seq)

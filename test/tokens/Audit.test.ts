@@ -15,10 +15,12 @@ import { ADMIN, Books, keyNamed, MORNING, TENANT } from "./support/Books.ts"
 const BUDGET = { name: "all", type: "global", period: "daily", limit: "10" } as const
 const RATES = { prompt_per_million: "2000000", completion_per_million: "3000000" }
 
-/** Each command that changes the rules, as it is sent; `budget_1` is there. */
+/** Each command that changes the rules, as it is sent; `budget_1` is there, and `override_2` of it. */
 const AUDITED: { readonly [name: string]: SignalParams<ActorSignalName> } = {
   create_budget: BUDGET,
   update_budget: { budget_id: "budget_1", updates: { limit: "20" } },
+  request_override: { budget_id: "budget_1", amount: "1", reason: "more" },
+  decide_override: { override_id: "override_2", decision: "approve" },
   update_pricing: { provider: "test", model: "dollar", pricing: RATES },
   configure_manager: { default_completion_tokens: 7 },
   record_audit: { request_id: "create_key k", action: "create_key", subject: "k", before: null, after: {} }
@@ -62,9 +64,14 @@ describe("commands", () => {
         const params = AUDITED[name]
         assert.isDefined(params, `${name} is neither audited nor exempt: say which in this test`)
         const books = yield* withBudget
+        yield* books.ask(
+          "request_override",
+          { budget_id: "budget_1", amount: "1", reason: "more" },
+          keyNamed("ann")
+        )
         const answer = yield* send(books, name, params as SignalParams<ActorSignalName>)
         assert.isTrue(Result.isSuccess(answer))
-        assert.lengthOf(books.rows.audit, 2)
+        assert.lengthOf(books.rows.audit, 3)
         const entry = books.rows.audit.at(-1)
         const action = name === "record_audit" ? "create_key" : name
         assert.deepInclude(entry, { action, keyId: "admin", owner: "admin", at: MORNING })

@@ -232,7 +232,10 @@ const addEvent = (draft: Draft, topic: Topic, event: WireEvent, now: number): vo
     if (known !== undefined && known.entity_id !== standing.entity_id) return
     if (known === undefined) draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(id)
     else draft.budgets().set(id, { ...known, ...standing, period_end: resets_at })
-  } else if ("alert" in event) addAlert(draft, event.alert)
+  } else if ("override" in event)
+    // What is approved and what is pending is not in a standing: the budget is read again.
+    draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(event.override.budget_id)
+  else if ("alert" in event) addAlert(draft, event.alert)
   else if ("gap" in event)
     addGap(draft, topic, event.gap, "the server dropped them, because this page was slow", now)
 }

@@ -104,6 +104,8 @@ const snapshotOf = (count: number, series: string): LedgerSnapshot => ({
   config: DEFAULT_MANAGER_CONFIG,
   budgets: Array.from({ length: count }, (_, index) => definitionOf(index, series)),
   periods: [],
+  overrides: [],
+  lapsedOverrides: [],
   openRequests: [],
   prices: [],
   recipients: []

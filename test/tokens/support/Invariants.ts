@@ -120,6 +120,29 @@ const checkRollover = (rows: Rows, when: string): void => {
   }
 }
 
+/**
+ * What overrides add to a period: what was approved and is in force, and what lasted until the period ended. All that
+ * was approved in it stays within the cap of when it was approved, which is for whoever approves to check.
+ */
+const checkOverrides = (rows: Rows, when: string): void => {
+  const added = new Map<string, Amount>()
+  for (const row of rows.overrides.values()) {
+    const place = key(row.budgetId, row.periodStart)
+    assert.ok(rows.periods.has(place), `${when}: ${row.id} has its period`)
+    assert.strictEqual(row.periodEnd, rows.periods.get(place)?.end, `${when}: ${row.id} is of a whole period`)
+    const lasted = row.status === "expired" && row.expiresAt === row.periodEnd
+    if (row.status === "approved" || lasted)
+      added.set(place, (added.get(place) ?? 0n) + (row.approvedAmount ?? 0n))
+  }
+  for (const [place, period] of rows.periods) {
+    assert.strictEqual(
+      formatAmount(period.overrideTotal),
+      formatAmount(added.get(place) ?? 0n),
+      `${when}: ${place}, what overrides add`
+    )
+  }
+}
+
 const checkTotals = (rows: Rows, when: string): void => {
   const { head, usage } = rows
   const sums = { tracked: 0, tokens: 0, cost: 0n }
@@ -168,6 +191,12 @@ const stateOf = (ledger: Ledger, keys: ReadonlySet<string>, now: number) => ({
   audit: { seq: ledger.auditHead.seq, hash: ledger.auditHead.hash },
   config: ledger.config,
   budgets: [...ledger.budgets.values()].map((budget) => [budget.definition, budgetOf(budget, now)]),
+  overrides: ledger.overrides.live().toSorted((a, b) => a.seq - b.seq),
+  roomForOverrides: [...ledger.budgets.values()].map((budget) => {
+    const period = budget.periodAt(now)
+    const { overridesLive, overridesPending, overridesApproved } = period
+    return [budget.definition.id, overridesLive, overridesPending, overridesApproved]
+  }),
   holds: [...ledger.holds.values()]
     .map(({ bookings, ...hold }) => ({
       ...hold,
@@ -209,7 +238,12 @@ const checkReload = (books: BooksAtHand, when: string): void => {
 
 // --- all of it
 
-const OF_ROWS: ReadonlyArray<(rows: Rows, when: string) => void> = [checkPeriods, checkRollover, checkTotals]
+const OF_ROWS: ReadonlyArray<(rows: Rows, when: string) => void> = [
+  checkPeriods,
+  checkRollover,
+  checkOverrides,
+  checkTotals
+]
 const OF_MEMORY: ReadonlyArray<(ledger: Ledger, when: string) => void> = [checkHeld]
 const OF_BOTH: ReadonlyArray<(books: BooksAtHand, when: string) => void> = [checkAtHand, checkReload]
 

@@ -25,6 +25,8 @@ import {
   type LedgerSnapshot,
   type LedgerStore,
   type OpenHold,
+  type OverrideFilter,
+  type OverrideRow,
   type PeriodRow,
   type RaisedAlert,
   type RecipientRow,
@@ -64,6 +66,7 @@ export class Rows {
   readonly open = new Map<string, OpenHold & { readonly page: number }>()
   readonly budgets = new Map<string, BudgetDefinition>()
   readonly periods = new Map<string, PeriodRow>()
+  readonly overrides = new Map<string, OverrideRow>()
   readonly prices: Array<Price> = []
   readonly alerts: Array<RaisedAlert> = []
   recipients: ReadonlyArray<RecipientRow> = []
@@ -113,6 +116,7 @@ export class Rows {
     }
     for (const budget of batch.budgets) this.budgets.set(budget.id, budget)
     for (const period of batch.periods) this.periods.set(`${period.budgetId} ${period.start}`, period)
+    for (const row of batch.overrides) this.overrides.set(row.id, row)
     for (const row of batch.commands) this.commands.set(`${row.signal} ${row.requestId}`, row)
     this.prices.push(...batch.prices)
     this.alerts.push(...batch.alerts)
@@ -134,9 +138,10 @@ export class Rows {
       ...it,
       row: this.requests.get(it.requestId)
     }))
-    const booked = openRequests.flatMap(({ hold }) => hold.bookings)
+    const live = [...this.overrides.values()].filter((row) => ["pending", "approved"].includes(row.status))
+    const booked = [...openRequests.flatMap(({ hold }) => hold.bookings), ...live]
     const all = [...this.periods.values()]
-    const isOver = ({ end }: PeriodRow) => end !== null && end <= liveAfter
+    const isOver = ({ end }: Pick<PeriodRow, "end">) => end !== null && end <= liveAfter
     const periods = all.filter((row) => {
       if (!isOver(row)) return true
       const ofBudget = all.filter(({ budgetId }) => budgetId === row.budgetId)
@@ -153,6 +158,12 @@ export class Rows {
       config: this.config,
       budgets: [...this.budgets.values()],
       periods,
+      overrides: live,
+      lapsedOverrides: [...this.overrides.values()].flatMap((row) =>
+        row.status === "expired" && row.approvedAmount !== null && !isOver({ end: row.periodEnd })
+          ? [{ ...row, amount: row.approvedAmount }]
+          : []
+      ),
       openRequests,
       // Newest first, as a query without ORDER BY may well answer.
       prices: [...this.prices].reverse(),
@@ -191,6 +202,21 @@ export class Rows {
       }[measure]
     }
     return spent
+  }
+
+  /** Newest first. */
+  overridePage({ status, budgetId, about, now }: OverrideFilter, beforeSeq: number, limit: number) {
+    const statusNow = (row: OverrideRow) =>
+      row.status !== "denied" && (row.expiresAt ?? Number.POSITIVE_INFINITY) <= now ? "expired" : row.status
+    return [...this.overrides.values()]
+      .filter((row) => row.seq < beforeSeq && (status ?? statusNow(row)) === statusNow(row))
+      .filter((row) => budgetId === undefined || row.budgetId.split("/")[0] === budgetId)
+      .filter(
+        (row) =>
+          about === undefined || about.some((it) => it.type === row.type && it.entityId === row.entityId)
+      )
+      .sort((a, b) => b.seq - a.seq)
+      .slice(0, limit)
   }
 
   filtered(filter: UsageFilter): ReadonlyArray<UsageRow> {
@@ -233,6 +259,9 @@ export const storeOver = (rows: Rows): LedgerStore => ({
     Effect.sync(() =>
       keys.flatMap(({ signal, requestId }) => rows.commands.get(`${signal} ${requestId}`) ?? [])
     ),
+  findOverrides: (_, ids) => Effect.sync(() => ids.flatMap((id) => rows.overrides.get(id) ?? [])),
+  overridePage: (_, filter, beforeSeq, limit) =>
+    Effect.sync(() => rows.overridePage(filter, beforeSeq, limit)),
   spent: (_, query) => Effect.sync(() => rows.spent(query)),
   spentByEntity: (_, query, limit) => Effect.sync(() => rows.spentByEntity(query, limit)),
   commit: (claim, batch) =>

@@ -4,15 +4,20 @@
  *   budget A limit=100 type=team id=red     a daily cost budget, unless it says otherwise
  *   hold r1 10 team=red        -> held      asks for 10 tokens, which cost a dollar each
  *   post r1 4                  -> posted 4  reports 4 tokens
- *   see A                      -> spent 4, held 0, left 96           and what was carried over, if anything
+ *   see A                      -> spent 4, held 0, left 96           and what was carried over or overridden, if anything
  *   see D ann                  -> spent 4, held 0, left 96           where ann stands in the default D
  *   period A                   -> 2026-03-10 to 2026-03-11
  *   retry r2 90                -> 2026-03-11                         when a refused hold may be tried again
+ *   ask o1 A 20 by=ann until=1h -> pending            an override, until the period ends unless it says otherwise
+ *   approve o1 15 by=bob       -> approved 15         or: deny o1 by=bob -> denied
+ *   overrides pending          -> o1 20               what is listed, newest first
+ *   advice r2 90               -> available           what an override could do for a refused hold
  *   wait 10m | at 2026-03-31T23:59:59.999Z | release r1 | extend r1 tokens=5 | change A limit=50
  *   alerts                     -> threshold A 50     what was raised since this was last asked
  *   total                      -> requests 1, tokens 4, cost 4
  *   forget                                  memory lets go of what cannot change any more
  *   crash                                   memory is lost, rows are read again
+ *   sleep 10d                               so they are, after a time in which nothing ran
  *
  * Every story is told twice: once straight through, and once with a crash after every step.
  */
@@ -22,10 +27,13 @@ import type { Approval } from "../../../src/signal/Budgeting.ts"
 import type { SignalParams, SignalSuccess } from "../../../src/signal/Catalogue.ts"
 import type { SignalError } from "../../../src/signal/Errors.ts"
 import { formatAmount } from "../../../src/signal/Money.ts"
+import type { Principal } from "../../../src/signal/Principal.ts"
 import type { LedgerSignal } from "../../../src/tokens/Decide.ts"
 import { expireHolds } from "../../../src/tokens/HoldLife.ts"
 import { KEPT_PERIODS_MS } from "../../../src/tokens/Ledger.ts"
-import { ADMIN, type Answer, Books, keyNamed } from "./Books.ts"
+import { listOverrides } from "../../../src/tokens/OverrideQuery.ts"
+import { expireOverrides } from "../../../src/tokens/Overrides.ts"
+import { ADMIN, type Answer, Books, keyNamed, TENANT } from "./Books.ts"
 import { checkInvariants } from "./Invariants.ts"
 
 type Options = { [name: string]: string }
@@ -94,6 +102,21 @@ const numbersIn = (
   return numbers
 }
 
+/** Of the key that is named; without a word, an app. */
+const rolesIn = ({ roles = "app" }: Options) => roles.split("/") as unknown as Principal["roles"]
+
+/** `50`, `50/at-once` or `50/ann/bob`: the cap, and who decides. */
+const policyIn = (text: string) => {
+  const [percent, ...approvers] = text.split("/")
+  const isFree = approvers[0] === "at-once"
+  return {
+    requires_approval: !isFree,
+    approvers: isFree ? [] : approvers,
+    max_override_percentage: Number(percent),
+    notification_required: true
+  }
+}
+
 /** `5`, `5/2` (at most 5, at least 2) or `none`. */
 const rolloverIn = (text: string) => {
   if (text === "none") return null
@@ -117,6 +140,7 @@ class Teller {
   readonly #budgets = new Map<string, string>()
   readonly #names = new Map<string, string>()
   readonly #holds = new Map<string, string>()
+  readonly #overrides = new Map<string, string>()
   #alertsSeen = 0
 
   #ask<Name extends LedgerSignal>(
@@ -124,7 +148,7 @@ class Teller {
     params: object,
     options: Options = {}
   ): Effect.Effect<Answer<Name>> {
-    const principal = options.key === undefined ? ADMIN : keyNamed(options.key)
+    const principal = options.key === undefined ? ADMIN : keyNamed(options.key, rolesIn(options))
     const request = options.command === undefined ? {} : { request_id: options.command }
     return this.books.ask(name, { ...request, ...params } as SignalParams<Name>, principal)
   }
@@ -185,6 +209,12 @@ class Teller {
     wait: ({ words }) => this.#turnTo(this.books.now + readDuration(words[0] ?? "")),
     forget: () => Effect.sync(() => this.#forget()).pipe(Effect.as("")),
     crash: () => Effect.sync(() => this.books.crash()).pipe(Effect.as("")),
+    sleep: ({ words: [time = ""] }) =>
+      Effect.sync(() => {
+        this.books.now += readDuration(time)
+        this.books.crash()
+        return ""
+      }),
     budget: (step) => this.#budget(step),
     change: (step) => this.#change(step),
     hold: (step) => this.#hold(step),
@@ -206,6 +236,11 @@ class Teller {
     see: ({ words: [name = "", entity], options }) => this.#see(name, entity, options),
     period: ({ words: [name = ""] }) => this.#period(name),
     retry: (step) => this.#retry(step),
+    ask: (step) => this.#askForMore(step),
+    approve: (step) => this.#decide(step, "approve"),
+    deny: (step) => this.#decide(step, "deny"),
+    overrides: (step) => this.#list(step),
+    advice: (step) => this.#advice(step),
     alerts: () => Effect.sync(() => this.#newAlerts()),
     total: () =>
       Effect.sync(() => {
@@ -219,6 +254,7 @@ class Teller {
     return Effect.sync(() => {
       this.books.now = now
       expireHolds(this.books.ledger, now)
+      expireOverrides(this.books.ledger, now)
       this.books.commit()
       return ""
     })
@@ -240,7 +276,8 @@ class Teller {
       zone,
       roll,
       alerts,
-      mode
+      mode,
+      policy
     } = options
     const params = {
       name,
@@ -252,6 +289,7 @@ class Teller {
       ...(week === undefined ? {} : { week_starts_on: week }),
       ...(zone === undefined ? {} : { time_zone: zone }),
       ...(roll === undefined ? {} : { rollover: rolloverIn(roll) }),
+      ...(policy === undefined ? {} : { override_policy: policyIn(policy) }),
       ...(alerts === undefined
         ? {}
         : { alert_thresholds: alerts === "" ? [] : alerts.split("/").map(Number) }),
@@ -269,13 +307,14 @@ class Teller {
   }
 
   #change({ words: [name = ""], options }: Step): Effect.Effect<string> {
-    const { limit, active, alerts, mode, version, rename, roll } = options
+    const { limit, active, alerts, mode, version, rename, roll, policy } = options
     const updates = {
       ...(limit === undefined ? {} : { limit }),
       ...(active === undefined ? {} : { active: active === "yes" }),
       ...(alerts === undefined ? {} : { alert_thresholds: alerts.split("/").map(Number) }),
       ...(mode === undefined ? {} : { enforcement: mode }),
       ...(roll === undefined ? {} : { rollover: rolloverIn(roll) }),
+      ...(policy === undefined ? {} : { override_policy: policyIn(policy) }),
       ...(rename === undefined ? {} : { name: rename })
     }
     const params = {
@@ -316,6 +355,76 @@ class Teller {
     }
     return Effect.map(this.#ask("check_budget", params, options), (answer) =>
       this.#show(answer, (approval) => (approval.allowed ? "held" : timeOf(approval.retry_at)))
+    )
+  }
+
+  // --- overrides
+
+  #askForMore({ words: [name = "", budget = "", amount = ""], options }: Step): Effect.Effect<string> {
+    const { until, by = "ann" } = options
+    const inTime = until !== undefined && /^[0-9]+[a-z]+$/u.test(until)
+    const end = inTime ? new Date(this.books.now + readDuration(until)).toISOString() : until
+    const params = {
+      budget_id: this.#budgets.get(budget) ?? budget,
+      amount,
+      reason: `for ${name}`,
+      ...(options.for === undefined ? {} : { entity_id: options.for }),
+      ...(end === undefined ? {} : { expires_at: end })
+    }
+    return Effect.map(this.#ask("request_override", params, { ...options, key: by }), (answer) =>
+      this.#show(answer, ({ override_id, status, override }) => {
+        this.#overrides.set(name, override_id)
+        const approved = override.approved_amount
+        return approved === null ? status : `${status} ${formatAmount(approved)}`
+      })
+    )
+  }
+
+  #decide({ words: [name = "", amount], options }: Step, decision: "approve" | "deny") {
+    const { by = "bob", roles = "budget_admin", note } = options
+    const params = {
+      override_id: this.#overrides.get(name) ?? name,
+      decision,
+      ...(amount === undefined ? {} : { amount }),
+      ...(note === undefined ? {} : { note })
+    }
+    return Effect.map(this.#ask("decide_override", params, { ...options, key: by, roles }), (answer) =>
+      this.#show(answer, ({ override: { status, approved_amount } }) =>
+        approved_amount === null ? status : `${status} ${formatAmount(approved_amount)}`
+      )
+    )
+  }
+
+  /** As it is answered after every commit. */
+  #list({ words: [status], options }: Step): Effect.Effect<string> {
+    const payload = {
+      limit: 100,
+      ...(status === undefined ? {} : { status: status as "pending" }),
+      ...(options.of === undefined ? {} : { budget_id: this.#budgets.get(options.of) ?? options.of })
+    }
+    const names = new Map([...this.#overrides].map(([name, id]) => [id, name]))
+    return Effect.map(
+      Effect.orDie(listOverrides(this.books.store, TENANT, payload, ADMIN, this.books.now)),
+      ({ items }) =>
+        items
+          .map(({ id, amount, ...item }) =>
+            [names.get(id), status ?? item.status, formatAmount(item.approved_amount ?? amount)].join(" ")
+          )
+          .join(", ")
+    )
+  }
+
+  #advice({ words: [id = "", tokens], options }: Step): Effect.Effect<string> {
+    const params = {
+      request_id: id,
+      ...subjectIn(options),
+      estimated_prompt_tokens: Number(tokens),
+      max_completion_tokens: 0
+    }
+    return Effect.map(this.#ask("check_budget", params, options), (answer) =>
+      this.#show(answer, (approval) =>
+        approval.allowed ? "held" : approval.violations.map(({ override }) => override).join(", ")
+      )
     )
   }
 
@@ -378,7 +487,9 @@ class Teller {
               `spent ${formatAmount(budget.spent)}`,
               `held ${formatAmount(budget.held)}`,
               `left ${formatAmount(budget.remaining)}`,
-              budget.carried_over !== 0n && `carried ${formatAmount(budget.carried_over)}`
+              budget.carried_over !== 0n && `carried ${formatAmount(budget.carried_over)}`,
+              budget.override_total !== 0n && `override ${formatAmount(budget.override_total)}`,
+              budget.pending_overrides > 0 && `pending ${budget.pending_overrides}`
             )
       )
     )
