@@ -8,6 +8,7 @@
  * budgets use the same scale, so that every limit, hold and counter is one kind of number.
  */
 import { Schema, SchemaTransformation } from "effect"
+import { rememberingLast } from "./LastWritten.ts"
 
 /** 10⁻¹² of a unit (a currency's unit, a token, a request). */
 export type Amount = bigint
@@ -37,36 +38,19 @@ export const parseAmount = (text: string): Amount => {
 
 const ZERO_DIGIT = 48
 
-/** The digits of a fraction of `UNIT`, without the zeros at the end. */
-const fractionDigits = (fraction: number): string => {
-  const digits = fraction.toString().padStart(FRACTION_DIGITS, "0")
-  let end = FRACTION_DIGITS
-  while (digits.charCodeAt(end - 1) === ZERO_DIGIT) end -= 1
-  return digits.slice(0, end)
-}
-
+/** All digits in one step: dividing by `UNIT` first takes three times as long. */
 const digitsOf = (amount: Amount): string => {
-  const magnitude = amount < 0n ? -amount : amount
-  const whole = magnitude / UNIT
-  // Less than 10¹², so a number holds it exactly.
-  const fraction = Number(magnitude - whole * UNIT)
   const sign = amount < 0n ? "-" : ""
-  return fraction === 0 ? `${sign}${whole}` : `${sign}${whole}.${fractionDigits(fraction)}`
+  const digits = (amount < 0n ? -amount : amount).toString().padStart(FRACTION_DIGITS + 1, "0")
+  const point = digits.length - FRACTION_DIGITS
+  let end = digits.length
+  while (end > point && digits.charCodeAt(end - 1) === ZERO_DIGIT) end -= 1
+  const whole = `${sign}${digits.slice(0, point)}`
+  return end === point ? whole : `${whole}.${digits.slice(point, end)}`
 }
-
-/** The last amounts that were written. A limit, a rate, what a hold keeps in each budget: they come again at once. */
-const WRITTEN_MAX = 8
-const written: Array<{ readonly amount: Amount; readonly text: string }> = []
-let oldestWritten = 0
 
 /** Writes an amount as the shortest `Decimal`: no exponent, no trailing zeros, no `-0`. */
-export const formatAmount = (amount: Amount): string => {
-  for (const known of written) if (known.amount === amount) return known.text
-  const text = digitsOf(amount)
-  written[oldestWritten] = { amount, text }
-  oldestWritten = (oldestWritten + 1) % WRITTEN_MAX
-  return text
-}
+export const formatAmount = rememberingLast<Amount>(8, digitsOf)
 
 /** `numerator / denominator`, rounded half to even. The denominator is positive. */
 export const divideHalfEven = (numerator: bigint, denominator: bigint): bigint => {

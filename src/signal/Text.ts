@@ -5,6 +5,7 @@
  * Does not decide: what a field means.
  */
 import { Effect, Schema, SchemaTransformation } from "effect"
+import { rememberingLast } from "./LastWritten.ts"
 
 const VALUE_BYTES_MAX = 256
 const MESSAGE_BYTES_MAX = 1024
@@ -84,7 +85,7 @@ export type Millis = number
 /** The last millisecond of the year 9999: a later one has no four-digit year. */
 const MILLIS_MAX: Millis = 253_402_300_799_999
 
-export const formatTimestamp = (at: Millis): string => new Date(at).toISOString()
+export const formatTimestamp = rememberingLast<Millis>(4, (at) => new Date(at).toISOString())
 
 export const Timestamp = Schema.String.check(
   Schema.isPattern(TIMESTAMP_PATTERN, {

@@ -52,7 +52,6 @@ export interface MemoryLedgerStoreOptions {
 
 const NOTHING_YET: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
 
-const periodKey = (budgetId: string, start: number): string => `${start} ${budgetId}`
 const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
 
 /** Everything of one tenant. */
@@ -68,7 +67,8 @@ class Tenant {
   readonly requests = new Map<string, EndedRequest>()
   readonly pages = new Map<number, HoldPage>()
   readonly budgets = new Map<string, BudgetDefinition>()
-  readonly periods = new Map<string, PeriodRow>()
+  /** By budget and start. */
+  readonly periods = new Map<string, Map<number, PeriodRow>>()
   readonly overrides = new MemoryOverrides()
   readonly prices = new Map<string, Price>()
   readonly alerts = new Map<number, AlertRow>()
@@ -138,12 +138,18 @@ class Tenant {
     if (batch.openHolds.length > 0) this.pages.set(seq, { journalSeq: seq, holds: batch.openHolds })
     for (const page of batch.closedPages) this.pages.delete(page)
     for (const row of batch.budgets) this.budgets.set(row.id, row)
-    for (const row of batch.periods) this.periods.set(periodKey(row.budgetId, row.start), row)
+    for (const row of batch.periods) this.#writePeriod(row)
     this.overrides.write(batch.overrides)
     for (const row of batch.prices) this.prices.set(row.id, row)
     for (const { seq, alert } of batch.alerts) this.alerts.set(seq, { seq, alert })
     for (const row of batch.commands) this.commands.set(commandKey(row.signal, row.requestId), row)
     this.audit.push(...batch.audit)
+  }
+
+  #writePeriod(row: PeriodRow): void {
+    const known = this.periods.get(row.budgetId)
+    if (known === undefined) this.periods.set(row.budgetId, new Map([[row.start, row]]))
+    else known.set(row.start, row)
   }
 
   #writeUsage(rows: ReadonlyArray<UsageRow>): void {
@@ -184,12 +190,13 @@ class Tenant {
       firstBooked.set(budgetId, Math.min(firstBooked.get(budgetId) ?? periodStart, periodStart))
     }
     const lastEnded = new Map<string, PeriodRow>()
-    for (const period of this.periods.values()) {
+    const periods = Array.from(this.periods.values(), (ofBudget) => [...ofBudget.values()]).flat()
+    for (const period of periods) {
       if (period.end === null || period.end > liveAfter) continue
       if ((lastEnded.get(period.budgetId)?.start ?? Number.NEGATIVE_INFINITY) < period.start)
         lastEnded.set(period.budgetId, period)
     }
-    return [...this.periods.values()].filter((period) => {
+    return periods.filter((period) => {
       const { budgetId, start, end } = period
       if (end === null || end > liveAfter) return true
       if (start >= (firstBooked.get(budgetId) ?? Number.POSITIVE_INFINITY)) return true
