@@ -22,6 +22,9 @@ export const ATTRIBUTION_FIELDS = [
   "parent_request_id"
 ] as const
 
+export const AttributionField = Schema.Literals(ATTRIBUTION_FIELDS)
+export type AttributionField = typeof AttributionField.Type
+
 /** The same optional fields in every signal that spends, asks or filters. */
 export const attributionFields = {
   user_id: optional(Id),

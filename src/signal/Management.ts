@@ -1,6 +1,7 @@
 /** The signals that configure a tenant and say how it is (signals.md, section 7). */
 import { Schema } from "effect"
 import { AlertChannels, channelsProblem, ShownChannel } from "./AlertChannels.ts"
+import { ATTRIBUTION_FIELDS, AttributionField } from "./Attribution.ts"
 import { Currency } from "./Budget.ts"
 import { Decimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
@@ -18,6 +19,7 @@ export const ManagerConfig = Schema.Struct({
   budget_check_mode: BudgetCheckMode,
   unknown_price_policy: UnknownPricePolicy,
   default_completion_tokens: Count,
+  required_attribution: Schema.Array(AttributionField),
   on_store_down: StoreDownPolicy,
   alert_channels: Schema.Array(ShownChannel),
   commit_interval_ms: Count,
@@ -30,6 +32,7 @@ export const DEFAULT_MANAGER_CONFIG: ManagerConfig = {
   budget_check_mode: "strict",
   unknown_price_policy: "refuse_hold",
   default_completion_tokens: 4096,
+  required_attribution: [],
   on_store_down: "deny",
   alert_channels: [],
   commit_interval_ms: 0,
@@ -49,7 +52,10 @@ export const ConfigureManager = command("configure_manager", {
     commit_interval_ms: optional(Count.check(Schema.isLessThanOrEqualTo(1000))),
     max_pending: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(1_000_000))),
     currency: optional(notYet("a currency other than USD")),
-    required_attribution: optional(notYet("required attribution")),
+    /** What a call must be attributed to. Usage that is reported without it is recorded all the same, and told of. */
+    required_attribution: optional(
+      Schema.Array(AttributionField).check(Schema.isMaxLength(ATTRIBUTION_FIELDS.length), Schema.isUnique())
+    ),
     alert_channels: optional(AlertChannels),
     anonymize_users: optional(notYet("pseudonyms for users"))
   },

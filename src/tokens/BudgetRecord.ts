@@ -23,6 +23,9 @@ export interface Alarm {
 /** At this percentage a budget is used up. */
 export const ALL_OF_IT = 100
 
+/** Stands among the thresholds that were told for: it was told when all will be used up (Projection). */
+export const PROJECTION_SENT = 0
+
 const alarmsAt = (total: Amount, { alertThresholds }: BudgetDefinition): ReadonlyArray<Alarm> => {
   const percents = [...new Set([...alertThresholds, ALL_OF_IT])].sort((a, b) => a - b)
   return percents.map((percent) => {
@@ -220,7 +223,7 @@ export const budgetOf = (budget: BudgetRecord, at: Millis): Budget => {
     carried_over: period.carriedOver,
     override_total: period.overrideTotal,
     alert_thresholds: definition.alertThresholds,
-    alerts_sent: period.alertsSent,
+    alerts_sent: period.alertsSent.filter((percent) => percent !== PROJECTION_SENT),
     enforcement: definition.enforcement,
     rollover: definition.rollover,
     override_policy: definition.overridePolicy,

@@ -57,6 +57,10 @@ const costOf = (price: Price, asked: Asked, { prompt, completion, total }: Split
   return asInput > cost ? asInput : cost
 }
 
+/** What the same call costs at another price. */
+export const costAt = (ledger: Ledger, price: Price, asked: Asked): Amount =>
+  costOf(price, asked, splitOf(asked, ledger.config.default_completion_tokens))
+
 export const estimate = (ledger: Ledger, asked: Asked, now: Millis): Estimate => {
   const split = splitOf(asked, ledger.config.default_completion_tokens)
   if (asked.estimated_cost !== undefined) {

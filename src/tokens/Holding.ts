@@ -8,9 +8,10 @@ import { Result } from "effect"
 import { attributionOf } from "../signal/Attribution.ts"
 import type { Approval } from "../signal/Budgeting.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
-import { Conflict, invalidParam, type SignalError } from "../signal/Errors.ts"
+import { Conflict, invalidParam, Overloaded, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
+import { alternativesTo } from "./Alternatives.ts"
 import type { Subject } from "./BudgetIndex.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
 import { holdDigest } from "./Digest.ts"
@@ -18,6 +19,7 @@ import { type Estimate, estimate } from "./Estimate.ts"
 import { book } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { HoldRecord } from "./RequestRecord.ts"
+import { attributionProblem } from "./RequiredAttribution.ts"
 import { type Asked, approval, refusal, refuseForRoom, roomIn } from "./Room.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
@@ -94,6 +96,18 @@ const unpriceable = (
   )
 }
 
+/** Open holds of one key past which it gets no more: one caller that forgets to report must not fill memory. */
+export const HOLDS_OF_KEY_MAX = 10_000
+const RETRY_AFTER_MS = 1_000
+
+const tooManyHolds = (ledger: Ledger, { keyId }: Principal): Overloaded | undefined =>
+  ledger.holdsByKey.of(keyId) < HOLDS_OF_KEY_MAX
+    ? undefined
+    : new Overloaded({
+        message: `This key has ${HOLDS_OF_KEY_MAX} open holds, which is the bound: report or release them, or ask for a shorter hold_ttl_ms`,
+        retry_after_ms: RETRY_AFTER_MS
+      })
+
 /** Memory is bounded: a hard default admits nobody whom it has not seen yet where it cannot keep where they stand. */
 const crowded = (
   ledger: Ledger,
@@ -165,6 +179,9 @@ export const checkBudget = (
   }
   const before = payload.hold ? known(ledger, payload, now) : undefined
   if (before !== undefined) return before
+  const problem =
+    attributionProblem(ledger, payload) ?? (payload.hold ? tooManyHolds(ledger, principal) : undefined)
+  if (problem !== undefined) return Result.fail(problem)
   const budgets = ledger.index.matching(subjectOf(payload))
   const estimated = estimate(ledger, payload, now)
   const unknownPrice = unpriceable(ledger, payload, budgets, estimated)
@@ -177,7 +194,13 @@ export const checkBudget = (
     requests: isCounted(ledger, payload) ? 0 : 1
   }
   const room = roomIn(budgets, asked, now)
-  if (room.violations.length > 0) return Result.succeed(refuseForRoom(ledger, estimated, room))
+  if (room.violations.length > 0) {
+    const cheaper =
+      estimated.costBasis === "priced"
+        ? alternativesTo(ledger, payload, asked, room.violations, now)
+        : undefined
+    return Result.succeed(refuseForRoom(ledger, estimated, room, cheaper))
+  }
   const hold = payload.hold ? place(ledger, payload, principal, budgets, estimated, asked, now) : undefined
   return Result.succeed(approval(ledger, hold, estimated, budgets, room.warnings, now))
 }

@@ -15,12 +15,14 @@ import { type AuditNote, entryAfter } from "./AuditChain.ts"
 import { BudgetIndex } from "./BudgetIndex.ts"
 import type { PeriodRecord } from "./BudgetPeriods.ts"
 import { BudgetRecord } from "./BudgetRecord.ts"
+import { CheapestPrices } from "./CheapestPrices.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
+import { type Draft, emptyDraft } from "./Draft.ts"
 import { Fifo } from "./Fifo.ts"
 import { HoldPages } from "./HoldPages.ts"
+import { HoldsByKey } from "./HoldsByKey.ts"
 import type {
   AuditHead,
-  AuditRow,
   Batch,
   BudgetDefinition,
   CommandRow,
@@ -30,7 +32,6 @@ import type {
   LedgerSnapshot,
   OpenHold,
   OpenRequest,
-  RaisedAlert,
   RecipientRow,
   RequestRow,
   UsageRow
@@ -55,48 +56,24 @@ export const LATE_WINDOW_MS = 48 * 3_600_000
 /** Periods that ended before this much ago are neither loaded nor kept; an hour more than can still be booked. */
 export const KEPT_PERIODS_MS = LATE_WINDOW_MS + 3_600_000
 
-/** What changed since the last seal. */
-interface Draft {
-  usage: Array<UsageRow>
-  /** Each once, told by `changedIn`; like the periods. */
-  requests: Array<RequestRecord>
-  budgets: Set<BudgetRecord>
-  periods: Array<PeriodRecord>
-  prices: Array<Price>
-  alerts: Array<RaisedAlert>
-  recipients: ReadonlyArray<RecipientRow> | undefined
-  commands: Array<CommandRow>
-  audit: Array<AuditRow>
-  isConfigChanged: boolean
-}
-
-const emptyDraft = (): Draft => ({
-  usage: [],
-  requests: [],
-  budgets: new Set(),
-  periods: [],
-  prices: [],
-  alerts: [],
-  recipients: undefined,
-  commands: [],
-  audit: [],
-  isConfigChanged: false
-})
-
 const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
 
 export class Ledger {
   readonly tenant: string
   readonly prices: PriceBook
+  readonly cheapest: CheapestPrices
   readonly budgets = new Map<string, BudgetRecord>()
   readonly index = new BudgetIndex()
   /** How many of the budgets are active. */
   activeBudgets = 0
   readonly holds = new Map<string, HoldRecord>()
+  readonly holdsByKey = new HoldsByKey()
   readonly deadlines = new DeadlineHeap()
   readonly overrides = new OverrideBook()
   /** Models whose missing price was told since the ledger was loaded. */
   readonly unpricedTold = new Set<string>()
+  /** Keys, and what they leave out, that were told of since then. */
+  readonly unattributedTold = new Set<string>()
   config: ManagerConfig
   recipients: ReadonlyArray<RecipientRow>
   usageSeq: number
@@ -137,6 +114,7 @@ export class Ledger {
     this.config = snapshot.config
     this.recipients = snapshot.recipients
     this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
+    this.cheapest = new CheapestPrices(this.prices)
     this.usageSeq = snapshot.head.usageSeq
     this.tracked = snapshot.head.tracked
     this.tokens = snapshot.head.tokens
@@ -223,11 +201,12 @@ export class Ledger {
 
   openHold(hold: HoldRecord): void {
     this.holds.set(hold.id, hold)
+    this.holdsByKey.opened(hold.keyId)
     this.watchDeadline(hold)
   }
 
   closeHold(hold: HoldRecord): void {
-    this.holds.delete(hold.id)
+    if (this.holds.delete(hold.id)) this.holdsByKey.closed(hold.keyId)
     this.#pages.leave(hold)
     this.#forgetStaleDeadlines()
   }
@@ -446,7 +425,7 @@ export class Ledger {
       this.#horizon = Math.max(this.#horizon, now - KEPT_PERIODS_MS)
       this.#sweep.start(this.counting(), this.#horizon)
     }
-    if (this.#sweep.isUnderWay) this.#sweep.step()
+    this.#sweep.step()
   }
 
   /** Forgets at once all periods that ended before, and that nothing can be booked into any more. */

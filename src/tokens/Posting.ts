@@ -25,7 +25,9 @@ import { close, requestIdOfHold } from "./HoldLife.ts"
 import { LATE_WINDOW_MS, type Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 import { type Cost, isFree, priceCounts } from "./Pricing.ts"
+import { raiseProjectedAlert } from "./Projection.ts"
 import { type HoldRecord, inPlaceOf, type RequestRecord } from "./RequestRecord.ts"
+import { raiseUnattributedAlert } from "./RequiredAttribution.ts"
 import { activeStandings } from "./Room.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
@@ -149,7 +151,9 @@ const charge = (
     const period = budget.periodAt(usage.booked_at)
     period.spent += amount
     ledger.changePeriod(period)
-    if (amount > 0n) raiseBudgetAlerts(ledger, budget, period, now, alerts)
+    if (amount <= 0n) continue
+    raiseBudgetAlerts(ledger, budget, period, now, alerts)
+    raiseProjectedAlert(ledger, budget, period, now, alerts)
   }
   return alerts
 }
@@ -236,6 +240,7 @@ const post = (
   request: RequestRecord,
   hold: HoldRecord | null,
   digest: string,
+  principal: Principal,
   now: Millis
 ): Tracked => {
   const booked = bookedAt(report, hold, now)
@@ -245,6 +250,8 @@ const post = (
   const budgets = ledger.index.matching(usage)
   settle(ledger, hold, report, budgets, { usage, requests })
   const alerts = [...charge(ledger, budgets, usage, requests, now), ...raiseUnpricedAlert(ledger, usage, now)]
+  if (ledger.config.required_attribution.length > 0)
+    alerts.push(...raiseUnattributedAlert(ledger, usage, principal, now))
   remember(ledger, request, usage, requests, digest)
   return { tracked: true, duplicate: false, usage, budgets: activeStandings(budgets, now), alerts }
 }
@@ -364,7 +371,15 @@ export const trackUsage = (
     const hold = holdFor(ledger, known, report)
     if (Result.isFailure(hold)) return Result.fail(hold.failure)
     return Result.succeed(
-      post(ledger, report, known ?? ledger.requestOrNew(report.request_id), hold.success, digest, now)
+      post(
+        ledger,
+        report,
+        known ?? ledger.requestOrNew(report.request_id),
+        hold.success,
+        digest,
+        principal,
+        now
+      )
     )
   }
   const first = known.usageOf(report.attempt)

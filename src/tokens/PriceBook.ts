@@ -34,6 +34,8 @@ export const inOrderOfIds = (prices: ReadonlyArray<Price>): ReadonlyArray<Price>
   prices.toSorted((a, b) => a.id.length - b.id.length || (a.id < b.id ? -1 : 1))
 
 export class PriceBook {
+  /** Counts the tenant's own prices: another one may be in force when it has changed. */
+  revision = 0
   readonly #overrides = new Map<string, Array<Price>>()
   readonly #catalogue = new Map<string, ReadonlyArray<Price>>()
   /** Prices of built-in providers that no catalogue has. */
@@ -68,6 +70,7 @@ export class PriceBook {
 
   /** Adds a price of the tenant's own, from its `effective_from` on. */
   put(price: Price): void {
+    this.revision += 1
     const key = keyOf(price.provider, price.model)
     const versions = this.#overrides.get(key) ?? []
     const others = versions.filter((version) => version.effective_from !== price.effective_from)

@@ -73,11 +73,14 @@ export interface Room {
   readonly retryAt: Millis | null
 }
 
+type Refusal = Extract<Approval, { readonly allowed: false }>
+
 export const refusal = (
   ledger: Ledger,
   reason: string,
   estimated: Estimate,
-  room?: Pick<Room, "violations" | "retryAt">
+  room?: Pick<Room, "violations" | "retryAt">,
+  alternatives: Refusal["alternatives"] = []
 ): Approval => ({
   allowed: false,
   reason: toSentence(reason),
@@ -86,13 +89,18 @@ export const refusal = (
   currency: ledger.config.currency,
   violations: room?.violations ?? [],
   retry_at: room?.retryAt ?? null,
-  alternatives: []
+  alternatives
 })
 
-export const refuseForRoom = (ledger: Ledger, estimated: Estimate, room: Room): Approval => {
+export const refuseForRoom = (
+  ledger: Ledger,
+  estimated: Estimate,
+  room: Room,
+  alternatives?: Refusal["alternatives"]
+): Approval => {
   const [first = "no room", ...others] = room.reasons
   const more = others.length > 0 ? `; ${others.length} more budget(s) have no room either` : ""
-  return refusal(ledger, `Refused: ${first}${more}`, estimated, room)
+  return refusal(ledger, `Refused: ${first}${more}`, estimated, room, alternatives)
 }
 
 /** Asks every budget that applies, in one step. A soft budget never refuses; it warns. */

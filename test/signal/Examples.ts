@@ -179,6 +179,7 @@ const config = {
   budget_check_mode: "strict",
   unknown_price_policy: "refuse_hold",
   default_completion_tokens: 4096,
+  required_attribution: [],
   on_store_down: "deny",
   alert_channels: [
     { type: "webhook", url: "https://hooks.example.com/bursar" },

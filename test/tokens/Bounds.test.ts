@@ -2,7 +2,8 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { decodePayload } from "../../src/signal/Decode.ts"
-import { Books } from "./support/Books.ts"
+import { HOLDS_OF_KEY_MAX } from "../../src/tokens/Holding.ts"
+import { Books, keyNamed } from "./support/Books.ts"
 
 it("a call is always held for some output", () => {
   assert.isTrue(Result.isFailure(decodePayload("configure_manager", { default_completion_tokens: 0 })))
@@ -22,5 +23,27 @@ it.effect("a thousand budgets are answered; one more has to be asked for by name
     assert.strictEqual(Result.isFailure(tooMany) ? tooMany.failure._tag : "answered", "InvalidParams")
     const named = yield* books.ask("get_budget_status", { type: "user", entity_id: "one more" })
     assert.lengthOf(Result.isSuccess(named) ? named.success.budgets : [], 1)
+  })
+)
+
+it.effect("one key has no more than so many open holds, also after an activation; others go on", () =>
+  Effect.gen(function* () {
+    const books = new Books()
+    const check = { provider: "test", model: "free", estimated_prompt_tokens: 1, max_completion_tokens: 0 }
+    const hold = (request_id: string, key: string) =>
+      books.send("check_budget", { request_id, ...check }, keyNamed(key))
+    for (let count = 0; count < HOLDS_OF_KEY_MAX; count++) yield* hold(`r${count}`, "greedy")
+    books.commit()
+    for (const isReloaded of [false, true]) {
+      if (isReloaded) books.crash()
+      const refused = yield* hold("one more", "greedy")
+      assert.isTrue(Result.isFailure(refused) && refused.failure._tag === "Overloaded")
+      assert.isTrue(Result.isSuccess(yield* hold("r7", "greedy")), "what is held is answered again")
+      assert.isTrue(Result.isSuccess(yield* hold(`other ${isReloaded}`, "modest")))
+      books.commit()
+    }
+    const counts = { provider: "test", model: "free", prompt_tokens: 1, completion_tokens: 0 }
+    yield* books.ask("track_usage", { request_id: "r7", ...counts }, keyNamed("greedy"))
+    assert.isTrue(Result.isSuccess(yield* hold("one more", "greedy")))
   })
 )

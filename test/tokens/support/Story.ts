@@ -187,7 +187,9 @@ class Teller {
     return flags(approval.hold_id === undefined ? "may" : "held", ...warned)
   }
 
-  #tracked({ usage, duplicate, alerts }: SignalSuccess<"track_usage">): string {
+  /** Alerts of a pace are left out: most stories spend all of a day's budget in its first hours. */
+  #tracked({ usage, duplicate, alerts: all }: SignalSuccess<"track_usage">): string {
+    const alerts = all.filter(({ kind }) => kind !== "projected")
     return flags(
       `${duplicate ? "again" : usage.adjusts === undefined ? "posted" : "adjusted"} ${formatAmount(usage.cost)}`,
       usage.cost_status !== "priced" && usage.cost_status,
@@ -506,7 +508,9 @@ class Teller {
   }
 
   #newAlerts(): string {
-    const fresh = this.books.rows.alerts.slice(this.#alertsSeen)
+    const fresh = this.books.rows.alerts
+      .slice(this.#alertsSeen)
+      .filter(({ alert }) => alert.kind !== "projected")
     this.#alertsSeen = this.books.rows.alerts.length
     return fresh
       .map(({ alert: { kind, budget_id, data } }) =>
