@@ -68,7 +68,7 @@ export const overrideValues = (rows: ReadonlyArray<OverrideRow>) => [
   timeColumn(rows.map((row) => row.expiresAt))
 ]
 
-interface StoredOverride {
+export interface StoredOverride {
   readonly override_id: string
   readonly override_seq: bigint
   readonly budget_id: string
@@ -91,7 +91,7 @@ interface StoredOverride {
   readonly expires_at: Date | null
 }
 
-const overrideFrom = (row: StoredOverride): OverrideRow => {
+export const overrideFrom = (row: StoredOverride): OverrideRow => {
   const end = row.period_end.getTime()
   return {
     id: row.override_id,
@@ -116,7 +116,7 @@ const overrideFrom = (row: StoredOverride): OverrideRow => {
   }
 }
 
-const SELECT = `SELECT ${OVERRIDE_COLUMNS.map(([name]) => name).join(", ")} FROM budget_override WHERE tenant = $1`
+export const SELECT_OVERRIDES = `SELECT ${OVERRIDE_COLUMNS.map(([name]) => name).join(", ")} FROM budget_override WHERE tenant = $1`
 
 /** In the words of the index, so that it is used. */
 export const IS_LIVE = "status IN ('pending', 'approved')"
@@ -126,7 +126,7 @@ export const liveOverrides = (
   sql: SqlClient.SqlClient,
   tenant: string
 ): Reading<ReadonlyArray<OverrideRow>> =>
-  Effect.map(sql.unsafe<StoredOverride>(`${SELECT} AND ${IS_LIVE} ORDER BY override_seq`, [tenant]), (rows) =>
+  Effect.map(sql.unsafe<StoredOverride>(`${SELECT_OVERRIDES} AND ${IS_LIVE} ORDER BY override_seq`, [tenant]), (rows) =>
     rows.map(overrideFrom)
   )
 
@@ -155,7 +155,7 @@ export const overridesById = (
   ids: ReadonlyArray<string>
 ): Reading<ReadonlyArray<OverrideRow>> =>
   Effect.map(
-    sql.unsafe<StoredOverride>(`${SELECT} AND override_id = ${oneOf(2, "text")}`, [
+    sql.unsafe<StoredOverride>(`${SELECT_OVERRIDES} AND override_id = ${oneOf(2, "text")}`, [
       tenant,
       textArray(ids.filter(isStorable))
     ]),
@@ -188,7 +188,7 @@ export const overridePage = (
   }
   return Effect.map(
     sql.unsafe<StoredOverride>(
-      `${SELECT} AND ${wanted.join(" AND ")} ORDER BY override_seq DESC LIMIT $4::int8`,
+      `${SELECT_OVERRIDES} AND ${wanted.join(" AND ")} ORDER BY override_seq DESC LIMIT $4::int8`,
       parameters
     ),
     (rows) => rows.map(overrideFrom)

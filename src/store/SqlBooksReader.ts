@@ -23,6 +23,7 @@ import {
 } from "./BudgetRows.ts"
 import { isStorable, oneOf, textArray } from "./Columns.ts"
 import { countersFrom, type StoredHead as HeadRow } from "./LedgerReads.ts"
+import { overrideFrom, SELECT_OVERRIDES, type StoredOverride } from "./OverrideRows.ts"
 import { holdsFrom, requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { unreachable } from "./SqlFailures.ts"
 import { SELECT_USAGE_ROWS, type StoredUsageRow, usageRowFrom } from "./UsageRows.ts"
@@ -34,6 +35,7 @@ const OF_TENANTS = [
   "hold_page",
   "budget",
   "budget_period",
+  "budget_override",
   "price",
   "alert",
   "audit",
@@ -124,6 +126,12 @@ export const readerOn = (sql: SqlClient.SqlClient): BooksReader => {
         `${PERIODS} WHERE tenant = $1 AND budget_id = ${oneOf(2, "text")}`,
         [tenant, idsOf(ids)],
         periodFrom
+      ),
+    overrides: (tenant, after, limit) =>
+      select<StoredOverride, Stored<number, ReturnType<typeof overrideFrom>>>(
+        `${SELECT_OVERRIDES} AND override_seq > $2 ORDER BY override_seq LIMIT $3::int8`,
+        [tenant, BigInt(after), BigInt(limit)],
+        (row) => stored(row, Number(row.override_seq), overrideFrom)
       ),
     usage: (tenant, after, limit) =>
       select(

@@ -14,6 +14,7 @@ import { gather, spentBefore } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
 import { KEPT_PERIODS_MS, Ledger } from "../../src/tokens/Ledger.ts"
 import type { Claim, LedgerStore } from "../../src/tokens/LedgerStore.ts"
+import { expireOverrides } from "../../src/tokens/Overrides.ts"
 import { Random } from "../simulation/Random.ts"
 import type { Command } from "../simulation/Signals.ts"
 import { Signals } from "../simulation/Signals.ts"
@@ -58,10 +59,16 @@ export class Bookkeeper {
     })
   }
 
+  /** What is due ends, as a timer would end it. */
+  #expire(): void {
+    expireHolds(this.#ledger, this.now)
+    expireOverrides(this.#ledger, this.now)
+  }
+
   /** Writes what was decided. */
   commit() {
     return Effect.gen({ self: this }, function* () {
-      expireHolds(this.#ledger, this.now)
+      this.#expire()
       if (!this.#ledger.hasEntries) return
       this.#batches += 1
       yield* this.#store.commit(this.#claim, this.#ledger.seal(`batch ${this.#batches}`))
@@ -70,18 +77,18 @@ export class Bookkeeper {
   }
 
   /** Decides a signal; what follows from it is not written yet. */
-  decide(name: LedgerSignal, params: SignalParams<LedgerSignal>) {
+  decide(name: LedgerSignal, params: SignalParams<LedgerSignal>, owner = ADMIN.owner) {
     return Effect.gen({ self: this }, function* () {
       const payload = decodePayload(name, params)
       if (Result.isFailure(payload)) return payload as Answer
-      const principal = { ...ADMIN, tenant: this.tenant }
+      const principal = { ...ADMIN, owner, tenant: this.tenant }
       const envelope = {
         name,
         payload: payload.success,
         principal,
         sentAt: this.now
       } as never as Envelope<LedgerSignal>
-      expireHolds(this.#ledger, this.now)
+      this.#expire()
       if (envelope.name === "create_budget") yield* this.commit()
       yield* gather(this.#store, this.#ledger, [envelope]) ?? Effect.void
       const spent =
@@ -93,9 +100,9 @@ export class Bookkeeper {
   }
 
   /** Decides a signal that must succeed, and writes what follows from it. */
-  done<Name extends LedgerSignal>(name: Name, params: SignalParams<Name>) {
+  done<Name extends LedgerSignal>(name: Name, params: SignalParams<Name>, owner?: string) {
     return Effect.gen({ self: this }, function* () {
-      const answer = Result.getOrThrow(yield* this.decide(name, params as never))
+      const answer = Result.getOrThrow(yield* this.decide(name, params as never, owner))
       yield* this.commit()
       return answer as SignalSuccess<Name>
     })

@@ -57,6 +57,9 @@ export const makeBooks = (store: LedgerStore, tenant: string) =>
     yield* track("r3", 6, { team_id: "red" })
     const held = (yield* ask("r7", 1)) as { readonly hold_id: string }
     yield* keeper.done("release_hold", { hold_id: held.hold_id })
+    const wish = { budget_id: "budget_2", amount: "10", reason: "a long day" }
+    const { override_id } = yield* keeper.done("request_override", wish)
+    yield* keeper.done("decide_override", { override_id, decision: "approve" }, "somebody else")
     keeper.now += 20 * 3_600_000
     yield* track("r5", 4, { user_id: "bob" })
     yield* ask("r6", 7)
@@ -229,11 +232,22 @@ export const DAMAGES: ReadonlyArray<readonly [what: string, damage: Damage, foun
     ["budget_period budget_1 from 2026-03-11T00:00:00.000Z: carried_over is 4, should be 10"]
   ],
   [
+    "what overrides add",
+    set("budget_period", period("budget_2", DAY_1), "override_total = 0"),
+    ["budget_period budget_2 from 2026-03-10T00:00:00.000Z: override_total is 0, should be 10"]
+  ],
+  [
+    "an override",
+    set("budget_override", "true", "approved_amount = 9"),
+    ["budget_period budget_2 from 2026-03-10T00:00:00.000Z: override_total is 10, should be 9"]
+  ],
+  [
     "a period is gone",
     drop("budget_period", period("budget_2", DAY_1)),
     [
       "budget_period budget_2 from 2026-03-10T00:00:00.000Z: spent is nothing, should be 11",
-      "budget_period budget_2 from 2026-03-10T00:00:00.000Z: held is nothing, should be 3"
+      "budget_period budget_2 from 2026-03-10T00:00:00.000Z: held is nothing, should be 3",
+      "budget_period budget_2 from 2026-03-10T00:00:00.000Z: override_total is nothing, should be 10"
     ]
   ],
   [
@@ -241,10 +255,11 @@ export const DAMAGES: ReadonlyArray<readonly [what: string, damage: Damage, foun
     drop("budget", "budget_id = 'budget_2'"),
     [
       "hold_page journal_seq 6, request_id r2: booking is budget_2, should be a budget that is there",
-      "hold_page journal_seq 12, request_id r6: booking is budget_2, should be a budget that is there",
+      "hold_page journal_seq 14, request_id r6: booking is budget_2, should be a budget that is there",
       "budget_period budget_2: budget_id is budget_2, should be a budget that is there",
       "budget_period budget_2 from 2026-03-10T00:00:00.000Z: held is nothing, should be 3",
-      "budget_period budget_2 from 2026-03-11T00:00:00.000Z: held is nothing, should be 7"
+      "budget_period budget_2 from 2026-03-11T00:00:00.000Z: held is nothing, should be 7",
+      "budget_period budget_2 from 2026-03-10T00:00:00.000Z: override_total is nothing, should be 10"
     ]
   ],
   [
@@ -289,7 +304,7 @@ export const DAMAGES: ReadonlyArray<readonly [what: string, damage: Damage, foun
   [
     "when a hold ended",
     set("request", "request_id = 'r1'", "ended_in = 1000"),
-    ["request request_id r1: ended_in is 1000, should be a batch before 14"]
+    ["request request_id r1: ended_in is 1000, should be a batch before 16"]
   ],
   [
     "a hold's amount",
@@ -311,7 +326,7 @@ export const DAMAGES: ReadonlyArray<readonly [what: string, damage: Damage, foun
     "a page that cannot be read",
     set("hold_page", `holds LIKE '%"r6"%'`, "holds = 'x'"),
     [
-      "hold_page journal_seq 12: holds is unreadable: Unexpected token 'x', \"x\" is not valid JSON, should be holds",
+      "hold_page journal_seq 14: holds is unreadable: Unexpected token 'x', \"x\" is not valid JSON, should be holds",
       "budget_period budget_1 from 2026-03-11T00:00:00.000Z: held is 7, should be 0",
       "budget_period budget_2 from 2026-03-11T00:00:00.000Z: held is 7, should be 0"
     ]

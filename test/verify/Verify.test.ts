@@ -102,7 +102,7 @@ layer(STORES["a Postgres server"], { excludeTestServices: true, timeout: 120_000
           budgets: 3,
           periods: 5,
           alerts: 1,
-          auditEntries: 4,
+          auditEntries: 6,
           differences: 0
         },
         found: []

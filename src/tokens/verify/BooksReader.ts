@@ -13,6 +13,7 @@ import type {
   BudgetDefinition,
   HeadCounters,
   OpenHold,
+  OverrideRow,
   PeriodRow,
   RequestRow,
   StoreUnreachable,
@@ -49,6 +50,12 @@ export interface BooksReader {
   /** How many periods there are of each budget that has any. */
   readonly periodCounts: (tenant: string) => Read<ReadonlyMap<string, number>>
   readonly periods: (tenant: string, budgetIds: ReadonlyArray<string>) => Read<ReadonlyArray<PeriodRow>>
+  /** By their numbers. */
+  readonly overrides: (
+    tenant: string,
+    after: number,
+    limit: number
+  ) => Read<ReadonlyArray<Stored<number, OverrideRow>>>
   readonly usage: (
     tenant: string,
     after: number,

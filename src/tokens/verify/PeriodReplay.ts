@@ -23,8 +23,11 @@ const TABLE = "budget_period"
 
 export const periodName = (key: string, start: number): string => `${key} from ${formatTimestamp(start)}`
 
-/** What open holds keep, by `periodKey`. */
-export type Held = ReadonlyMap<string, Amount>
+/** What open holds keep, and what overrides add, by `periodKey`. */
+export interface Outside {
+  readonly held: ReadonlyMap<string, Amount>
+  readonly overrides: ReadonlyMap<string, Amount>
+}
 
 /** A budget that is not made yet: what is booked in its first period counts all the same. */
 interface Coming {
@@ -68,7 +71,7 @@ export class PeriodReplay {
     definitions: ReadonlyArray<BudgetDefinition>,
     group: ReadonlySet<string>,
     rows: ReadonlyArray<PeriodRow>,
-    held: Held,
+    { held, overrides }: Outside,
     from: Checkpoint
   ) {
     this.#findings = findings
@@ -81,7 +84,13 @@ export class PeriodReplay {
     for (const row of rows.toSorted((a, b) => a.start - b.start)) {
       const key = periodKey(row.budgetId, row.start)
       const spent = from.spent.get(key) ?? 0n
-      this.#recordOf(row.budgetId)?.restore({ ...row, spent, held: held.get(key) ?? 0n, carriedOver: 0n })
+      this.#recordOf(row.budgetId)?.restore({
+        ...row,
+        spent,
+        held: held.get(key) ?? 0n,
+        carriedOver: 0n,
+        overrideTotal: overrides.get(key) ?? 0n
+      })
       append(this.#rows, row.budgetId, row)
     }
   }
@@ -194,7 +203,8 @@ export class PeriodReplay {
       for (const [field, stored, expected] of [
         ["spent", row.spent, period.spent],
         ["held", row.held, period.held],
-        ["carried_over", row.carriedOver, period.carriedOver]
+        ["carried_over", row.carriedOver, period.carriedOver],
+        ["override_total", row.overrideTotal, period.overrideTotal]
       ] as const) {
         this.#findings.same(TABLE, key, field, formatAmount(stored), formatAmount(expected))
       }

@@ -12,8 +12,9 @@ import { definitionIdOf } from "../StandingKey.ts"
 import type { BooksReader, Stored, StoredHead, StoredRequest } from "./BooksReader.ts"
 import { AlertCheck, ChainCheck } from "./ChainCheck.ts"
 import { BEGINNING, type Checkpoint, periodKey } from "./Checkpoint.ts"
-import { type Finding, Findings } from "./Findings.ts"
+import { type Finding, Findings, MISSING } from "./Findings.ts"
 import { addHeld, checkEnded, checkOpen, type LastVersion } from "./HoldCheck.ts"
+import { addOverride } from "./OverrideCheck.ts"
 import { PeriodReplay, periodName } from "./PeriodReplay.ts"
 import { checkAttempts, checkNamed } from "./RequestCheck.ts"
 import { UsageCheck } from "./UsageCheck.ts"
@@ -66,6 +67,7 @@ class TenantCheck {
   readonly #versions = new Map<string, LastVersion>()
   readonly #pages = new Map<number, number>()
   readonly #held = new Map<string, Amount>()
+  readonly #overrides = new Map<string, Amount>()
   #openHolds = 0
   #requests = 0
   #periods = 0
@@ -85,6 +87,7 @@ class TenantCheck {
     this.#checkIds(head, definitions)
     yield* this.#readPages(head)
     yield* this.#openOnes(budgets)
+    yield* this.#readOverrides()
     const usage = new UsageCheck(this.#findings, head, this.#from)
     yield* this.#usageAndPeriods(usage, budgets)
     yield* this.#checkRequests(head)
@@ -167,6 +170,18 @@ class TenantCheck {
     })
   }
 
+  #readOverrides(): Reading<void> {
+    const { tenant } = this.#findings
+    return eachPage(
+      (after: number | undefined) => this.#reader.overrides(tenant, after ?? 0, ROWS_AT_ONCE),
+      ROWS_AT_ONCE,
+      (page) => {
+        for (const override of page) addOverride(this.#findings, this.#overrides, override)
+        return undefined
+      }
+    )
+  }
+
   // --- usage and budgets
 
   /** As many budgets at a time as have few periods enough together; the first time, the rows themselves are checked. */
@@ -214,7 +229,8 @@ class TenantCheck {
       const rows = keys.length === 0 ? [] : yield* this.#reader.periods(tenant, keys)
       this.#periods += rows.length
       const definitions = [...budgets.values()]
-      const replay = new PeriodReplay(this.#findings, definitions, group, rows, this.#held, this.#from)
+      const outside = { held: this.#held, overrides: this.#overrides }
+      const replay = new PeriodReplay(this.#findings, definitions, group, rows, outside, this.#from)
       yield* eachPage(
         (after: number | undefined) => this.#reader.usage(tenant, after ?? this.#from.usageSeq, ROWS_AT_ONCE),
         ROWS_AT_ONCE,
@@ -224,7 +240,10 @@ class TenantCheck {
         }
       )
       replay.end()
-      for (const { budgetId, start } of rows) this.#held.delete(periodKey(budgetId, start))
+      for (const { budgetId, start } of rows) {
+        this.#held.delete(periodKey(budgetId, start))
+        this.#overrides.delete(periodKey(budgetId, start))
+      }
       check?.end()
     })
   }
@@ -243,17 +262,17 @@ class TenantCheck {
     )
   }
 
-  /** What is left of what holds keep is in no period. */
+  /** What is left of what holds keep and overrides add is in no period. */
   #checkHeldSomewhere(): void {
-    for (const [key, amount] of this.#held) {
-      const [start = "", ...id] = key.split(" ")
-      this.#findings.differs(
-        "budget_period",
-        periodName(id.join(" "), Number(start)),
-        "held",
-        "nothing",
-        formatAmount(amount)
-      )
+    for (const [field, amounts] of [
+      ["held", this.#held],
+      ["override_total", this.#overrides]
+    ] as const) {
+      for (const [key, amount] of amounts) {
+        const [start = "", ...id] = key.split(" ")
+        const name = periodName(id.join(" "), Number(start))
+        this.#findings.differs("budget_period", name, field, MISSING, formatAmount(amount))
+      }
     }
   }
 
