@@ -91,6 +91,8 @@ const BudgetCard = ({ budget, isExact }: { readonly budget: WireBudget; readonly
         <span>
           {scopeOf(budget)} · {budget.period} {inMeasure(budget.limit, budget)}
           {budget.measure === "cost" ? "" : ` ${budget.measure}`}
+          {budget.override_total !== "0" && ` + ${inMeasure(budget.override_total, budget)} by override`}
+          {budget.pending_overrides > 0 && ` · ${budget.pending_overrides} pending`}
           {isSoft && " · soft: warns, never refuses"}
         </span>
         <span>
