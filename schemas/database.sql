@@ -25,6 +25,7 @@ CREATE TABLE usage (
   request_id text NOT NULL,
   attempt integer NOT NULL,
   requests smallint NOT NULL,
+  adjusts_seq bigint,
   provider text NOT NULL,
   model text NOT NULL,
   status text NOT NULL,
@@ -52,6 +53,8 @@ CREATE TABLE usage (
 CREATE TABLE usage_default PARTITION OF usage DEFAULT;
 
 CREATE INDEX usage_booked_at ON usage USING brin (booked_at);
+
+CREATE INDEX usage_adjusts ON usage (tenant, adjusts_seq) WHERE adjusts_seq IS NOT NULL;
 
 CREATE TABLE request (
   tenant text NOT NULL,
@@ -103,6 +106,7 @@ CREATE TABLE budget_period (
   period_start timestamptz NOT NULL,
   period_end timestamptz NOT NULL,
   spent numeric NOT NULL,
+  spent_afterwards numeric NOT NULL,
   held numeric NOT NULL,
   carried_over numeric NOT NULL,
   override_total numeric NOT NULL,

@@ -19,10 +19,11 @@ import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
 import { Complete } from "./Providers.ts"
 import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
-import { GetUsage, TrackUsage } from "./Tracking.ts"
+import { CorrectUsage, GetUsage, TrackUsage } from "./Tracking.ts"
 
 export const SIGNALS = {
   track_usage: TrackUsage,
+  correct_usage: CorrectUsage,
   get_usage: GetUsage,
   check_budget: CheckBudget,
   extend_hold: ExtendHold,

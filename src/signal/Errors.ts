@@ -54,6 +54,7 @@ export const ConflictReason = Schema.Literals([
   "hold_already_posted",
   "hold_already_released",
   "hold_of_another_request",
+  "too_many_adjustments",
   "version_changed",
   "override_already_decided",
   "override_expired",

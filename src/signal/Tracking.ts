@@ -4,8 +4,8 @@ import { attributionFields } from "./Attribution.ts"
 import { Alert, BudgetStanding, Currency } from "./Budget.ts"
 import { Decimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
-import { Count, Id, optional, Timestamp, withDefault } from "./Text.ts"
-import { countsProblem, TokenUsage, trackUsageFields, UsageStatus } from "./Usage.ts"
+import { Count, Id, optional, Sentence, Timestamp, withDefault } from "./Text.ts"
+import { AttemptNumber, Counts, countsProblem, TokenUsage, trackUsageFields, UsageStatus } from "./Usage.ts"
 
 /** How many items a list answers at once. */
 export const pageFields = {
@@ -22,6 +22,35 @@ export const TrackUsage = command("track_usage", {
   success: Schema.Struct({
     tracked: Schema.Literal(true),
     duplicate: Schema.Boolean,
+    usage: TokenUsage,
+    budgets: Schema.Array(BudgetStanding),
+    alerts: Schema.Array(Alert)
+  })
+})
+
+export const CorrectUsage = command("correct_usage", {
+  family: "tracking",
+  roles: ["budget_admin"],
+  description:
+    "Brings an attempt to the counts that are right, by a row with the difference that is booked where the first row was. The same correction again changes nothing.",
+  payload: {
+    /** The request whose usage is wrong. */
+    request_id: Id,
+    /** May be absent where there is only one. */
+    attempt: optional(AttemptNumber),
+    /** All of the attempt's counts, as they should have been. */
+    usage: Counts,
+    reason: Sentence.check(Schema.isMinLength(1, { expected: "a text that is not empty" }))
+  },
+  rule: ({ usage }: { readonly usage: Counts }) => {
+    const problem = countsProblem(usage)
+    return problem && { ...problem, path: ["usage", ...problem.path] }
+  },
+  success: Schema.Struct({
+    corrected: Schema.Literal(true),
+    /** Nothing was changed: the attempt had these counts, or was corrected like this before. */
+    duplicate: Schema.Boolean,
+    /** The adjustment; of a duplicate the row that was there. */
     usage: TokenUsage,
     budgets: Schema.Array(BudgetStanding),
     alerts: Schema.Array(Alert)

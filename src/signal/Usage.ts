@@ -16,6 +16,7 @@ import {
   optional,
   PositiveCount,
   RawObject,
+  Sentence,
   Timestamp,
   withDefault
 } from "./Text.ts"
@@ -105,10 +106,13 @@ const details = {
   metadata: optional(Metadata)
 }
 
+/** Which attempt of a request, from 1 on. */
+export const AttemptNumber = PositiveCount.check(Schema.isLessThanOrEqualTo(ATTEMPTS_MAX))
+
 /** What a caller reports of one attempt. */
 export const trackUsageFields = {
   request_id: Id,
-  attempt: withDefault(PositiveCount.check(Schema.isLessThanOrEqualTo(ATTEMPTS_MAX)), 1),
+  attempt: withDefault(AttemptNumber, 1),
   provider: Id,
   model: Id,
   ...countFields,
@@ -181,6 +185,8 @@ export const TokenUsage = Schema.Struct({
   late: Schema.Boolean,
   estimated_tokens: Schema.NullOr(Count),
   estimated_cost: Schema.NullOr(Decimal),
-  adjusts: optional(Id)
+  adjusts: optional(Id),
+  /** Why an attempt was corrected. */
+  reason: optional(Sentence)
 }).annotate({ identifier: "TokenUsage" })
 export type TokenUsage = typeof TokenUsage.Type

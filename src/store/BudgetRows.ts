@@ -127,6 +127,7 @@ export const PERIOD_COLUMNS: Columns = [
   ["period_start", "timestamptz"],
   ["period_end", "timestamptz"],
   ["spent", "numeric"],
+  ["spent_afterwards", "numeric"],
   ["held", "numeric"],
   ["carried_over", "numeric"],
   ["override_total", "numeric"],
@@ -141,6 +142,7 @@ export const periodValues = (rows: ReadonlyArray<PeriodRow>) => [
   timeColumn(rows.map((row) => row.start)),
   timeColumn(rows.map((row) => row.end ?? Number.POSITIVE_INFINITY)),
   amountColumn(rows.map((row) => row.spent)),
+  amountColumn(rows.map((row) => row.spentAfterwards)),
   amountColumn(rows.map((row) => row.held)),
   amountColumn(rows.map((row) => row.carriedOver)),
   amountColumn(rows.map((row) => row.overrideTotal)),
@@ -156,6 +158,7 @@ export interface StoredPeriod {
   /** `infinity` for a lifetime, which reads as an invalid date. */
   readonly period_end: Date
   readonly spent: string
+  readonly spent_afterwards: string
   readonly held: string
   readonly carried_over: string
   readonly override_total: string
@@ -169,7 +172,8 @@ const PERIOD_NAMES = PERIOD_COLUMNS.map(([name]) => `p.${name}`).join(", ")
 
 /**
  * The periods that end after $2; of those that ended, the ones since what is named by budget ($3) and start ($4), each
- * budget once; and the last one that ended of each budget with a rollover, and of each standing of a default with one
+ * budget once; and the last one that ended of each budget with a rollover (or that may have lost it lately: the clock
+ * may have been put back to before that), and of each standing of a default with one
  * (their keys begin with its id and "/", which "0" comes after). One may come twice.
  */
 export const SELECT_PERIODS = `SELECT ${PERIOD_NAMES} FROM budget_period p
@@ -181,12 +185,17 @@ WHERE p.period_end <= $2
 UNION ALL
 SELECT ${PERIOD_NAMES} FROM budget b CROSS JOIN LATERAL (SELECT * FROM budget_period l
 WHERE l.tenant = $1 AND l.budget_id = b.budget_id AND l.period_end <= $2 ORDER BY l.period_start DESC LIMIT 1) p
-WHERE b.tenant = $1 AND b.rollover_max IS NOT NULL
+WHERE b.tenant = $1 AND (b.rollover_max IS NOT NULL OR b.updated_at > $2)
 UNION ALL
 SELECT ${PERIOD_NAMES} FROM budget b CROSS JOIN LATERAL (SELECT DISTINCT ON (l.budget_id) * FROM budget_period l
 WHERE l.tenant = $1 AND l.budget_id >= b.budget_id || '/' AND l.budget_id < b.budget_id || '0' AND l.period_end <= $2
 ORDER BY l.budget_id, l.period_start DESC) p
-WHERE b.tenant = $1 AND b.rollover_max IS NOT NULL AND b.entity_id = '*' AND b.type <> 'global'`
+WHERE b.tenant = $1 AND (b.rollover_max IS NOT NULL OR b.updated_at > $2) AND b.entity_id = '*' AND b.type <> 'global'`
+
+/** For each budget ($2) and moment ($3) the last period that starts then or before. */
+export const SELECT_PERIODS_AT = `SELECT ${PERIOD_NAMES}
+FROM unnest($2::text[], $3::timestamptz[]) AS x(budget_id, at) CROSS JOIN LATERAL (SELECT * FROM budget_period l
+WHERE l.tenant = $1 AND l.budget_id = x.budget_id AND l.period_start <= x.at ORDER BY l.period_start DESC LIMIT 1) p`
 
 const termsFrom = (row: StoredPeriod): PeriodRow["terms"] =>
   row.rollover_limit === null || row.rollover_max === null || row.rollover_min === null
@@ -204,6 +213,7 @@ export const periodFrom = (row: StoredPeriod): PeriodRow => {
     start: row.period_start.getTime(),
     end: Number.isNaN(end) ? null : end,
     spent: parseAmount(row.spent),
+    spentAfterwards: parseAmount(row.spent_afterwards),
     held: parseAmount(row.held),
     carriedOver: parseAmount(row.carried_over),
     overrideTotal: parseAmount(row.override_total),

@@ -19,8 +19,11 @@ import {
   type KnownRequest,
   type LedgerSnapshot,
   type OpenRequest,
-  type OverrideRow
+  type OverrideRow,
+  type PeriodQuery,
+  type PeriodRow
 } from "../tokens/LedgerStore.ts"
+import { rowsOfAttempt } from "../tokens/RequestRecord.ts"
 import { auditHeadFrom } from "./AuditRows.ts"
 import {
   budgetFrom,
@@ -29,6 +32,7 @@ import {
   priceFrom,
   SELECT_BUDGETS,
   SELECT_PERIODS,
+  SELECT_PERIODS_AT,
   SELECT_PRICES,
   type StoredBudget,
   type StoredCommand,
@@ -175,6 +179,21 @@ export const readLedger = (
     }
   })
 
+/** The periods of old that are asked for by a moment. One may come twice. */
+export const readPeriodsAt = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  queries: ReadonlyArray<PeriodQuery>
+): Reading<ReadonlyArray<PeriodRow>> => {
+  if (queries.length === 0) return Effect.succeed([])
+  const parameters = [
+    tenant,
+    textArray(queries.map(({ budgetId }) => budgetId)),
+    timeArray(queries.map(({ at }) => at))
+  ]
+  return Effect.map(sql.unsafe<StoredPeriod>(SELECT_PERIODS_AT, parameters), (rows) => rows.map(periodFrom))
+}
+
 /** The requests of these ids, with the usage that their attempts name. */
 export const readRequests = (
   sql: SqlClient.SqlClient,
@@ -185,12 +204,12 @@ export const readRequests = (
     const ids = requestIds.filter(isStorable)
     if (ids.length === 0) return []
     const requests = (yield* requestsById(sql, tenant, ids)).map(requestFrom)
-    const seqs = requests.flatMap((request) => request.attempts.map((attempt) => attempt.usageSeq))
+    const seqs = requests.flatMap((request) => request.attempts.flatMap(rowsOfAttempt))
     const bySeq = new Map<number, TokenUsage>()
     for (const usage of yield* usageBySeq(sql, tenant, seqs)) bySeq.set(usage.usage_seq, usage)
     return requests.map((request) => ({
       request,
-      usage: request.attempts.flatMap(({ usageSeq }) => bySeq.get(usageSeq) ?? [])
+      usage: request.attempts.flatMap(rowsOfAttempt).flatMap((seq) => bySeq.get(seq) ?? [])
     }))
   })
 

@@ -37,6 +37,7 @@ import {
   type UsageFilter,
   type UsageRow
 } from "../tokens/LedgerStore.ts"
+import { rowsOfAttempt } from "../tokens/RequestRecord.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
 import { isStorable } from "./Columns.ts"
 import { MemoryDeliveries } from "./MemoryDeliveries.ts"
@@ -201,7 +202,7 @@ class Tenant {
       if (end === null || end > liveAfter) return true
       if (start >= (firstBooked.get(budgetId) ?? Number.POSITIVE_INFINITY)) return true
       return (
-        this.budgets.get(definitionIdOf(budgetId))?.rollover != null && lastEnded.get(budgetId) === period
+        rollsOver(this.budgets.get(definitionIdOf(budgetId)), liveAfter) && lastEnded.get(budgetId) === period
       )
     })
   }
@@ -218,6 +219,10 @@ class Tenant {
     return low
   }
 }
+
+/** Whether a budget has a rollover, or may have lost it lately. */
+const rollsOver = (budget: BudgetDefinition | undefined, liveAfter: number): boolean =>
+  budget !== undefined && (budget.rollover !== null || budget.updatedAt > liveAfter)
 
 const hasOnlyStorableText = (value: unknown): boolean => {
   if (typeof value === "string") return isStorable(value)
@@ -275,6 +280,13 @@ const spentByEntity = (
   )
   return new Map(amounts.filter(([, amount]) => amount !== 0n).slice(0, limit))
 }
+
+/** The last of a budget's periods that starts at a moment or before. */
+const lastBefore = (periods: Iterable<PeriodRow> = [], at: number): PeriodRow | undefined =>
+  [...periods]
+    .filter(({ start }) => start <= at)
+    .sort((a, b) => a.start - b.start)
+    .at(-1)
 
 const totalsOf = (rows: ReadonlyArray<UsageRow>) => {
   const totals = { requests: 0, prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, cost: 0n }
@@ -352,7 +364,7 @@ export const makeMemoryLedgerStore = ({
           .flatMap((id) => tenant.requests.get(id)?.row ?? [])
           .map((request) => ({
             request,
-            usage: request.attempts.flatMap(({ usageSeq }) => tenant.usageOf(usageSeq) ?? [])
+            usage: request.attempts.flatMap(rowsOfAttempt).flatMap((seq) => tenant.usageOf(seq) ?? [])
           }))
       }),
     findCommands: (name, keys) =>
@@ -365,6 +377,11 @@ export const makeMemoryLedgerStore = ({
     spent: (name, query) => Effect.sync(() => spentIn(tenantOf(name).usage, query)),
     spentByEntity: (name, query, limit) =>
       Effect.sync(() => spentByEntity(tenantOf(name).usage, query, limit)),
+    findPeriods: (name, queries) =>
+      Effect.sync(() => {
+        const { periods } = tenantOf(name)
+        return queries.flatMap(({ budgetId, at }) => lastBefore(periods.get(budgetId)?.values(), at) ?? [])
+      }),
     commit,
     resolve: (claim, batchId) =>
       Effect.suspend(() => {

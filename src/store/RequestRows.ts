@@ -30,8 +30,8 @@ type HoldInJson = readonly [
   attribution: HoldRow["attribution"]
 ]
 
-/** An attempt: number, digest, usage_seq, and 1 where it is an estimate. */
-type AttemptInJson = readonly [number, string, number, 0 | 1]
+/** An attempt: number, digest, usage_seq, 1 where it is an estimate; and if it was adjusted, by what, and what answers. */
+type AttemptInJson = readonly [number, string, number, 0 | 1, ReadonlyArray<number>?, number?]
 
 const inJson = (hold: HoldRow): HoldInJson => [
   hold.id,
@@ -74,12 +74,12 @@ const fromJson = (json: HoldInJson, state: HoldState): HoldRow => {
   }
 }
 
-const attemptInJson = (row: AttemptRow): AttemptInJson => [
-  row.attempt,
-  row.digest,
-  row.usageSeq,
-  row.isEstimated ? 1 : 0
-]
+const attemptInJson = (row: AttemptRow): AttemptInJson => {
+  const { attempt, digest, usageSeq, adjustments, answerSeq } = row
+  const isEstimated = row.isEstimated ? 1 : 0
+  if (adjustments.length === 0) return [attempt, digest, usageSeq, isEstimated]
+  return [attempt, digest, usageSeq, isEstimated, adjustments, answerSeq]
+}
 
 // --- requests
 
@@ -120,11 +120,13 @@ export const requestFrom = ({ request_id, state, hold, attempts }: StoredRequest
     attempts === null
       ? []
       : (JSON.parse(attempts) as ReadonlyArray<AttemptInJson>).map(
-          ([attempt, digest, usageSeq, isEstimated]) => ({
+          ([attempt, digest, usageSeq, isEstimated, adjustments = [], answerSeq = usageSeq]) => ({
             attempt,
             digest,
             usageSeq,
-            isEstimated: isEstimated === 1
+            isEstimated: isEstimated === 1,
+            adjustments,
+            answerSeq
           })
         )
 })

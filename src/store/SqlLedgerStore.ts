@@ -25,7 +25,7 @@ import {
 import { auditHead, auditPage } from "./AuditRows.ts"
 import { alertFrom } from "./BudgetRows.ts"
 import { commitStatement } from "./CommitStatement.ts"
-import { readCommands, readLedger, readRequests } from "./LedgerReads.ts"
+import { readCommands, readLedger, readPeriodsAt, readRequests } from "./LedgerReads.ts"
 import { overridePage, overridesById } from "./OverrideRows.ts"
 import { commitFailure, unreachable } from "./SqlFailures.ts"
 import { spent, spentByEntity, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
@@ -187,6 +187,7 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
       asked(overridePage(sql, tenant, filter, beforeSeq, limit)),
     spent: (tenant, query) => asked(spent(sql, tenant, query)),
     spentByEntity: (tenant, query, limit) => asked(spentByEntity(sql, tenant, query, limit)),
+    findPeriods: (tenant, queries) => asked(readPeriodsAt(sql, tenant, queries)),
     commit: (held, batch) =>
       patiently(commit(sql, held, batch), duration, () =>
         Effect.fail(new OutcomeUnknown({ tenant: held.tenant, message: unanswered }))

@@ -7,8 +7,8 @@
  * Amounts are `numeric` in whole units, exact to 10⁻¹². Times are the server's own instants. What is filtered or
  * summed is a column; the rest of a record is one text of JSON, which the database never looks into.
  *
- * - `usage` has no foreign keys and one index, because every call writes it. Its partitions are months of
- *   `recorded_at`. The DEFAULT partition takes what no month is there for, so a missing month never stops a
+ * - `usage` has no foreign keys and one index, because every call writes it; the index of adjustments has none but
+ *   these. Its partitions are months of `recorded_at`. The DEFAULT partition takes what no month is there for, so a missing month never stops a
  *   commit (UsagePartitions moves such rows when it makes the month).
  * - `request` is written once a call, when its hold ends, and again only for more attempts. No index names anything
  *   that changes.
@@ -42,6 +42,7 @@ export const TABLES: ReadonlyArray<string> = [
   request_id text NOT NULL,
   attempt integer NOT NULL,
   requests smallint NOT NULL,
+  adjusts_seq bigint,
   provider text NOT NULL,
   model text NOT NULL,
   status text NOT NULL,
@@ -67,6 +68,7 @@ export const TABLES: ReadonlyArray<string> = [
 ) PARTITION BY RANGE (recorded_at)`,
   "CREATE TABLE usage_default PARTITION OF usage DEFAULT",
   "CREATE INDEX usage_booked_at ON usage USING brin (booked_at)",
+  "CREATE INDEX usage_adjusts ON usage (tenant, adjusts_seq) WHERE adjusts_seq IS NOT NULL",
 
   `CREATE TABLE request (
   tenant text NOT NULL,
@@ -121,6 +123,7 @@ export const TABLES: ReadonlyArray<string> = [
   period_start timestamptz NOT NULL,
   period_end timestamptz NOT NULL,
   spent numeric NOT NULL,
+  spent_afterwards numeric NOT NULL,
   held numeric NOT NULL,
   carried_over numeric NOT NULL,
   override_total numeric NOT NULL,

@@ -67,6 +67,7 @@ const usualOf = (
   reported_cost: undefined,
   hold_id: undefined,
   adjusts: undefined,
+  reason: undefined,
   prompt_tokens_details: undefined,
   completion_tokens_details: undefined,
   response_model: undefined,
@@ -129,6 +130,7 @@ export const USAGE_COLUMNS: Columns = [
   ["request_id", "text"],
   ["attempt", "int4"],
   ["requests", "int4"],
+  ["adjusts_seq", "int8"],
   ["provider", "text"],
   ["model", "text"],
   ["status", "text"],
@@ -151,6 +153,7 @@ export const usageValues = (rows: ReadonlyArray<UsageRow>) => {
     textColumn(usage.map((it) => it.request_id)),
     int4Column(usage.map((it) => it.attempt)),
     int4Column(rows.map((row) => row.requests)),
+    int8Column(rows.map((row) => row.adjustsSeq ?? null)),
     textColumn(usage.map((it) => it.provider)),
     textColumn(usage.map((it) => it.model)),
     textColumn(usage.map((it) => it.status)),
@@ -187,7 +190,7 @@ export interface StoredUsage {
 }
 
 export const SELECT_USAGE = `SELECT ${USAGE_COLUMNS.map(([name]) => name)
-  .filter((name) => name !== "requests")
+  .filter((name) => name !== "requests" && name !== "adjusts_seq")
   .join(", ")} FROM usage`
 
 const lineFrom = ([token_type, tokens, price, cost, factor]: LineInDetail): CostLine => ({
@@ -257,11 +260,13 @@ export const usageFrom = (row: StoredUsage): TokenUsage => {
 
 export interface StoredUsageRow extends StoredUsage {
   readonly requests: number
+  readonly adjusts_seq: bigint | null
 }
 
 export const SELECT_USAGE_ROWS = `SELECT ${USAGE_COLUMNS.map(([name]) => name).join(", ")} FROM usage`
 
 export const usageRowFrom = (row: StoredUsageRow): UsageRow => ({
   usage: usageFrom(row),
-  requests: row.requests
+  requests: row.requests,
+  ...(row.adjusts_seq === null ? {} : { adjustsSeq: Number(row.adjusts_seq) })
 })

@@ -15,6 +15,8 @@ import { formatAmount } from "../signal/Money.ts"
 import { Override } from "../signal/Overrides.ts"
 import { Price } from "../signal/Price.ts"
 import { formatTimestamp, type Millis } from "../signal/Text.ts"
+import { Counts } from "../signal/Usage.ts"
+import { type Net, netOf } from "./Adjusting.ts"
 import type { AuditNote } from "./AuditChain.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
@@ -22,17 +24,18 @@ import { overrideOf } from "./Overrides.ts"
 
 type Change = Pick<AuditNote, "subject" | "before" | "after">
 
-/** Looks at what is there before a command, and tells after it what it has changed. */
+/** Looks at what is there before a command, and tells after it what it has changed; `null` where that is nothing. */
 export type Auditor<Name extends ActorSignalName> = (
   ledger: Ledger,
   payload: SignalPayload<Name>,
   now: Millis
-) => (success: SignalSuccess<Name>) => Change
+) => (success: SignalSuccess<Name>) => Change | null
 
 /** A command without an entry, and a query. */
 const NOT_AUDITED = null
 
 const encodeOverride = encoderOf(Override)
+const encodeCounts = encoderOf(Counts) as (counts: Counts) => { readonly [field: string]: Schema.Json }
 const encodePrice = encoderOf(Price)
 const encodeConfig = encoderOf(ManagerConfig)
 
@@ -93,6 +96,27 @@ const auditDecideOverride: Auditor<"decide_override"> = (ledger, { override_id }
   return ({ override }) => ({ subject: override_id, before, after: shownOverride(override) })
 }
 
+/** What an attempt amounts to, as far as a correction can change it. */
+const shownNet = ({ counts, cost }: Net): { readonly [field: string]: Schema.Json } => ({
+  ...encodeCounts(counts),
+  cost: formatAmount(cost)
+})
+
+/** A correction that was there already has changed nothing. */
+const auditCorrectUsage: Auditor<"correct_usage"> =
+  (ledger, { reason }) =>
+  ({ usage: { request_id, attempt: number }, duplicate }) => {
+    const request = ledger.request(request_id)
+    const attempt = request?.attempts.find((row) => row.attempt === number)
+    const [first, ...adjustments] = (attempt && request?.rowsOf(attempt)) ?? []
+    if (duplicate || first === undefined) return null
+    return {
+      subject: `${request_id}/${number}`,
+      before: shownNet(netOf([first, ...adjustments.slice(0, -1)])),
+      after: { ...shownNet(netOf([first, ...adjustments])), reason }
+    }
+  }
+
 /** Secrets are not in it: a channel is shown without its secret. */
 const auditConfigure: Auditor<"configure_manager"> = (ledger) => {
   const before = encodeConfig(ledger.config) as Schema.Json
@@ -107,6 +131,7 @@ export const AUDITORS = {
   decide_override: auditDecideOverride,
   update_pricing: auditUpdatePricing,
   configure_manager: auditConfigure,
+  correct_usage: auditCorrectUsage,
   // It is an entry itself.
   record_audit: NOT_AUDITED,
   track_usage: NOT_AUDITED,

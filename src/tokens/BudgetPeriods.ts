@@ -8,11 +8,18 @@
  * Periods in which nothing happened are not kept: each hands over by the terms of the period before it, so what comes
  * out of them is derived when it is needed, and is the same whenever it is derived. What a period was handed changes
  * as long as the one before it changes: it is derived anew with every change, forward to the newest.
+ *
+ * A period is settled when nothing is held in it and 48 hours have passed since it ended. What is booked into it
+ * after that (a correction, a late price) does not change what it handed over. Such a period is not in memory: it is
+ * borrowed from the store, and let go when it is written back.
  */
 import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { BudgetDefinition, PeriodRow, RolloverTerms } from "./LedgerStore.ts"
 import { type Calendar, type PeriodWindow, windowAt } from "./Period.ts"
+
+/** How far back usage can still be booked, in milliseconds. */
+export const LATE_WINDOW_MS = 48 * 3_600_000
 
 /** One budget's counters in one period. They change with every hold and every usage. */
 export class PeriodRecord {
@@ -20,6 +27,7 @@ export class PeriodRecord {
   readonly start: Millis
   readonly end: Millis | null
   spent: Amount
+  spentAfterwards: Amount
   held: Amount
   carriedOver: Amount
   overrideTotal: Amount
@@ -27,7 +35,7 @@ export class PeriodRecord {
   alertsSent: ReadonlyArray<number>
   /** Open holds that keep something here. */
   openHolds = 0
-  /** The batch that changed it last (Ledger). */
+  /** The batch that changed it last (Ledger); it is not forgotten before that one is committed. */
   changedIn = 0
   /** Overrides that can still change: those that are pending, and those in force. */
   overridesLive = 0
@@ -40,6 +48,7 @@ export class PeriodRecord {
     this.start = row.start
     this.end = row.end
     this.spent = row.spent
+    this.spentAfterwards = row.spentAfterwards
     this.held = row.held
     this.carriedOver = row.carriedOver
     this.overrideTotal = row.overrideTotal
@@ -51,9 +60,26 @@ export class PeriodRecord {
     return at >= this.start && (this.end === null || at < this.end)
   }
 
+  /** Whether it is over for so long that it hands nothing over anew. */
+  isSettled(now: Millis): boolean {
+    return this.end !== null && this.end + LATE_WINDOW_MS <= now && this.openHolds === 0
+  }
+
   toRow(): PeriodRow {
-    const { budgetId, start, end, spent, held, carriedOver, overrideTotal, terms, alertsSent } = this
-    return { budgetId, start, end, spent, held, carriedOver, overrideTotal, terms, alertsSent }
+    const { budgetId, start, end, spent, spentAfterwards, held, carriedOver } = this
+    const { overrideTotal, terms, alertsSent } = this
+    return {
+      budgetId,
+      start,
+      end,
+      spent,
+      spentAfterwards,
+      held,
+      carriedOver,
+      overrideTotal,
+      terms,
+      alertsSent
+    }
   }
 }
 
@@ -65,11 +91,17 @@ const handOver = ({ limit, max, min }: RolloverTerms, balance: Amount): Amount =
 }
 
 /** What `period` hands over, as it stands. */
-export const handedOverBy = ({ terms, carriedOver, spent, held }: PeriodRecord): Amount =>
-  terms === null ? 0n : handOver(terms, carriedOver - spent - held)
+export const handedOverBy = ({
+  terms,
+  carriedOver,
+  spent,
+  spentAfterwards,
+  held
+}: Pick<PeriodRow, "terms" | "carriedOver" | "spent" | "spentAfterwards" | "held">): Amount =>
+  terms === null ? 0n : handOver(terms, carriedOver - (spent - spentAfterwards) - held)
 
 /** What arrives at `start` of what `from` hands over: in the periods between, nothing happened. */
-const carriedInto = (calendar: Calendar, from: PeriodRecord, start: Millis): Amount => {
+const carriedInto = (calendar: Calendar, from: PeriodRow, start: Millis): Amount => {
   const { terms } = from
   let carried = handedOverBy(from)
   if (terms === null) return carried
@@ -88,12 +120,34 @@ const carriedInto = (calendar: Calendar, from: PeriodRecord, start: Millis): Amo
 const termsOf = ({ limit, rollover }: BudgetDefinition): RolloverTerms | null =>
   rollover === null ? null : { limit, max: rollover.max, min: rollover.min ?? 0n }
 
+/** A period in which nothing has happened yet. `previous`: the last one before it in which something has. */
+const openAfter = (
+  key: string,
+  previous: PeriodRecord | undefined,
+  definition: BudgetDefinition,
+  window: PeriodWindow,
+  terms: RolloverTerms | null
+): PeriodRecord =>
+  new PeriodRecord({
+    budgetId: key,
+    ...window,
+    spent: 0n,
+    spentAfterwards: 0n,
+    held: 0n,
+    carriedOver: previous === undefined ? 0n : carriedInto(definition, previous, window.start),
+    overrideTotal: 0n,
+    terms,
+    alertsSent: []
+  })
+
 /** Periods looked ahead for room; further away, waiting is no advice. */
 const AHEAD_MAX = 366
 
 export class BudgetPeriods {
   readonly #key: string
   readonly #records = new Map<Millis, PeriodRecord>()
+  /** Periods that are settled, for as long as they are needed. They are none of the chain that hands over. */
+  readonly #borrowed: Array<PeriodRecord> = []
   /** The one that was asked for last. */
   #recent: PeriodRecord | undefined
   #newest: PeriodRecord | undefined
@@ -113,6 +167,11 @@ export class BudgetPeriods {
     return count
   }
 
+  /** Whether nothing is known of any period. */
+  get isBlank(): boolean {
+    return this.#newest === undefined && this.#borrowed.length === 0
+  }
+
   restore(row: PeriodRow): void {
     this.#add(new PeriodRecord(row))
   }
@@ -129,9 +188,48 @@ export class BudgetPeriods {
     return record
   }
 
+  /**
+   * The start of the period that `at` falls into, if it has to be borrowed before something is booked there: it ended
+   * before the `horizon`, where memory begins.
+   */
+  missing(definition: BudgetDefinition, at: Millis, horizon: Millis): Millis | undefined {
+    if (at >= horizon || this.#known(at) !== undefined) return undefined
+    const { start, end } = windowAt(definition, at)
+    return end !== null && end <= horizon ? start : undefined
+  }
+
+  /**
+   * Takes the period of old that `at` falls into out of `row`, the store's last one that starts then or before. Where
+   * that one ended before `at`, nothing happened in the period yet: it is opened as if it had been there all the time.
+   */
+  borrow(definition: BudgetDefinition, at: Millis, row: PeriodRow | undefined): void {
+    if (this.#known(at) !== undefined) return
+    const stored = row === undefined ? undefined : new PeriodRecord(row)
+    if (stored?.contains(at)) {
+      this.#borrowed.push(stored)
+      return
+    }
+    const before = [stored, ...this.#records.values(), ...this.#borrowed].filter(
+      (period): period is PeriodRecord => period !== undefined && period.start <= at
+    )
+    // What is in memory is newer than what is stored.
+    const previous = before.toSorted((a, b) => a.start - b.start).at(-1)
+    this.#borrowed.push(
+      openAfter(this.#key, previous, definition, windowAt(definition, at), previous?.terms ?? null)
+    )
+  }
+
+  /** Lets go of what was borrowed and is written back: all that no batch after `committed` changes. */
+  giveBack(committed: number): boolean {
+    const kept = this.#borrowed.filter(({ changedIn }) => changedIn > committed)
+    this.#borrowed.splice(0, this.#borrowed.length, ...kept)
+    this.#recent = undefined
+    return kept.length === 0
+  }
+
   /** Hands over anew what has changed in `period`. The periods in which that changes something are answered. */
   passOn(calendar: Calendar, period: PeriodRecord): ReadonlyArray<PeriodRecord> {
-    if (period === this.#newest) return []
+    if (period === this.#newest || this.#records.get(period.start) !== period) return []
     const changed: Array<PeriodRecord> = []
     let from = period
     for (const next of this.#inOrder()) {
@@ -181,11 +279,12 @@ export class BudgetPeriods {
 
   /**
    * Forgets the periods that ended before and that nothing can be booked into any more. Where a period may still hand
-   * over something else, all after it stay, and the last one before it: later ones are derived from it.
+   * over something else, all after it stay, and the last one before it: later ones are derived from it. So does what
+   * a batch after `committed` changes.
    */
-  forgetBefore(at: Millis): void {
-    const isOver = ({ end, openHolds, overridesLive }: PeriodRecord): boolean =>
-      end !== null && end <= at && openHolds === 0 && overridesLive === 0
+  forgetBefore(at: Millis, committed: number): void {
+    const isOver = ({ end, openHolds, overridesLive, changedIn }: PeriodRecord): boolean =>
+      end !== null && end <= at && openHolds === 0 && overridesLive === 0 && changedIn <= committed
     const inOrder = this.#inOrder()
     const firstKept = inOrder.findIndex((period) => !isOver(period))
     const over = firstKept === -1 ? inOrder : inOrder.slice(0, firstKept)
@@ -203,6 +302,7 @@ export class BudgetPeriods {
   /** A period keeps the bounds that it was opened with, also when a zone changes its rules meanwhile. */
   #known(at: Millis): PeriodRecord | undefined {
     for (const record of this.#records.values()) if (record.contains(at)) return record
+    for (const record of this.#borrowed) if (record.contains(at)) return record
     return undefined
   }
 
@@ -210,16 +310,7 @@ export class BudgetPeriods {
     const known = this.#records.get(window.start)
     if (known !== undefined) return known
     const previous = this.#inOrder().findLast(({ start }) => start < window.start)
-    const record = new PeriodRecord({
-      budgetId: this.#key,
-      ...window,
-      spent: 0n,
-      held: 0n,
-      carriedOver: previous === undefined ? 0n : carriedInto(definition, previous, window.start),
-      overrideTotal: 0n,
-      terms: this.#termsAfter(previous, definition),
-      alertsSent: []
-    })
+    const record = openAfter(this.#key, previous, definition, window, this.#termsAfter(previous, definition))
     this.#add(record)
     return record
   }

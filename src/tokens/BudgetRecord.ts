@@ -155,12 +155,30 @@ export class BudgetRecord {
 
   /** Whether nothing is known of any period. */
   get isBlank(): boolean {
-    return this.#periods.newest === undefined
+    return this.#periods.isBlank
   }
 
-  /** Forgets periods that nothing can be booked into any more; a hold that keeps nothing may still be extended. */
-  forgetBefore(at: Millis): void {
-    this.#periods.forgetBefore(at)
+  /**
+   * Forgets periods that nothing can be booked into any more, and that no batch after `committed` changes; a hold
+   * that keeps nothing may still be extended.
+   */
+  forgetBefore(at: Millis, committed: number): void {
+    this.#periods.forgetBefore(at, committed)
+  }
+
+  /** The start of the period that counts what is booked at `at`, if memory lacks it: it ended before the `horizon`. */
+  missingPeriod(at: Millis, horizon: Millis): Millis | undefined {
+    return this.counts(at) ? this.#periods.missing(this.definition, at, horizon) : undefined
+  }
+
+  /** Takes the settled period of `at` from the store: `row` is the last one that starts then or before. */
+  borrow(at: Millis, row: PeriodRow | undefined): void {
+    this.#periods.borrow(this.definition, at, row)
+  }
+
+  /** Lets go of borrowed periods that are written back; says whether those were all. */
+  giveBack(committed: number): boolean {
+    return this.#periods.giveBack(committed)
   }
 }
 

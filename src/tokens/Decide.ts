@@ -23,6 +23,7 @@ import { changeRecipients } from "./AlertRecipients.ts"
 import { AUDITORS, type Auditor } from "./Auditing.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
 import type { SpentBefore } from "./BudgetStart.ts"
+import { correctUsage } from "./Correcting.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
 import { contentDigest } from "./Digest.ts"
 import { checkBudget } from "./Holding.ts"
@@ -34,6 +35,7 @@ import { trackUsage } from "./Posting.ts"
 /** The signals that a ledger decides. */
 export const LEDGER_SIGNALS = [
   "track_usage",
+  "correct_usage",
   "check_budget",
   "extend_hold",
   "release_hold",
@@ -87,6 +89,8 @@ const apply = (
   switch (envelope.name) {
     case "track_usage":
       return trackUsage(ledger, envelope.payload, principal, now)
+    case "correct_usage":
+      return correctUsage(ledger, envelope.payload, principal, now)
     case "check_budget":
       return checkBudget(ledger, envelope.payload, principal, now)
     case "extend_hold":
@@ -127,19 +131,19 @@ const applyAudited = (
   if (auditor === null) return apply(ledger, envelope, spent, now)
   const changed = auditor(ledger, envelope.payload, now)
   const decided = apply(ledger, envelope, spent, now)
-  if (Result.isSuccess(decided)) {
-    ledger.audit({
-      principal: envelope.principal,
-      action: envelope.name,
-      ...changed(decided.success),
-      at: now
-    })
+  const change = Result.isSuccess(decided) ? changed(decided.success) : null
+  if (change !== null) {
+    ledger.audit({ principal: envelope.principal, action: envelope.name, ...change, at: now })
   }
   return decided
 }
 
-/** These two are made unique by the request itself, not by the command log. */
-const REQUEST_SIGNALS: ReadonlySet<ActorSignalName> = new Set(["track_usage", "check_budget"])
+/** These are made unique by the request itself, not by the command log. */
+const REQUEST_SIGNALS: ReadonlySet<ActorSignalName> = new Set([
+  "track_usage",
+  "check_budget",
+  "correct_usage"
+])
 
 /** The id under which a command's result is remembered, or `undefined`. */
 export const commandIdOf = (envelope: Envelope): string | undefined => {

@@ -1,7 +1,7 @@
 /**
  * Reads what a batch needs before it is decided, so that the decision itself needs no I/O.
  *
- * Owns: which requests, command results and overrides have to be looked up, in one query each.
+ * Owns: which requests, command results, overrides and old periods have to be looked up, in one query each.
  * Does not decide: anything about them.
  */
 import { Effect } from "effect"
@@ -12,12 +12,14 @@ import { commandIdOf, type LedgerSignal } from "./Decide.ts"
 import { requestIdOfHold } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { LedgerStore, StoreUnreachable } from "./LedgerStore.ts"
+import { adjustable, borrowPeriods } from "./OldPeriods.ts"
 import { windowAt } from "./Period.ts"
 import { EVERYBODY } from "./StandingKey.ts"
 
 const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
   switch (envelope.name) {
     case "track_usage":
+    case "correct_usage":
     case "check_budget":
       return envelope.payload.request_id
     case "extend_hold":
@@ -28,18 +30,28 @@ const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
   }
 }
 
-/** Lets the ledger know whatever these signals name and the store has, if any of it is missing. */
-export const gather = (
+/** Whether any of the requests has attempts already, so that one of them may be adjusted. */
+interface Trail {
+  mayAdjust: boolean
+}
+
+/** Whatever these signals name, the store has and memory lacks. */
+const lookUp = (
   store: LedgerStore,
   ledger: Ledger,
-  envelopes: ReadonlyArray<Envelope<LedgerSignal>>
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>,
+  trail: Trail
 ): Effect.Effect<void, StoreUnreachable> | undefined => {
   const requestIds = new Set<string>()
   const overrideIds = new Set<string>()
   const commands: Array<{ readonly signal: string; readonly requestId: string }> = []
   for (const envelope of envelopes) {
     const requestId = requestIdOf(envelope)
-    if (requestId !== undefined && !ledger.knowsRequest(requestId)) requestIds.add(requestId)
+    if (requestId !== undefined) {
+      const known = ledger.request(requestId)
+      if (known?.hasAllUsage !== true) requestIds.add(requestId)
+      else if (known.attempts.length > 0) trail.mayAdjust = true
+    }
     if (
       envelope.name === "decide_override" &&
       ledger.overrides.get(envelope.payload.override_id) === undefined
@@ -55,6 +67,7 @@ export const gather = (
     lookUps.push(
       Effect.map(store.findRequests(ledger.tenant, [...requestIds]), (known) => {
         for (const request of known) ledger.learnRequest(request)
+        trail.mayAdjust ||= known.length > 0
       })
     )
   }
@@ -73,6 +86,26 @@ export const gather = (
     )
   }
   return lookUps.length > 1 ? Effect.all(lookUps, { discard: true }) : lookUps[0]
+}
+
+/**
+ * Lets the ledger know everything that these signals are about and the store has, if any of it is missing: requests,
+ * command results, and the periods of long ago that an adjustment is charged to.
+ */
+export const gather = (
+  store: LedgerStore,
+  ledger: Ledger,
+  envelopes: ReadonlyArray<Envelope<LedgerSignal>>
+): Effect.Effect<void, StoreUnreachable> | undefined => {
+  const trail: Trail = { mayAdjust: false }
+  const lookedUp = lookUp(store, ledger, envelopes, trail)
+  const borrow = () =>
+    trail.mayAdjust ? borrowPeriods(store, ledger, adjustable(ledger, envelopes)) : undefined
+  if (lookedUp === undefined) return borrow()
+  return Effect.andThen(
+    lookedUp,
+    Effect.suspend(() => borrow() ?? Effect.void)
+  )
 }
 
 /** What was spent before a budget is made. Nothing may be on its way to the store meanwhile. */

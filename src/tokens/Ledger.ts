@@ -12,8 +12,9 @@ import type { Amount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type AuditNote, entryAfter } from "./AuditChain.ts"
+import { Borrowers } from "./Borrowers.ts"
 import { BudgetIndex } from "./BudgetIndex.ts"
-import type { PeriodRecord } from "./BudgetPeriods.ts"
+import { LATE_WINDOW_MS, type PeriodRecord } from "./BudgetPeriods.ts"
 import { BudgetRecord } from "./BudgetRecord.ts"
 import { CheapestPrices } from "./CheapestPrices.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
@@ -32,6 +33,7 @@ import type {
   LedgerSnapshot,
   OpenHold,
   OpenRequest,
+  PeriodRow,
   RecipientRow,
   RequestRow,
   UsageRow
@@ -49,9 +51,6 @@ const RECENT_COMMANDS_MAX = 10_000
 
 /** Deadlines of closed holds that may wait in the heap, beside four for each open hold. */
 const STALE_DEADLINES_MAX = 4_096
-
-/** How far back usage can still be booked, in milliseconds. */
-export const LATE_WINDOW_MS = 48 * 3_600_000
 
 /** Periods that ended before this much ago are neither loaded nor kept; an hour more than can still be booked. */
 export const KEPT_PERIODS_MS = LATE_WINDOW_MS + 3_600_000
@@ -93,6 +92,7 @@ export class Ledger {
   /** Requests that were closed when a batch was sealed, the oldest first. */
   readonly #closed = new Fifo<RequestRecord>()
   readonly #commands = new Map<string, CommandRow>()
+  readonly #borrowers = new Borrowers(this.index.defaults)
   #draft: Draft = emptyDraft()
   /** Counts seals; commits follow in the same order. */
   #batchNumber = 1
@@ -147,12 +147,6 @@ export class Ledger {
 
   // --- requests
 
-  /** Whether a signal about this request can be decided without asking the store. */
-  knowsRequest(requestId: string): boolean {
-    const record = this.#requests.get(requestId)
-    return record?.hasAllUsage === true
-  }
-
   /** The request of this id. Its row has been learnt before, if the store has one. */
   request(requestId: string): RequestRecord | undefined {
     return this.#requests.get(requestId)
@@ -171,7 +165,7 @@ export class Ledger {
     const known = this.#requests.get(request.requestId)
     if (known !== undefined) {
       // An activation reads open requests without the usage of their attempts.
-      for (const row of usage) if (known.usageOf(row.attempt) === undefined) known.keepUsage(row)
+      for (const row of usage) known.keepUsage(row)
       return
     }
     const record = new RequestRecord(request.requestId)
@@ -292,6 +286,17 @@ export class Ledger {
     if (period.changedIn === this.#batchNumber) return
     period.changedIn = this.#batchNumber
     this.#draft.periods.push(period)
+  }
+
+  /** Periods that ended before are not in memory, but for those that may still hand over something else. */
+  get horizon(): Millis {
+    return this.#horizon
+  }
+
+  /** Takes a settled period from the store, until what is decided about it is committed. */
+  borrowPeriod(budget: BudgetRecord, at: Millis, row: PeriodRow | undefined): void {
+    this.adopt(budget)
+    this.#borrowers.borrow(this.budgetAt(budget.key) ?? budget, at, row)
   }
 
   addPrice(price: Price): void {
@@ -421,17 +426,19 @@ export class Ledger {
       if (this.#commands.size <= RECENT_COMMANDS_MAX) break
       this.#commands.delete(key)
     }
+    this.#borrowers.giveBack(this.#committedNumber)
     if (this.#committedNumber % 1024 === 0 && !this.#sweep.isUnderWay) {
       this.#horizon = Math.max(this.#horizon, now - KEPT_PERIODS_MS)
       this.#sweep.start(this.counting(), this.#horizon)
     }
-    this.#sweep.step()
+    this.#sweep.step(this.#committedNumber)
   }
 
   /** Forgets at once all periods that ended before, and that nothing can be booked into any more. */
   forgetPeriods(before: Millis): void {
+    this.#horizon = Math.max(this.#horizon, before)
     this.#sweep.start(this.counting(), before)
-    this.#sweep.step(Number.POSITIVE_INFINITY)
+    this.#sweep.step(this.#committedNumber, Number.POSITIVE_INFINITY)
   }
 
   /** Drops the oldest closed requests past the bound. What is open or not yet committed stays. */

@@ -70,6 +70,8 @@ export interface PeriodRow {
   /** `null` for a lifetime. */
   readonly end: Millis | null
   readonly spent: Amount
+  /** The part of `spent` that was booked after the period was settled: what it handed over stays as it was. */
+  readonly spentAfterwards: Amount
   readonly held: Amount
   /** What the period before it handed over. */
   readonly carriedOver: Amount
@@ -160,8 +162,13 @@ export interface HoldRow {
 export interface AttemptRow {
   readonly attempt: number
   readonly digest: string
+  /** Its first row. */
   readonly usageSeq: number
   readonly isEstimated: boolean
+  /** The rows that adjust the first one, in their order: all of them together are what it amounts to now. */
+  readonly adjustments: ReadonlyArray<number>
+  /** The row that answers a repeat of the report. */
+  readonly answerSeq: number
 }
 
 /**
@@ -215,6 +222,8 @@ export interface Claim {
 export interface UsageRow {
   readonly usage: TokenUsage
   readonly requests: number
+  /** Of an adjustment: the number of the row that it adjusts. */
+  readonly adjustsSeq?: number
 }
 
 export interface AlertRow {
@@ -311,8 +320,9 @@ export interface LedgerSnapshot {
   readonly budgets: ReadonlyArray<BudgetDefinition>
   /**
    * The periods that can still change: those that end after `liveAfter`; of each budget the ones since the first that
-   * an open hold or a live override is in, because they can still change; and, where a budget has a rollover, the
-   * last one that ended before: the next period is derived from it, however long nothing happened.
+   * an open hold or a live override is in, because they can still change; and, where a budget has a rollover or was
+   * changed after `liveAfter`, the last one that ended before: the next period is derived from it, however long nothing
+   * happened.
    */
   readonly periods: ReadonlyArray<PeriodRow>
   /** The overrides that are pending or approved. */
@@ -324,7 +334,7 @@ export interface LedgerSnapshot {
   readonly recipients: ReadonlyArray<RecipientRow>
 }
 
-/** A known request with the usage of its attempts, for answering a repeat. */
+/** A known request with the usage of its attempts, adjustments too. */
 export interface KnownRequest {
   readonly request: RequestRow
   readonly usage: ReadonlyArray<TokenUsage>
@@ -343,6 +353,12 @@ export interface SpentQuery {
 /** What a default that begins now has to count from the start of its period, for each entity. */
 export interface SpentByEntityQuery extends Omit<SpentQuery, "entityId"> {
   readonly type: Exclude<BudgetType, "global">
+}
+
+/** Asks for the period of a budget that a moment in the past falls into. */
+export interface PeriodQuery {
+  readonly budgetId: string
+  readonly at: Millis
 }
 
 /** A filter over usage rows; tags match one by one. `[from, to)` on `booked_at`. */
@@ -425,6 +441,11 @@ export interface LedgerStore {
     query: SpentByEntityQuery,
     limit: number
   ) => Effect.Effect<ReadonlyMap<string, Amount>, StoreUnreachable>
+  /** For each query the last period that starts at its moment or before, where there is one. At most 10,000 queries. */
+  readonly findPeriods: (
+    tenant: string,
+    queries: ReadonlyArray<PeriodQuery>
+  ) => Effect.Effect<ReadonlyArray<PeriodRow>, StoreUnreachable>
   /** Writes a batch in one transaction, the head row first. */
   readonly commit: (claim: Claim, batch: Batch) => Effect.Effect<void, CommitError>
   /**

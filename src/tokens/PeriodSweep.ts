@@ -28,18 +28,18 @@ export class PeriodSweep {
     this.#sweep = { before, budgets: budgets[Symbol.iterator]() }
   }
 
-  /** The next step, if there is one. */
-  step(atOnce = SWEPT_AT_ONCE): void {
+  /** The next step, if there is one. What a batch after `committed` changes stays. */
+  step(committed: number, atOnce = SWEPT_AT_ONCE): void {
     for (let count = 0; count < atOnce && this.#sweep !== undefined; count++) {
       const { value: budget, done } = this.#sweep.budgets.next()
       if (done) this.#sweep = undefined
-      else this.#forget(budget, this.#sweep.before)
+      else this.#forget(budget, this.#sweep.before, committed)
     }
   }
 
   /** A standing of which nothing is left goes as well: it would be made anew just the same. */
-  #forget(budget: BudgetRecord, before: Millis): void {
-    budget.forgetBefore(before)
+  #forget(budget: BudgetRecord, before: Millis, committed: number): void {
+    budget.forgetBefore(before, committed)
     if (budget.isStanding && budget.isBlank) this.#defaults.forget(budget)
   }
 }

@@ -1,8 +1,9 @@
 /**
  * Charges what a call used.
  *
- * Owns: recording an attempt once, settling its hold, booking and charging it, the alerts this causes.
- * Does not decide: what counts cost (Pricing), or which price applies (PriceBook).
+ * Owns: recording an attempt once, settling its hold, booking it.
+ * Does not decide: what counts cost (Pricing), which price applies (PriceBook), what is charged (Charging), how a
+ * report replaces an estimate (Adjusting).
  */
 import { Result } from "effect"
 import {
@@ -11,22 +12,24 @@ import {
   contradictionWith,
   mergeAttribution
 } from "../signal/Attribution.ts"
-import type { Alert } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, NotFound, type SignalError } from "../signal/Errors.ts"
-import { type Amount, amountOfCount, UNIT } from "../signal/Money.ts"
+import { amountOfCount, UNIT } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { CostStatus, TokenUsage } from "../signal/Usage.ts"
-import { raiseBudgetAlerts, raiseUnpricedAlert } from "./Alerting.ts"
+import { type AttemptRows, adjust, netOf, pricedAsBefore } from "./Adjusting.ts"
+import { raiseUnpricedAlert } from "./Alerting.ts"
+import { LATE_WINDOW_MS } from "./BudgetPeriods.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
+import { charge, chargeOf } from "./Charging.ts"
+import { priceUnknown } from "./Costing.ts"
 import { usageDigest } from "./Digest.ts"
 import { close, requestIdOfHold } from "./HoldLife.ts"
-import { LATE_WINDOW_MS, type Ledger } from "./Ledger.ts"
+import type { Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 import { type Cost, isFree, priceCounts } from "./Pricing.ts"
-import { raiseProjectedAlert } from "./Projection.ts"
-import { type HoldRecord, inPlaceOf, type RequestRecord } from "./RequestRecord.ts"
+import type { HoldRecord, RequestRecord } from "./RequestRecord.ts"
 import { raiseUnattributedAlert } from "./RequiredAttribution.ts"
 import { activeStandings } from "./Room.ts"
 
@@ -35,18 +38,6 @@ type Report = SignalPayload<"track_usage">
 type Tracked = SignalSuccess<"track_usage">
 
 const ONE_TO_ONE = UNIT
-
-/** What a usage adds to a budget, by the budget's measure. */
-export const chargeOf = (budget: BudgetRecord, usage: TokenUsage, requests: number): Amount => {
-  switch (budget.definition.measure) {
-    case "cost":
-      return usage.cost
-    case "tokens":
-      return amountOfCount(usage.total_tokens)
-    case "requests":
-      return amountOfCount(requests)
-  }
-}
 
 // --- repeats
 
@@ -133,29 +124,6 @@ const recordOf = (
     estimated_tokens: hold?.estimatedTokens ?? null,
     estimated_cost: hold?.estimatedCost ?? null
   }
-}
-
-/** Adds a usage to every budget that matches it, in the period of its booking. */
-const charge = (
-  ledger: Ledger,
-  budgets: ReadonlyArray<BudgetRecord>,
-  usage: TokenUsage,
-  requests: number,
-  now: Millis
-): ReadonlyArray<Alert> => {
-  const alerts: Array<Alert> = []
-  for (const budget of budgets) {
-    const amount = chargeOf(budget, usage, requests)
-    if (amount === 0n || !budget.counts(usage.booked_at)) continue
-    ledger.adopt(budget)
-    const period = budget.periodAt(usage.booked_at)
-    period.spent += amount
-    ledger.changePeriod(period)
-    if (amount <= 0n) continue
-    raiseBudgetAlerts(ledger, budget, period, now, alerts)
-    raiseProjectedAlert(ledger, budget, period, now, alerts)
-  }
-  return alerts
 }
 
 // --- settling
@@ -256,6 +224,8 @@ const post = (
   return { tracked: true, duplicate: false, usage, budgets: activeStandings(budgets, now), alerts }
 }
 
+const NO_ADJUSTMENTS: ReadonlyArray<number> = []
+
 const remember = (
   ledger: Ledger,
   request: RequestRecord,
@@ -267,9 +237,11 @@ const remember = (
     attempt: usage.attempt,
     digest,
     usageSeq: usage.usage_seq,
-    isEstimated: usage.status === "estimated"
+    isEstimated: usage.status === "estimated",
+    adjustments: NO_ADJUSTMENTS,
+    answerSeq: usage.usage_seq
   }
-  request.attempts = inPlaceOf(request.attempts, row)
+  request.attempts = request.attempts.length === 0 ? [row] : [...request.attempts, row]
   request.keepUsage(usage)
   ledger.changeRequest(request)
   ledger.addUsage({ usage, requests })
@@ -280,14 +252,6 @@ const remember = (
 
 // --- a final report after an estimate
 
-const difference = (
-  after: { readonly [name: string]: number | undefined } = {},
-  before: { readonly [name: string]: number | undefined } = {}
-): { readonly [name: string]: number } => {
-  const names = new Set([...Object.keys(after), ...Object.keys(before)])
-  return Object.fromEntries([...names].map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]))
-}
-
 /** Whether a final report is about what was estimated: the difference must land in the budgets of the estimate. */
 const isAbout = (estimated: TokenUsage, report: Report): boolean =>
   report.provider === estimated.provider &&
@@ -295,56 +259,39 @@ const isAbout = (estimated: TokenUsage, report: Report): boolean =>
   ATTRIBUTION_FIELDS.every((field) => report[field] === undefined || report[field] === estimated[field]) &&
   Object.entries(report.tags ?? {}).every(([name, value]) => estimated.tags?.[name] === value)
 
-/**
- * A final report replaces an estimate once: a row of its own carries the difference, booked where the estimate was.
- * A period that has left the late window is not touched any more.
- */
+/** A final report replaces an estimate once: a row of its own carries the difference, booked where the estimate was. */
 const replaceEstimate = (
   ledger: Ledger,
   report: Report,
   request: RequestRecord,
-  estimated: TokenUsage,
+  attempt: AttemptRow,
+  rows: AttemptRows,
   digest: string,
   now: Millis
-): Tracked => {
-  const at = Math.max(estimated.booked_at, now - LATE_WINDOW_MS)
-  const booked = { at, late: estimated.late || at > estimated.booked_at }
-  const attributed = mergeAttribution(report, attributionOf(estimated))
-  const cost = priced(ledger, report, estimated.booked_at)
-  const final = recordOf(ledger, attributed, request.hold, booked, cost, now)
-  const lines = [
-    ...final.cost_breakdown,
-    ...estimated.cost_breakdown.map((line) => ({ ...line, tokens: -line.tokens, cost: -line.cost }))
-  ]
-  const adjustment: TokenUsage = {
-    ...final,
-    adjusts: estimated.id,
-    prompt_tokens: final.prompt_tokens - estimated.prompt_tokens,
-    completion_tokens: final.completion_tokens - estimated.completion_tokens,
-    total_tokens: final.total_tokens - estimated.total_tokens,
-    prompt_tokens_details: difference(final.prompt_tokens_details, estimated.prompt_tokens_details),
-    completion_tokens_details: difference(
-      final.completion_tokens_details,
-      estimated.completion_tokens_details
-    ),
-    cost: final.cost - estimated.cost,
-    cost_breakdown: lines,
-    overage: 0n
+): Decision<Tracked> => {
+  const net = netOf(rows)
+  const pricedAt = pricedAsBefore(ledger, net)
+  if (pricedAt === undefined) return Result.fail(priceUnknown(ledger, report.provider, report.model))
+  const facts = {
+    ...report,
+    ...attributionOf(net.first),
+    timestamp: report.timestamp ?? now,
+    ...(request.hold === null ? {} : { hold_id: request.hold.id })
   }
-  const budgets = ledger.index.matching(adjustment)
-  const alerts = charge(ledger, budgets, adjustment, 0, now)
+  const to = { net, counts: report, pricedAt, facts }
+  const changes = { digest, isEstimated: false, answers: true }
+  const { usage, budgets, alerts } = adjust(ledger, request, attempt, to, now, changes)
   if (request.hold !== null && report.settle) {
     if (request.hold.state === "held") close(ledger, request.hold, "posted")
     else request.hold.state = "posted"
   }
-  remember(ledger, request, adjustment, 0, digest)
-  return {
+  return Result.succeed({
     tracked: true,
     duplicate: false,
-    usage: adjustment,
+    usage,
     budgets: activeStandings(budgets, now),
     alerts
-  }
+  })
 }
 
 /** A key that always has its own attribution neither settles nor sees a hold that was made for another. */
@@ -382,10 +329,11 @@ export const trackUsage = (
       )
     )
   }
-  const first = known.usageOf(report.attempt)
-  if (attempt.digest === digest && first !== undefined) return Result.succeed(repeated(ledger, first, now))
-  if (isFinalAfterEstimate(attempt, report) && first !== undefined && isAbout(first, report)) {
-    return Result.succeed(replaceEstimate(ledger, report, known, first, digest, now))
+  const answer = known.usageBySeq(attempt.answerSeq)
+  if (attempt.digest === digest && answer !== undefined) return Result.succeed(repeated(ledger, answer, now))
+  const rows = isFinalAfterEstimate(attempt, report) ? known.rowsOf(attempt) : undefined
+  if (rows !== undefined && isAbout(rows[0], report)) {
+    return replaceEstimate(ledger, report, known, attempt, rows, digest, now)
   }
   return Result.fail(reused(report))
 }

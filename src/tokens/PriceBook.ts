@@ -37,6 +37,8 @@ export class PriceBook {
   /** Counts the tenant's own prices: another one may be in force when it has changed. */
   revision = 0
   readonly #overrides = new Map<string, Array<Price>>()
+  /** All prices of the tenant's own there ever were. */
+  readonly #byId = new Map<string, Price>()
   readonly #catalogue = new Map<string, ReadonlyArray<Price>>()
   /** Prices of built-in providers that no catalogue has. */
   readonly #builtIn: ReadonlyMap<string, ReadonlyArray<Price>>
@@ -68,9 +70,17 @@ export class PriceBook {
     return key
   }
 
+  /** A price of a model by its id, also one that a later price from the same moment on has replaced. */
+  byId(provider: string, model: string, id: string): Price | undefined {
+    const own = this.#byId.get(id)
+    if (own !== undefined) return own
+    return this.#versions(keyOf(provider, model), provider, model).find((version) => version.id === id)
+  }
+
   /** Adds a price of the tenant's own, from its `effective_from` on. */
   put(price: Price): void {
     this.revision += 1
+    this.#byId.set(price.id, price)
     const key = keyOf(price.provider, price.model)
     const versions = this.#overrides.get(key) ?? []
     const others = versions.filter((version) => version.effective_from !== price.effective_from)

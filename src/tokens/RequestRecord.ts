@@ -45,18 +45,15 @@ export const keep = (hold: HoldRecord, period: PeriodRecord, amount: Amount): vo
 
 const NO_USAGE: ReadonlyArray<TokenUsage> = []
 
-/** The list with `row`, in place of an earlier one of the same attempt. Nearly always it is the only one. */
-export const inPlaceOf = <Row extends { readonly attempt: number }>(
-  rows: ReadonlyArray<Row>,
-  row: Row
-): ReadonlyArray<Row> =>
-  rows.length === 0 ? [row] : [...rows.filter(({ attempt }) => attempt !== row.attempt), row]
+/** The numbers of all rows of an attempt. */
+export const rowsOfAttempt = ({ usageSeq, adjustments }: AttemptRow): ReadonlyArray<number> =>
+  adjustments.length === 0 ? [usageSeq] : [usageSeq, ...adjustments]
 
 export class RequestRecord {
   readonly requestId: string
   hold: HoldRecord | null = null
   attempts: ReadonlyArray<AttemptRow> = []
-  /** The usage of its attempts, where it is still at hand. */
+  /** The rows of its attempts, adjustments too, where they are still at hand. */
   #usage: ReadonlyArray<TokenUsage> = NO_USAGE
   /** Whether the store has a row of this request, or will have with the batch that is on its way. */
   isStored = false
@@ -69,16 +66,31 @@ export class RequestRecord {
 
   /** Whether the usage of every attempt is at hand. */
   get hasAllUsage(): boolean {
-    return this.#usage.length >= this.attempts.length
+    let rows = this.attempts.length
+    for (const { adjustments } of this.attempts) rows += adjustments.length
+    return this.#usage.length >= rows
   }
 
-  usageOf(attempt: number): TokenUsage | undefined {
-    return this.#usage.find((usage) => usage.attempt === attempt)
+  usageBySeq(seq: number): TokenUsage | undefined {
+    return this.#usage.find((usage) => usage.usage_seq === seq)
   }
 
-  /** Keeps the usage of an attempt, in place of an earlier one. */
+  /** The rows of an attempt, the first one first; `undefined` where one of them is not at hand. */
+  rowsOf(attempt: AttemptRow): readonly [TokenUsage, ...ReadonlyArray<TokenUsage>] | undefined {
+    const first = this.usageBySeq(attempt.usageSeq)
+    if (first === undefined) return undefined
+    const adjustments: Array<TokenUsage> = []
+    for (const seq of attempt.adjustments) {
+      const row = this.usageBySeq(seq)
+      if (row === undefined) return undefined
+      adjustments.push(row)
+    }
+    return [first, ...adjustments]
+  }
+
   keepUsage(usage: TokenUsage): void {
-    this.#usage = inPlaceOf(this.#usage, usage)
+    if (this.#usage.length === 0) this.#usage = [usage]
+    else if (this.usageBySeq(usage.usage_seq) === undefined) this.#usage = [...this.#usage, usage]
   }
 
   get isOpen(): boolean {

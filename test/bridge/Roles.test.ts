@@ -13,6 +13,7 @@ const ROLES: ReadonlyArray<Role> = ["app", "analyst", "budget_admin", "operator"
 /** Who may send what: signals.md, section 10, written out. `admin` may send everything. */
 const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   track_usage: ["app"],
+  correct_usage: ["budget_admin"],
   get_usage: ["app", "analyst"],
   check_budget: ["app"],
   extend_hold: ["app"],
@@ -45,6 +46,7 @@ const counts = { prompt_tokens: 1, completion_tokens: 1 }
 /** The least that each signal takes. */
 const PARAMS: { readonly [Name in SignalName]: object } = {
   track_usage: { request_id: "r", ...call, ...counts },
+  correct_usage: { request_id: "r", usage: counts, reason: "why" },
   get_usage: {},
   check_budget: { request_id: "r" },
   extend_hold: { hold_id: "h" },

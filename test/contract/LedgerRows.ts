@@ -5,6 +5,7 @@ import { DEFAULT_OVERRIDE_POLICY } from "../../src/signal/Budget.ts"
 import { AMOUNT_MAX } from "../../src/signal/Money.ts"
 import type { TokenUsage } from "../../src/signal/Usage.ts"
 import type {
+  AttemptRow,
   Batch,
   BudgetDefinition,
   HeadCounters,
@@ -75,6 +76,17 @@ export const hold = (requestId: string, fields: Partial<HoldRow> = {}): HoldRow 
 export const open = (requestId: string, fields: Partial<HoldRow> = {}): OpenHold => ({
   requestId,
   hold: hold(requestId, fields)
+})
+
+/** An attempt of a request, with the number of its row. */
+export const attempt = (number: number, usageSeq: number, fields: Partial<AttemptRow> = {}): AttemptRow => ({
+  attempt: number,
+  digest: "a digest",
+  usageSeq,
+  isEstimated: false,
+  adjustments: [],
+  answerSeq: usageSeq,
+  ...fields
 })
 
 export const request = (requestId: string, fields: Partial<RequestRow> = {}): RequestRow => ({
@@ -285,7 +297,7 @@ export const randomUsage = (random: Random, seq: number): TokenUsage => {
     ...maybe(() => ({ tools_used: [text(), text()], reported_cost: random.amount() })),
     ...maybe(() => ({ raw_usage: random.object(4), metadata: random.object(2) })),
     ...maybe(() => ({ prompt_hash: text(), prefix_hash: text(), prompt_parts: { system: random.count() } })),
-    ...maybe(() => ({ adjusts: text() }))
+    ...maybe(() => ({ adjusts: text(), reason: text() }))
   }
   return usage(seq, fields)
 }

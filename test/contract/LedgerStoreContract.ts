@@ -22,6 +22,7 @@ import {
 } from "../../src/tokens/LedgerStore.ts"
 import { auditing } from "./AuditContract.ts"
 import {
+  attempt,
   batch,
   budget,
   head,
@@ -150,6 +151,7 @@ const period = (budgetId: string, fields: Partial<PeriodRow> = {}): PeriodRow =>
   start: NOON,
   end: NOON + 3_600_000,
   spent: 1n,
+  spentAfterwards: 0n,
   held: 2n,
   carriedOver: 0n,
   overrideTotal: 0n,
@@ -157,6 +159,43 @@ const period = (budgetId: string, fields: Partial<PeriodRow> = {}): PeriodRow =>
   alertsSent: [],
   ...fields
 })
+
+const DAY_MS = 86_400_000
+
+const oldPeriods = (check: Check): void => {
+  check(
+    "finds the last period of a budget that starts at a moment or before",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const day = (number: number, more: Partial<PeriodRow> = {}) =>
+        period("budget_1", { start: NOON + number * DAY_MS, end: NOON + (number + 1) * DAY_MS, ...more })
+      const terms = { limit: 3n, max: 2n, min: 1n }
+      const first = day(0, { spent: -7n, spentAfterwards: -9n, terms, alertsSent: [50] })
+      const forever = period("budget_2", { start: 0, end: null })
+      yield* commit({
+        budgets: [budget("budget_1"), budget("budget_2"), budget("budget_3")],
+        periods: [first, day(3), day(4), forever]
+      })
+      const at = (budgetId: string, moment: number) => ({ budgetId, at: moment })
+      const find = (...queries: ReadonlyArray<{ readonly budgetId: string; readonly at: number }>) =>
+        store.findPeriods(tenant, queries)
+      assert.deepStrictEqual(yield* find(at("budget_1", NOON)), [first])
+      assert.deepStrictEqual(yield* find(at("budget_1", NOON - 1)), [])
+      assert.deepStrictEqual(yield* find(at("budget_1", NOON + 3 * DAY_MS - 1)), [first])
+      assert.deepStrictEqual(yield* find(at("budget_1", NOON + 99 * DAY_MS)), [day(4)])
+      assert.deepStrictEqual(yield* find(at("budget_2", NOON)), [forever])
+      assert.deepStrictEqual(yield* find(at("budget_3", NOON), at("budget_9", NOON)), [])
+      assert.deepStrictEqual(yield* find(), [])
+      assert.deepStrictEqual(yield* store.findPeriods("another", [at("budget_1", NOON)]), [])
+      const many = yield* find(
+        at("budget_1", NOON + 5),
+        at("budget_2", NOON),
+        at("budget_1", NOON + 3 * DAY_MS)
+      )
+      assert.sameDeepMembers([...many], [first, forever, day(3)])
+    })
+  )
+}
 
 const activation = (check: Check): void => {
   check(
@@ -426,7 +465,7 @@ const activation = (check: Check): void => {
       yield* commit({ openHolds: [again] })
       assert.deepStrictEqual((yield* openNow)[1], { ...again, page: 2, row: over[2] })
       // A hold of which some is spent: its last version counts, and its request has a row by now.
-      const attempts = [{ attempt: 1, digest: "d1", usageSeq: 1, isEstimated: false }]
+      const attempts = [attempt(1, 1)]
       const spent = open("held", { remainingTokens: 7 })
       const row = request("held", { attempts })
       yield* commit({ usage: [usageRow(1)], newRequests: [row], openHolds: [spent], closedPages: [0] })
@@ -597,19 +636,27 @@ const lookups = (check: Check): void => {
     Effect.gen(function* () {
       const { store, tenant, commit } = yield* openTenant()
       const attempts = [
-        { attempt: 1, digest: "d1", usageSeq: 1, isEstimated: true },
-        { attempt: 2, digest: "d'2", usageSeq: 3, isEstimated: false }
+        attempt(1, 1, { isEstimated: true }),
+        attempt(2, 3, { digest: "d'2", adjustments: [4, 5], answerSeq: 4 })
       ]
       const row = request("r1", {
         hold: hold("r1", { state: "posted", provider: null, model: null }),
         attempts
       })
-      const rows = [usageRow(1), usageRow(2), usageRow(3, { request_id: "r1", attempt: 2 }, 0)]
+      const second = { request_id: "r1", attempt: 2 }
+      const adjustments = [4, 5].map((seq) => ({
+        ...usageRow(seq, { ...second, adjusts: "use_3", reason: "why'" }, 0),
+        adjustsSeq: 3
+      }))
+      const rows = [usageRow(1), usageRow(2), usageRow(3, second, 0), ...adjustments]
       yield* commit({ usage: rows, newRequests: [row, request("r2")] })
       const found = yield* store.findRequests(tenant, ["r1", "nobody", "\u0000", "\ud800"])
       assert.lengthOf(found, 1)
       assert.deepStrictEqual(found[0]?.request, row)
-      assert.sameDeepMembers([...(found[0]?.usage ?? [])], [rows[0]?.usage, rows[2]?.usage])
+      assert.sameDeepMembers(
+        [...(found[0]?.usage ?? [])],
+        [rows[0], rows[2], ...adjustments].map((it) => it?.usage)
+      )
       assert.deepStrictEqual(yield* store.findRequests(tenant, []), [])
       assert.deepStrictEqual(yield* store.findRequests("another", ["r1"]), [])
     })
@@ -679,7 +726,7 @@ const hostileParts = (text: string): { readonly [place: string]: Partial<Batch> 
     newRequests: [request("h", { hold: hold("h", { state: "posted", attribution: { user_id: text } }) })]
   },
   "the digest of an attempt": {
-    newRequests: [request("h", { attempts: [{ attempt: 1, digest: text, usageSeq: 1, isEstimated: false }] })]
+    newRequests: [request("h", { attempts: [attempt(1, 1, { digest: text })] })]
   },
   "a user": { usage: [usageRow(1, { user_id: text })] },
   "the value of a tag": { usage: [usageRow(1, { tags: { env: text } })] },
@@ -985,6 +1032,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
     ownership(check)
     activation(check)
     overrides(check)
+    oldPeriods(check)
     lookups(check)
     refusals(check)
     reading(check)

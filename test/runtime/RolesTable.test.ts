@@ -28,6 +28,7 @@ interface Row {
 
 const TABLE: { readonly [Name in SignalName]: Row } = {
   track_usage: { may: ["app"], otherTenant: "never", otherUser: "Forbidden" },
+  correct_usage: { may: ["budget_admin"], otherTenant: "never", otherUser: "never" },
   get_usage: { may: ["app", "analyst"], otherTenant: "unseen", otherUser: "Forbidden" },
   check_budget: { may: ["app"], otherTenant: "unseen", otherUser: "Forbidden" },
   extend_hold: { may: ["app"], otherTenant: "never", otherUser: "never" },
@@ -80,6 +81,8 @@ interface Things {
   readonly subscription: string
   readonly model: string
   readonly hold: { readonly hold_id: string; readonly request_id: string }
+  /** A request whose usage was recorded. */
+  readonly spent: string
 }
 
 const NEVER: Things = {
@@ -90,7 +93,8 @@ const NEVER: Things = {
   key_id: "f".repeat(18),
   subscription: "zzzz.99",
   model: "model-of-nobodymark",
-  hold: { hold_id: "hold_zzzz.no-request", request_id: "no-request" }
+  hold: { hold_id: "hold_zzzz.no-request", request_id: "no-request" },
+  spent: "never-spent"
 }
 
 const TOPIC_OF: { readonly [R in Role]: string } = {
@@ -121,6 +125,8 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
   switch (name) {
     case "track_usage":
       return { request_id, hold_id, provider: "roles", model: "unpriced", ...counts, user_id: user }
+    case "correct_usage":
+      return { request_id: things.spent, usage: { ...counts, completion_tokens: 2 }, reason: "a test" }
     case "get_usage":
       return { user_id: user }
     case "check_budget":
@@ -236,6 +242,8 @@ const makeThings = async (tenant: string, user: string, holder: Wire): Promise<T
   const { override_id } = await asker.call("request_override", { budget_id, amount: "1", reason: MARK })
   const ask = { request_id, estimated_cost: "0.01", estimated_tokens: 1 }
   const { hold_id } = await holder.call("check_budget", ask)
+  const spent = fresh(`spent-by-${user}`)
+  await holder.call("track_usage", { request_id: spent, provider: "roles", model: "unpriced", ...counts })
   return {
     tenant,
     user,
@@ -244,7 +252,8 @@ const makeThings = async (tenant: string, user: string, holder: Wire): Promise<T
     model,
     key_id: (await keyOf({ tenant, roles: ["app"], name: `key of ${user}` })).key_id,
     subscription: (await holder.call("subscribe", { topic: "usage" })).subscription,
-    hold: { hold_id, request_id }
+    hold: { hold_id, request_id },
+    spent
   }
 }
 
@@ -256,7 +265,8 @@ const normal = (answer: Json, things: Things): string => {
     things.hold.request_id,
     things.budget_id,
     things.key_id,
-    things.override_id
+    things.override_id,
+    things.spent
   ]
   for (const name of [...names, things.subscription, things.model, `"${things.tenant}"`]) {
     text = text.replaceAll(name, "…")
@@ -269,7 +279,14 @@ const normal = (answer: Json, things: Things): string => {
 
 const isOf = (things: Things, answer: Json): boolean => {
   const text = JSON.stringify(answer)
-  const own = [MARK, things.hold.hold_id, things.hold.request_id, things.key_id, `/${things.tenant}`]
+  const own = [
+    MARK,
+    things.hold.hold_id,
+    things.hold.request_id,
+    things.spent,
+    things.key_id,
+    `/${things.tenant}`
+  ]
   return own.some((name) => text.includes(name))
 }
 

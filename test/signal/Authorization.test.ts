@@ -24,6 +24,7 @@ const principal = (roles: ReadonlyArray<Role>, attribution: Attribution = {}): P
 /** Who may send what, beside `admin`. Written by hand from the contract: a change here is a change of the contract. */
 const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   track_usage: ["app"],
+  correct_usage: ["budget_admin"],
   get_usage: ["app", "analyst"],
   check_budget: ["app"],
   extend_hold: ["app"],

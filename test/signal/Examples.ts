@@ -243,6 +243,37 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     },
     results: [{ tracked: true, duplicate: false, usage, budgets: [standing], alerts: [alert] }]
   },
+  correct_usage: {
+    params: {
+      request_id: "r1",
+      attempt: 2,
+      usage: {
+        prompt_tokens: 4000,
+        completion_tokens: 2000,
+        prompt_tokens_details: { cached_tokens: 0 },
+        completion_tokens_details: { reasoning_tokens: 7 }
+      },
+      reason: "The proxy counted the system prompt twice"
+    },
+    results: [
+      {
+        corrected: true,
+        duplicate: false,
+        usage: {
+          ...usage,
+          prompt_tokens: -1000,
+          completion_tokens: 0,
+          prompt_tokens_details: { cached_tokens: -100 },
+          total_tokens: -1000,
+          cost: "-0.003",
+          cost_breakdown: [{ token_type: "input", tokens: -1000, price_per_million: "3", cost: "-0.003" }],
+          reason: "The proxy counted the system prompt twice"
+        },
+        budgets: [standing],
+        alerts: []
+      }
+    ]
+  },
   get_usage: {
     params: {
       from: "2026-03-01T00:00:00.000Z",

@@ -7,6 +7,7 @@
  */
 import { Result } from "effect"
 import type { Approval } from "../../src/signal/Budgeting.ts"
+import type { SignalSuccess } from "../../src/signal/Catalogue.ts"
 import { formatAmount } from "../../src/signal/Money.ts"
 import type { Override } from "../../src/signal/Overrides.ts"
 import type { TokenUsage } from "../../src/signal/Usage.ts"
@@ -97,6 +98,33 @@ const checkRefusal = (ledger: Ledger, { violations }: Refusal, when: string): vo
   }
 }
 
+/** All rows of an attempt add up to what its last correction says. */
+const checkCorrected = (
+  command: Command,
+  { usage, duplicate, alerts }: SignalSuccess<"correct_usage">,
+  ledger: Ledger,
+  when: string
+): void => {
+  if (duplicate && alerts.length > 0) throw new Error(`${when}: alerts are told again`)
+  if (duplicate || command.name !== "correct_usage") return
+  const request = ledger.request(usage.request_id)
+  const attempt = request?.attempts.find((it) => it.attempt === usage.attempt)
+  const rows = attempt && request?.rowsOf(attempt)
+  if (rows === undefined) throw new Error(`${when}: what was corrected is not there`)
+  let [prompt, completion, cached] = [0, 0, 0]
+  for (const row of rows) {
+    prompt += row.prompt_tokens
+    completion += row.completion_tokens
+    cached += row.prompt_tokens_details?.cached_tokens ?? 0
+  }
+  const meant = command.params.usage
+  const isRight =
+    prompt === meant.prompt_tokens &&
+    completion === meant.completion_tokens &&
+    cached === (meant.prompt_tokens_details?.cached_tokens ?? 0)
+  if (!isRight) throw new Error(`${when}: it amounts to ${prompt} + ${completion} after its correction`)
+}
+
 export class Claims {
   readonly #rows: Rows
   /** What a client was told for good, by request and attempt. */
@@ -105,8 +133,8 @@ export class Claims {
   readonly #settled = new Set<string>()
   /** Approvals of overrides that were seen when they were decided. */
   readonly #approvals = new Set<string>()
-  /** How often a request's attempt is there: by itself, and as an adjustment. */
-  readonly #recorded = new Map<string, { rows: number; adjustments: number }>()
+  /** How often a request's attempt is there: by itself, and as the final report of an estimate. */
+  readonly #recorded = new Map<string, { rows: number; replaced: number }>()
   #counted = 0
 
   constructor(rows: Rows) {
@@ -126,6 +154,7 @@ export class Claims {
     const success = answer.success
     if ("allowed" in success) this.#approved(answered, success, ledger, when)
     if ("override" in success) this.#overridden(success.override, answered.command, ledger, when)
+    if ("corrected" in success) checkCorrected(answered.command, success, ledger, when)
     if (!("tracked" in success)) return
     if (success.duplicate && success.alerts.length > 0) throw new Error(`${when}: alerts are told again`)
     const hold = ledger.request(success.usage.request_id)?.hold
@@ -180,6 +209,7 @@ export class Claims {
       this.#toldOf(success.usage, when)
       if (isSettling(command)) this.#settled.add(success.usage.request_id)
     }
+    if ("corrected" in success) this.#checkTold(attemptKey(success.usage), success.usage, when)
     if (!("allowed" in success) || !success.allowed || success.hold_id === undefined) return undefined
     if (this.#rows.holdStateOf(requestIdOfHold(success.hold_id)) === undefined)
       throw new Error(`${when}: the hold ${success.hold_id} was acknowledged, and is not there`)
@@ -207,7 +237,8 @@ export class Claims {
     const success = answer.success
     if ("allowed" in success && success.allowed && success.hold_id !== undefined)
       throw new Error(`${when}: an owner that was fenced admits ${JSON.stringify(command.params)}`)
-    if ("tracked" in success) this.#checkTold(attemptKey(success.usage), success.usage, when)
+    if ("tracked" in success || "corrected" in success)
+      this.#checkTold(attemptKey(success.usage), success.usage, when)
   }
 
   /** Something was written. */
@@ -217,11 +248,11 @@ export class Claims {
       const row = usage[this.#counted]?.usage
       if (row === undefined) continue
       const key = attemptKey(row)
-      const recorded = this.#recorded.get(key) ?? { rows: 0, adjustments: 0 }
+      const recorded = this.#recorded.get(key) ?? { rows: 0, replaced: 0 }
       if (row.adjusts === undefined) recorded.rows += 1
-      else recorded.adjustments += 1
+      else if (row.reason === undefined) recorded.replaced += 1
       if (recorded.rows > 1) throw new Error(`${when}: ${key} is counted twice`)
-      if (recorded.adjustments > 1) throw new Error(`${when}: ${key} is adjusted twice`)
+      if (recorded.replaced > 1) throw new Error(`${when}: the estimate of ${key} is replaced twice`)
       this.#recorded.set(key, recorded)
     }
     for (const requestId of open.keys()) {

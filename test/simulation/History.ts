@@ -145,7 +145,7 @@ class History {
       [4, HOUR_MS],
       [4, 5 * HOUR_MS],
       [3, 30 * HOUR_MS],
-      [0.5, 40 * DAY_MS]
+      [1, 40 * DAY_MS]
     ])
     this.#say("time passes")
   }

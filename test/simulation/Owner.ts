@@ -15,7 +15,7 @@ import { NOTHING_SPENT } from "../../src/tokens/BudgetStart.ts"
 import { decide, type LedgerSignal } from "../../src/tokens/Decide.ts"
 import { gather, spentBefore } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
-import { KEPT_PERIODS_MS, LATE_WINDOW_MS, Ledger } from "../../src/tokens/Ledger.ts"
+import { KEPT_PERIODS_MS, Ledger } from "../../src/tokens/Ledger.ts"
 import type { Batch, Claim, LedgerStore } from "../../src/tokens/LedgerStore.ts"
 import { expireOverrides } from "../../src/tokens/Overrides.ts"
 import type { HoldRecord } from "../../src/tokens/RequestRecord.ts"
@@ -56,8 +56,6 @@ export class Owner {
   readonly #store: LedgerStore
   readonly ledger: Ledger
   #claim: Claim
-  /** Periods that ended before may be gone from memory. */
-  #forgotBefore: number
   #batches = 0
   readonly #name: string
   /** Decided since the last batch was sealed. */
@@ -68,20 +66,19 @@ export class Owner {
     this.#store = store
     this.#name = name
     this.#claim = Effect.runSync(Effect.orDie(store.claim(TENANT, name)))
-    this.#forgotBefore = now - KEPT_PERIODS_MS
-    const snapshot = Effect.runSync(Effect.orDie(store.load(this.#claim, this.#forgotBefore)))
-    this.ledger = new Ledger(TENANT, snapshot, TEST_PRICES, makeSalts(), this.#forgotBefore)
+    const liveAfter = now - KEPT_PERIODS_MS
+    const snapshot = Effect.runSync(Effect.orDie(store.load(this.#claim, liveAfter)))
+    this.ledger = new Ledger(TENANT, snapshot, TEST_PRICES, makeSalts(), liveAfter)
   }
 
   /** Whether the clock was put back so far that the tenant must be loaded again. */
   mustReload(now: number): boolean {
-    return this.ledger.isAheadOf(now) || now - LATE_WINDOW_MS < this.#forgotBefore
+    return this.ledger.isAheadOf(now)
   }
 
   /** Memory lets go of periods that nothing can be booked into any more. */
   forget(now: number): void {
-    this.#forgotBefore = Math.max(this.#forgotBefore, now - KEPT_PERIODS_MS)
-    this.ledger.forgetPeriods(this.#forgotBefore)
+    this.ledger.forgetPeriods(now - KEPT_PERIODS_MS)
   }
 
   /** Whether a budget that this signal makes must count what was spent before: nothing may be on its way then. */

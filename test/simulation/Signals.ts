@@ -16,6 +16,7 @@ export type Command =
   | { readonly name: "track_usage"; readonly params: SignalParams<"track_usage"> }
   | { readonly name: "request_override"; readonly params: SignalParams<"request_override"> }
   | { readonly name: "decide_override"; readonly params: SignalParams<"decide_override"> }
+  | { readonly name: "correct_usage"; readonly params: SignalParams<"correct_usage"> }
   | { readonly name: "update_pricing"; readonly params: SignalParams<"update_pricing"> }
 
 /** Mostly such that end while a history goes on. */
@@ -110,6 +111,7 @@ export class Signals {
     [6, (now) => this.#report(now)],
     [1, (now) => this.#requestOverride(now)],
     [1.5, () => this.#decideOverride()],
+    [1.5, () => this.#correct()],
     [0.2, (now) => this.#price(now)],
     [4, () => (this.#sent.length > 0 ? this.#random.pick(this.#sent) : this.#check())]
   ]
@@ -289,6 +291,25 @@ export class Signals {
               ...(this.#random.isLikely(0.3) ? { amount: `${this.#random.int(0, 30)}` } : {})
             }
           : { decision: "deny" })
+      }
+    }
+  }
+
+  #correct(): Command {
+    const prompt_tokens = this.#random.int(0, 15)
+    return {
+      name: "correct_usage",
+      params: {
+        request_id: `r${this.#random.int(1, Math.max(1, this.#requests))}`,
+        ...(this.#random.isLikely(0.5) ? { attempt: this.#random.int(1, 3) } : {}),
+        usage: {
+          prompt_tokens,
+          completion_tokens: this.#random.int(0, 10),
+          ...(this.#random.isLikely(0.3)
+            ? { prompt_tokens_details: { cached_tokens: this.#random.int(0, prompt_tokens) } }
+            : {})
+        },
+        reason: this.#random.pick(["a mistake", "another", "the last word"])
       }
     }
   }

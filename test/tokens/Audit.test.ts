@@ -15,13 +15,19 @@ import { ADMIN, Books, keyNamed, MORNING, TENANT } from "./support/Books.ts"
 const BUDGET = { name: "all", type: "global", period: "daily", limit: "10" } as const
 const RATES = { prompt_per_million: "2000000", completion_per_million: "3000000" }
 
-/** Each command that changes the rules, as it is sent; `budget_1` is there, and `override_2` of it. */
+const USED = { request_id: "used", provider: "test", model: "dollar", prompt_tokens: 3, completion_tokens: 0 }
+
+/**
+ * Each command that changes the rules, or what is recorded; `budget_1` is there, `override_2` of it, and the
+ * usage of `used`.
+ */
 const AUDITED: { readonly [name: string]: SignalParams<ActorSignalName> } = {
   create_budget: BUDGET,
   update_budget: { budget_id: "budget_1", updates: { limit: "20" } },
   request_override: { budget_id: "budget_1", amount: "1", reason: "more" },
   decide_override: { override_id: "override_2", decision: "approve" },
   update_pricing: { provider: "test", model: "dollar", pricing: RATES },
+  correct_usage: { request_id: "used", usage: { prompt_tokens: 2, completion_tokens: 0 }, reason: "less" },
   configure_manager: { default_completion_tokens: 7 },
   record_audit: { request_id: "create_key k", action: "create_key", subject: "k", before: null, after: {} }
 }
@@ -69,6 +75,7 @@ describe("commands", () => {
           { budget_id: "budget_1", amount: "1", reason: "more" },
           keyNamed("ann")
         )
+        yield* books.ask("track_usage", USED)
         const answer = yield* send(books, name, params as SignalParams<ActorSignalName>)
         assert.isTrue(Result.isSuccess(answer))
         assert.lengthOf(books.rows.audit, 3)
@@ -202,6 +209,36 @@ describe("what an entry shows", () => {
       assert.deepInclude(changed?.after as object, { source: "override", prompt_per_million: "2000000" })
       assert.isNull(first?.before)
     })
+  )
+
+  it.effect(
+    "what an attempt amounted to before its correction and after it, and why; a repeat shows nothing",
+    () =>
+      Effect.gen(function* () {
+        const books = yield* withBudget
+        yield* books.ask("track_usage", USED)
+        const correct = (prompt_tokens: number) =>
+          books.ask("correct_usage", {
+            request_id: "used",
+            usage: { prompt_tokens, completion_tokens: 1 },
+            reason: "so it was"
+          })
+        for (const tokens of [2, 2, 7, 2]) yield* correct(tokens)
+        const [, ...entries] = books.rows.audit.map(bodyOf)
+        assert.deepStrictEqual(
+          entries.map(({ subject }) => subject),
+          ["used/1", "used/1"]
+        )
+        assert.deepInclude(entries[0]?.before as object, {
+          prompt_tokens: 3,
+          completion_tokens: 0,
+          cost: "3"
+        })
+        const after = { prompt_tokens: 2, completion_tokens: 1, cost: "3" }
+        assert.deepInclude(entries[0]?.after as object, { ...after, reason: "so it was" })
+        assert.deepInclude(entries[1]?.before as object, after)
+        assert.deepInclude(entries[1]?.after as object, { prompt_tokens: 7, cost: "8" })
+      })
   )
 
   it.effect("settings without a secret", () =>

@@ -248,14 +248,18 @@ stories("estimates that are replaced", {
     post r1 4           -> adjusted -6
     see A               -> spent 1, held 0, left 99
   `,
-  "an adjustment that comes after the late window does not touch a closed period": `
+  "an adjustment that comes long after lands there as well, in memory or not": `
     budget A limit=100
     post r1 10 status=estimated -> posted 10
     post r0 1           -> posted 1
     wait 9d
+    forget
     post r2 30          -> posted 30
-    post r1 4           -> adjusted -6, late
+    post r1 4           -> adjusted -6
     see A               -> spent 30, held 0, left 70
+    past A 2026-03-10   -> spent 5
+    post r1 4           -> again -6
+    past A 2026-03-10   -> spent 5
     total               -> requests 3, tokens 35, cost 35
   `
 })

@@ -7,14 +7,12 @@
 import { Effect } from "effect"
 import type { TokenUsage } from "../../signal/Usage.ts"
 import type { AttemptRow, RequestRow, StoreUnreachable, UsageRow } from "../LedgerStore.ts"
+import { rowsOfAttempt } from "../RequestRecord.ts"
 import type { BooksReader, StoredRequest } from "./BooksReader.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
 import { type Findings, MISSING } from "./Findings.ts"
 
 type Reading<A> = Effect.Effect<A, StoreUnreachable>
-
-/** The number in an id of usage. */
-const seqOfId = (id: string): number => Number(id.replace(/^use_/u, ""))
 
 const rowsBySeq = (
   reader: BooksReader,
@@ -42,19 +40,10 @@ export const checkNamed = Effect.fnUntraced(function* (
   const requests = new Map<string, RequestRow>()
   for (const { key, row } of yield* reader.requestsById(findings.tenant, ids))
     if (row !== undefined) requests.set(key, row.request)
-  const adjusted: Array<{ readonly usage: TokenUsage; readonly by: number }> = []
   for (const { usage } of rows) {
     const attempt = attemptOf(requests.get(usage.request_id), usage)
-    if (attempt === undefined) unnamed(findings, usage)
-    else if (attempt.usageSeq !== usage.usage_seq) adjusted.push({ usage, by: attempt.usageSeq })
+    if (attempt === undefined || !rowsOfAttempt(attempt).includes(usage.usage_seq)) unnamed(findings, usage)
   }
-  const named = yield* rowsBySeq(
-    reader,
-    findings.tenant,
-    adjusted.map(({ by }) => by)
-  )
-  for (const { usage, by } of adjusted)
-    if (named.get(by)?.usage.adjusts !== usage.id) unnamed(findings, usage)
 })
 
 const unnamed = (findings: Findings, { request_id, attempt, usage_seq }: TokenUsage): void =>
@@ -79,8 +68,30 @@ const checkAttempt = (
   }
   findings.same("usage", key, "request_id", row.usage.request_id, requestId)
   findings.same("usage", key, "attempt", row.usage.attempt, attempt.attempt)
-  const isEstimated = row.usage.status === "estimated"
+  findings.same("usage", key, "adjusts", row.usage.adjusts ?? "nothing", "nothing")
+}
+
+/** The rows that adjust an attempt name its first one. */
+const checkAdjustments = (
+  findings: Findings,
+  { requestId }: RequestRow,
+  attempt: AttemptRow,
+  rows: ReadonlyMap<number, UsageRow>
+): void => {
+  const first = `use_${attempt.usageSeq}`
+  for (const seq of attempt.adjustments) {
+    const key = `usage_seq ${seq}`
+    const row = rows.get(seq)
+    if (row === undefined) {
+      findings.differs("usage", key, "row", MISSING, `attempt ${attempt.attempt} of request_id ${requestId}`)
+      continue
+    }
+    findings.same("usage", key, "adjusts", row.usage.adjusts ?? "nothing", first)
+    findings.same("usage", key, "adjusts_seq", row.adjustsSeq ?? "nothing", attempt.usageSeq)
+  }
+  const answer = rows.get(attempt.answerSeq)
   const field = `attempt ${attempt.attempt} is estimated`
+  const isEstimated = answer?.usage.status === "estimated"
   findings.same("request", `request_id ${requestId}`, field, attempt.isEstimated, isEstimated)
 }
 
@@ -101,16 +112,12 @@ export const checkAttempts = Effect.fnUntraced(function* (
   from: Checkpoint
 ) {
   const { tenant } = findings
-  const seqs = requests.flatMap(({ request }) => request.attempts.map(({ usageSeq }) => usageSeq))
+  const seqs = requests.flatMap(({ request }) => request.attempts.flatMap(rowsOfAttempt))
   const rows = yield* rowsBySeq(
     reader,
     tenant,
     seqs.filter((seq) => seq > from.usageSeq)
   )
-  const before = [...rows.values()].flatMap(({ usage }) =>
-    usage.adjusts === undefined ? [] : seqOfId(usage.adjusts)
-  )
-  const adjusted = yield* rowsBySeq(reader, tenant, before)
   for (const { request } of requests) {
     const own: Array<UsageRow> = []
     for (const attempt of request.attempts) {
@@ -118,9 +125,8 @@ export const checkAttempts = Effect.fnUntraced(function* (
       const row = rows.get(attempt.usageSeq)
       checkAttempt(findings, request, attempt, row)
       if (row === undefined) continue
-      own.push(row)
-      const first = row.usage.adjusts === undefined ? undefined : adjusted.get(seqOfId(row.usage.adjusts))
-      if (first !== undefined) own.push(first)
+      checkAdjustments(findings, request, attempt, rows)
+      own.push(...rowsOfAttempt(attempt).flatMap((seq) => rows.get(seq) ?? []))
     }
     if (request.attempts.every(({ usageSeq }) => usageSeq > from.usageSeq)) checkCounted(findings, own)
   }

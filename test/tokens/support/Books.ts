@@ -11,11 +11,12 @@ import type { SignalError } from "../../../src/signal/Errors.ts"
 import { UNIT } from "../../../src/signal/Money.ts"
 import type { Price } from "../../../src/signal/Price.ts"
 import type { Principal } from "../../../src/signal/Principal.ts"
+import { LATE_WINDOW_MS } from "../../../src/tokens/BudgetPeriods.ts"
 import { NOTHING_SPENT } from "../../../src/tokens/BudgetStart.ts"
 import { decide, type LedgerSignal } from "../../../src/tokens/Decide.ts"
 import { gather, spentBefore } from "../../../src/tokens/Gather.ts"
 import { expireHolds } from "../../../src/tokens/HoldLife.ts"
-import { LATE_WINDOW_MS, Ledger } from "../../../src/tokens/Ledger.ts"
+import { Ledger } from "../../../src/tokens/Ledger.ts"
 import { Rows, storeOver } from "./Rows.ts"
 
 export const TENANT = "default"
@@ -80,7 +81,8 @@ export class Books {
 
   #load(): Ledger {
     this.rows.claim(TENANT, `owner ${this.rows.epoch}`)
-    return new Ledger(TENANT, this.rows.snapshot(this.now - LATE_WINDOW_MS), TEST_PRICES, this.#makeSalt)
+    const liveAfter = this.now - LATE_WINDOW_MS
+    return new Ledger(TENANT, this.rows.snapshot(liveAfter), TEST_PRICES, this.#makeSalt, liveAfter)
   }
 
   /** All memory is lost; the rows are read again. */

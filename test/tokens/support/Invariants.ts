@@ -8,9 +8,9 @@
 import assert from "node:assert/strict"
 import { isDeepStrictEqual } from "node:util"
 import { type Amount, amountOfCount, formatAmount } from "../../../src/signal/Money.ts"
-import type { PeriodRecord } from "../../../src/tokens/BudgetPeriods.ts"
+import { LATE_WINDOW_MS, type PeriodRecord } from "../../../src/tokens/BudgetPeriods.ts"
 import { budgetOf } from "../../../src/tokens/BudgetRecord.ts"
-import { LATE_WINDOW_MS, Ledger } from "../../../src/tokens/Ledger.ts"
+import { Ledger } from "../../../src/tokens/Ledger.ts"
 import type { BudgetDefinition, PeriodRow } from "../../../src/tokens/LedgerStore.ts"
 import { windowAt } from "../../../src/tokens/Period.ts"
 import { definitionIdOf, entityOfKey } from "../../../src/tokens/StandingKey.ts"
@@ -106,7 +106,7 @@ const checkRollover = (rows: Rows, when: string): void => {
     let carried = 0n
     if (from?.terms != null) {
       const { limit, max, min } = from.terms
-      let left = limit + from.carriedOver - from.spent - from.held
+      let left = limit + from.carriedOver - (from.spent - from.spentAfterwards) - from.held
       for (let end = from.end; ; end = windowAt(budget, end ?? 0).end) {
         carried = left > max ? max : left
         if (carried < min || carried < 0n) carried = 0n
@@ -223,12 +223,8 @@ const checkAtHand = ({ rows, ledger }: BooksAtHand, when: string): void => {
 }
 
 const checkReload = (books: BooksAtHand, when: string): void => {
-  const reloaded = new Ledger(
-    TENANT,
-    books.rows.snapshot(books.now - LATE_WINDOW_MS),
-    TEST_PRICES,
-    makeSalts()
-  )
+  const liveAfter = books.now - LATE_WINDOW_MS
+  const reloaded = new Ledger(TENANT, books.rows.snapshot(liveAfter), TEST_PRICES, makeSalts(), liveAfter)
   const standings = [...reloaded.index.defaults.all(), ...books.ledger.index.defaults.all()]
   const keys = new Set(standings.map(({ key }) => key))
   const [again, before] = [stateOf(reloaded, keys, books.now), stateOf(books.ledger, keys, books.now)]

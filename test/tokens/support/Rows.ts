@@ -51,6 +51,9 @@ const passes = (usage: TokenUsage, filter: UsageFilter): boolean =>
   ) &&
   isTagged(usage, filter.tags)
 
+const rollsOver = (budget: BudgetDefinition | undefined, liveAfter: number): boolean =>
+  budget !== undefined && (budget.rollover !== null || budget.updatedAt > liveAfter)
+
 /** Everything that one tenant has on disk. */
 export class Rows {
   owner = ""
@@ -147,7 +150,7 @@ export class Rows {
       const ofBudget = all.filter(({ budgetId }) => budgetId === row.budgetId)
       return (
         booked.some(({ budgetId, periodStart }) => budgetId === row.budgetId && periodStart <= row.start) ||
-        (this.budgets.get(definitionIdOf(row.budgetId))?.rollover != null &&
+        (rollsOver(this.budgets.get(definitionIdOf(row.budgetId)), liveAfter) &&
           ofBudget.filter(isOver).every(({ start }) => start <= row.start))
       )
     })
@@ -172,7 +175,8 @@ export class Rows {
   }
 
   usageOf(request: RequestRow): ReadonlyArray<TokenUsage> {
-    return request.attempts.flatMap(({ usageSeq }) => this.usage[usageSeq - 1]?.usage ?? [])
+    const seqs = request.attempts.flatMap(({ usageSeq, adjustments }) => [usageSeq, ...adjustments])
+    return seqs.flatMap((seq) => this.usage[seq - 1]?.usage ?? [])
   }
 
   spentByEntity(query: SpentByEntityQuery, limit: number): ReadonlyMap<string, Amount> {
@@ -264,6 +268,13 @@ export const storeOver = (rows: Rows): LedgerStore => ({
     Effect.sync(() => rows.overridePage(filter, beforeSeq, limit)),
   spent: (_, query) => Effect.sync(() => rows.spent(query)),
   spentByEntity: (_, query, limit) => Effect.sync(() => rows.spentByEntity(query, limit)),
+  findPeriods: (_, queries) =>
+    Effect.sync(() =>
+      queries.flatMap(({ budgetId, at }) => {
+        const before = [...rows.periods.values()].filter((it) => it.budgetId === budgetId && it.start <= at)
+        return before.sort((a, b) => b.start - a.start).slice(0, 1)
+      })
+    ),
   commit: (claim, batch) =>
     Effect.suspend(() => {
       if (!rows.holds(claim)) return Effect.fail(new Fenced({ tenant: claim.tenant }))

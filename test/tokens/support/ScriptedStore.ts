@@ -15,6 +15,7 @@ type Operation =
   | "findRequests"
   | "findCommands"
   | "spent"
+  | "findPeriods"
   | "commit"
   | "resolve"
   | "usagePage"
@@ -84,6 +85,7 @@ export class ScriptedStore {
       "findRequests",
       "findCommands",
       "spent",
+      "findPeriods",
       "resolve",
       "usagePage"
     ] as const) {
@@ -111,6 +113,7 @@ export class ScriptedStore {
       findCommands: (tenant, keys) => this.#play("findCommands", real.findCommands(tenant, keys)),
       spent: (tenant, query) => this.#play("spent", real.spent(tenant, query)),
       spentByEntity: (tenant, query, limit) => this.#play("spent", real.spentByEntity(tenant, query, limit)),
+      findPeriods: (tenant, queries) => this.#play("findPeriods", real.findPeriods(tenant, queries)),
       commit: (claim, batch) => this.#play("commit", real.commit(claim, batch), batch),
       resolve: (claim, batchId) => this.#play("resolve", real.resolve(claim, batchId)),
       usagePage: (tenant, filter, page) => this.#play("usagePage", real.usagePage(tenant, filter, page))

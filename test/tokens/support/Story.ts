@@ -221,6 +221,8 @@ class Teller {
     change: (step) => this.#change(step),
     hold: (step) => this.#hold(step),
     post: (step) => this.#post(step),
+    correct: (step) => this.#correct(step),
+    past: ({ words: [name = "", at = ""] }) => Effect.sync(() => this.#past(name, Date.parse(at))),
     release: ({ words: [id = ""], options }) =>
       Effect.map(this.#ask("release_hold", { hold_id: this.#holds.get(id) ?? id }, options), (answer) =>
         this.#show(answer, () => "released")
@@ -446,6 +448,39 @@ class Teller {
     return Effect.map(this.#ask("track_usage", params, options), (answer) =>
       this.#show(answer, (tracked) => this.#tracked(tracked))
     )
+  }
+
+  #correct({ words: [id = "", tokens = "0"], options }: Step): Effect.Effect<string> {
+    const params = {
+      request_id: id,
+      ...numbersIn(options, { attempt: "attempt" }),
+      usage: {
+        prompt_tokens: Number(tokens),
+        completion_tokens: Number(options.out ?? 0),
+        ...(options.cached === undefined
+          ? {}
+          : { prompt_tokens_details: { cached_tokens: Number(options.cached) } })
+      },
+      reason: options.why ?? "a mistake"
+    }
+    return Effect.map(this.#ask("correct_usage", params), (answer) =>
+      this.#show(answer, ({ usage, duplicate, alerts }) =>
+        flags(
+          `${duplicate ? "again" : "corrected"} ${formatAmount(usage.cost)}`,
+          usage.cost_status !== "priced" && usage.cost_status,
+          alerts.length > 0 && `alerts ${alerts.map((alert) => this.#alert(alert)).join(" ")}`
+        )
+      )
+    )
+  }
+
+  /** What the rows say of a budget's period of some time ago. */
+  #past(name: string, at: number): string {
+    const id = this.#budgets.get(name)
+    const period = [...this.books.rows.periods.values()].find(
+      ({ budgetId, start, end }) => budgetId === id && start <= at && (end === null || at < end)
+    )
+    return period === undefined ? "nothing" : `spent ${formatAmount(period.spent)}`
   }
 
   #extend({ words: [id = ""], options }: Step): Effect.Effect<string> {
