@@ -464,13 +464,14 @@ class Teller {
       reason: options.why ?? "a mistake"
     }
     return Effect.map(this.#ask("correct_usage", params), (answer) =>
-      this.#show(answer, ({ usage, duplicate, alerts }) =>
-        flags(
+      this.#show(answer, ({ usage, duplicate, alerts: all }) => {
+        const alerts = all.filter(({ kind }) => kind !== "projected")
+        return flags(
           `${duplicate ? "again" : "corrected"} ${formatAmount(usage.cost)}`,
           usage.cost_status !== "priced" && usage.cost_status,
           alerts.length > 0 && `alerts ${alerts.map((alert) => this.#alert(alert)).join(" ")}`
         )
-      )
+      })
     )
   }
 
