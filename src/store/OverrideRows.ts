@@ -126,8 +126,9 @@ export const liveOverrides = (
   sql: SqlClient.SqlClient,
   tenant: string
 ): Reading<ReadonlyArray<OverrideRow>> =>
-  Effect.map(sql.unsafe<StoredOverride>(`${SELECT_OVERRIDES} AND ${IS_LIVE} ORDER BY override_seq`, [tenant]), (rows) =>
-    rows.map(overrideFrom)
+  Effect.map(
+    sql.unsafe<StoredOverride>(`${SELECT_OVERRIDES} AND ${IS_LIVE} ORDER BY override_seq`, [tenant]),
+    (rows) => rows.map(overrideFrom)
   )
 
 export const lapsedOverrides = (
