@@ -209,7 +209,7 @@ export const DAMAGES: ReadonlyArray<readonly [what: string, damage: Damage, foun
   [
     "alert_seq of the head",
     set("tenant_head", "true", "alert_seq = alert_seq - 1"),
-    ["tenant_head damaged: alert_seq is 0, should be 1"]
+    ["tenant_head damaged: alert_seq is 1, should be 2"]
   ],
   [
     "spent",

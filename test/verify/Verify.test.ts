@@ -101,7 +101,7 @@ layer(STORES["a Postgres server"], { excludeTestServices: true, timeout: 120_000
           holdPages: 2,
           budgets: 3,
           periods: 5,
-          alerts: 1,
+          alerts: 2,
           auditEntries: 6,
           differences: 0
         },

@@ -6,8 +6,8 @@
  * Does not decide: what a row charges to a budget (Posting), when a budget counts (BudgetRecord), whom a default is for
  * (BudgetIndex), or what is handed over (BudgetPeriods).
  */
-import type { BudgetType } from "../../signal/Budget.ts"
-import { type Amount, formatAmount } from "../../signal/Money.ts"
+import type { BudgetType, Measure } from "../../signal/Budget.ts"
+import { type Amount, amountOfCount, formatAmount } from "../../signal/Money.ts"
 import { formatTimestamp } from "../../signal/Text.ts"
 import { BudgetIndex, entityOf, SUBJECT_FIELDS } from "../BudgetIndex.ts"
 import type { PeriodRecord } from "../BudgetPeriods.ts"
@@ -46,6 +46,11 @@ const append = <Key, A>(lists: Map<Key, Array<A>>, key: Key, item: A): void => {
   else known.push(item)
 }
 
+const measured = (measure: Measure, { usage, requests }: UsageRow): Amount => {
+  if (measure === "cost") return usage.cost
+  return amountOfCount(measure === "tokens" ? usage.total_tokens : requests)
+}
+
 const isIn = ({ start, end }: PeriodWindow, at: number): boolean => at >= start && (end === null || at < end)
 
 export class PeriodReplay {
@@ -57,6 +62,8 @@ export class PeriodReplay {
   /** Of these the ones of an entity, and the defaults; those that are made meanwhile stay in here. */
   readonly #comingOwn = new Map<string, Array<Coming>>()
   readonly #comingDefaults = new Map<BudgetType, Array<Coming>>()
+  /** What was spent before they were made. */
+  readonly #openings = new Map<BudgetRecord, Amount>()
   /** Whose periods are worked out, by the definition's id. */
   readonly #group: ReadonlySet<string>
   readonly #budgets = new Map<string, BudgetRecord>()
@@ -113,6 +120,7 @@ export class PeriodReplay {
   }
 
   end(): void {
+    this.#addOpenings()
     for (const [key, rows] of this.#rows) {
       const budget = this.#recordOf(key)
       if (budget !== undefined) this.#compare(budget, rows)
@@ -157,7 +165,7 @@ export class PeriodReplay {
       const entityId = entityOf(type, row.usage)
       if (entityId === undefined) continue
       const own = this.#comingOwn.get(entityKey(type, entityId)) ?? NONE
-      for (const coming of own) if (this.#begins(coming, row)) this.#charge(coming.budget, row)
+      for (const coming of own) if (this.#begins(coming, row)) this.#addOpening(coming.budget, row)
       if (entityId !== null) this.#openDefaults(type, entityId, own, row)
     }
   }
@@ -172,7 +180,20 @@ export class PeriodReplay {
         ({ definition }) => definition.period === period && definition.sinceSeq <= sinceSeq
       )
       const standing = isReplaced ? undefined : this.#recordOf(standingKey(id, entityId))
-      if (standing !== undefined) this.#charge(standing, row)
+      if (standing !== undefined) this.#addOpening(standing, row)
+    }
+  }
+
+  #addOpening(budget: BudgetRecord, row: UsageRow): void {
+    this.#openings.set(budget, (this.#openings.get(budget) ?? 0n) + measured(budget.definition.measure, row))
+  }
+
+  /** The sum of what was spent before a budget was made is what its first period begins with. */
+  #addOpenings(): void {
+    for (const [budget, amount] of this.#openings) {
+      const period = budget.periodAt(budget.definition.createdAt)
+      period.spent += amount
+      this.#charged.add(period)
     }
   }
 
