@@ -285,6 +285,8 @@ export class BudgetPeriods {
   forgetBefore(at: Millis, committed: number): void {
     const isOver = ({ end, openHolds, overridesLive, changedIn }: PeriodRecord): boolean =>
       end !== null && end <= at && openHolds === 0 && overridesLive === 0 && changedIn <= committed
+    // Most budgets have one period, which is running.
+    if (this.#records.size === 1 && this.#newest !== undefined && !isOver(this.#newest)) return
     const inOrder = this.#inOrder()
     const firstKept = inOrder.findIndex((period) => !isOver(period))
     const over = firstKept === -1 ? inOrder : inOrder.slice(0, firstKept)

@@ -8,8 +8,8 @@ import type { Millis } from "../signal/Text.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
 import type { DefaultBudgets } from "./DefaultBudgets.ts"
 
-/** Budgets that are looked at after one commit. */
-const SWEPT_AT_ONCE = 1_024
+/** Budgets that are looked at after one commit: few, so that no call notices. */
+const SWEPT_AT_ONCE = 32
 
 export class PeriodSweep {
   readonly #defaults: DefaultBudgets

@@ -7,6 +7,7 @@ import type { RowReport } from "./Figures.ts"
 import { addedLatency } from "./rows/AddedLatency.ts"
 import { durableCalls } from "./rows/DurableCalls.ts"
 import { hotKey } from "./rows/HotKey.ts"
+import { manyBudgets } from "./rows/ManyBudgets.ts"
 import { memory } from "./rows/Memory.ts"
 import { webSocket } from "./rows/WebSocketSignals.ts"
 
@@ -20,5 +21,6 @@ export const ROWS: ReadonlyMap<string, Row> = new Map([
   ["hotkey", { title: "Hold + report on one hot key, journal in memory", run: hotKey }],
   ["latency", { title: "Latency of one durable hold at low load", run: addedLatency }],
   ["websocket", { title: "Signals over WebSocket, store in memory", run: webSocket }],
+  ["budgets", { title: "A check among few and among many budgets", run: manyBudgets }],
   ["memory", { title: "Memory of actors and budgets", run: memory }]
 ])

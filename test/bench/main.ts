@@ -4,7 +4,7 @@
  * Owns: the server, one process per row, the conditions, the table. Nothing here passes or fails: a figure is
  * read together with its conditions.
  *
- * Options: `--row NAME` runs one row (durable, hotkey, latency, websocket, memory); `--profile` writes a CPU
+ * Options: `--row NAME` runs one row (durable, hotkey, latency, websocket, budgets, memory); `--profile` writes a CPU
  * profile of each row's process and says where its time went.
  */
 import { fork } from "node:child_process"
