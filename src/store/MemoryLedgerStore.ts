@@ -383,6 +383,7 @@ export const makeMemoryLedgerStore = ({
         return queries.flatMap(({ budgetId, at }) => lastBefore(periods.get(budgetId)?.values(), at) ?? [])
       }),
     commit,
+    isOwner: (claim) => Effect.sync(() => tenantOf(claim.tenant).isOf(claim)),
     resolve: (claim, batchId) =>
       Effect.suspend(() => {
         const tenant = tenantOf(claim.tenant)

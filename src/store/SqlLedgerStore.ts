@@ -116,6 +116,16 @@ const resolve = (sql: SqlClient.SqlClient, held: Claim, batchId: string) =>
           })
   )
 
+const isOwner = (sql: SqlClient.SqlClient, { tenant, owner, epoch }: Claim) =>
+  Effect.map(
+    sql.unsafe("SELECT 1 FROM tenant_head WHERE tenant = $1 AND owner = $2 AND epoch = $3", [
+      tenant,
+      owner,
+      BigInt(epoch)
+    ]),
+    (rows) => rows.length === 1
+  )
+
 const lastSeq = (sql: SqlClient.SqlClient, column: "usage_seq" | "alert_seq", tenant: string) =>
   Effect.map(
     sql.unsafe<{ readonly seq: bigint }>(`SELECT ${column} AS seq FROM tenant_head WHERE tenant = $1`, [
@@ -193,6 +203,7 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
         Effect.fail(new OutcomeUnknown({ tenant: held.tenant, message: unanswered }))
       ),
     resolve: (held, batchId) => asked(resolve(sql, held, batchId)),
+    isOwner: (held) => asked(isOwner(sql, held)),
     lastUsageSeq: (tenant) => asked(lastSeq(sql, "usage_seq", tenant)),
     usagePage: (tenant, filter, page) => asked(usagePage(sql, tenant, filter, page)),
     usageTotals: (tenant, filter, maxSeq) => asked(usageTotals(sql, tenant, filter, maxSeq)),

@@ -83,6 +83,26 @@ const tryAgain = (store: LedgerStore, claim: Claim, batch: Batch): Effect.Effect
   })
 
 /**
+ * Asks whether the tenant is still this owner's, for answers that write nothing: an owner that was frozen, or cut off,
+ * must not answer from a memory that another one has gone on from.
+ */
+export const confirm = (
+  store: LedgerStore,
+  claim: Claim,
+  onTrouble: () => void
+): Effect.Effect<CommitOutcome> =>
+  store.isOwner(claim).pipe(
+    Effect.tapError(() => Effect.sync(onTrouble)),
+    Effect.retry({ schedule: PAUSE }),
+    Effect.map((isOwner): CommitOutcome => (isOwner ? { _tag: "committed", claim } : { _tag: "lost" })),
+    Effect.catch(() => Effect.succeed<CommitOutcome>({ _tag: "unavailable" })),
+    Effect.timeoutOrElse({
+      duration: PATIENCE_MS,
+      orElse: () => Effect.succeed<CommitOutcome>({ _tag: "unavailable" })
+    })
+  )
+
+/**
  * Writes a batch, and says how that ended. It takes at most some seconds, and never fails. `onTrouble` is called when
  * it is not written at once.
  */

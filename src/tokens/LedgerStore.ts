@@ -456,6 +456,8 @@ export interface LedgerStore {
     claim: Claim,
     batchId: string
   ) => Effect.Effect<{ readonly claim: Claim; readonly isWritten: boolean }, Fenced | StoreUnreachable>
+  /** Whether the tenant is this claim's still: answers that write nothing rest on it. */
+  readonly isOwner: (claim: Claim) => Effect.Effect<boolean, StoreUnreachable>
   /** The newest usage_seq that is committed; 0 where there is none. */
   readonly lastUsageSeq: (tenant: string) => Effect.Effect<number, StoreUnreachable>
   readonly usagePage: (

@@ -13,7 +13,7 @@ import type { Millis } from "../signal/Text.ts"
 import { mayGoAhead } from "./AheadAnswers.ts"
 import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
 import { NOTHING_SPENT, type SpentBefore } from "./BudgetStart.ts"
-import { type CommitOutcome, commit } from "./Commit.ts"
+import { type CommitOutcome, commit, confirm } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather, spentBefore } from "./Gather.ts"
 import { expireHolds } from "./HoldLife.ts"
@@ -44,7 +44,8 @@ interface OnItsWay {
   readonly fiber: Fiber.Fiber<CommitOutcome>
   readonly since: Millis
   readonly decided: ReadonlyArray<Decided>
-  readonly batch: Batch
+  /** Without one, these answers write nothing, and wait for it to be sure that the tenant is still ours. */
+  readonly batch: Batch | undefined
   readonly standings: ReadonlyArray<BudgetStanding>
   readonly openHolds: number
 }
@@ -263,27 +264,30 @@ class Shift {
     return Effect.sleep(this.#ledger.config.commit_interval_ms)
   }
 
-  /** Sends what was decided on its way, if the way is free; answers at once what changed nothing. */
+  /** Sends what was decided on its way, if the way is free; what changed nothing only asks whose the tenant is. */
   #startCommit(): boolean {
     if (this.#onItsWay !== undefined) return false
     this.#hasGathered = false
-    if (!this.#ledger.hasEntries) {
-      deliver(this.#pending, this.#env.ahead)
-      this.#pending = []
+    if (!this.#ledger.hasEntries && this.#pending.length === 0) {
       this.#tellResets()
       return this.#needsCalm
     }
-    const batch = this.#ledger.seal(crypto.randomUUID())
-    const standings = this.#standings(batch)
+    const batch = this.#ledger.hasEntries ? this.#ledger.seal(crypto.randomUUID()) : undefined
+    const standings = batch === undefined ? [] : this.#standings(batch)
     const decided = this.#pending
     this.#pending = []
     const onTrouble = () => {
       this.#isStoreInTrouble = true
     }
-    const fiber = this.#env.fork(commit(this.#env.store, this.#claim, batch, onTrouble))
+    const { store, vitals } = this.#env
+    const fiber = this.#env.fork(
+      batch === undefined
+        ? confirm(store, this.#claim, onTrouble)
+        : commit(store, this.#claim, batch, onTrouble)
+    )
     const since = this.#now()
     this.#onItsWay = { fiber, since, decided, batch, standings, openHolds: this.#ledger.holds.size }
-    this.#env.vitals.pendingCommits = 1
+    if (batch !== undefined) vitals.pendingCommits = 1
     fiber.addObserver(this.#wakeup.notify)
     return true
   }
@@ -357,19 +361,15 @@ class Shift {
 
   #settle(done: OnItsWay, outcome: CommitOutcome, goesOn: boolean): Effect.Effect<void> | undefined {
     switch (outcome._tag) {
-      case "committed": {
+      case "committed":
         this.#claim = outcome.claim
-        const now = this.#now()
-        this.#ledger.committed(now)
         this.#isStoreInTrouble = false
-        this.#env.vitals.committed(done.batch, now, done.openHolds, this.#ledger)
-        if (done.batch.config !== undefined) this.#env.storeAway.learn(this.#ledger, done.batch.config)
-        if (done.batch.config !== undefined) this.#env.mailbox.resize(done.batch.config.max_pending)
+        if (done.batch !== undefined) this.#learnCommitted(done.batch, done.openHolds)
         if (goesOn) this.#startNextCommit()
         deliver(done.decided, this.#env.ahead)
-        this.#env.observer.committed(this.#env.tenant, done.batch, done.standings)
+        if (done.batch !== undefined)
+          this.#env.observer.committed(this.#env.tenant, done.batch, done.standings)
         return undefined
-      }
       case "refused":
         this.#env.mailbox.putBack(this.#pending.map(({ envelope }) => envelope))
         this.#pending = []
@@ -387,6 +387,16 @@ class Shift {
           `the store does not answer; the tenant ${this.#env.tenant} is loaded again when it does`
         )
     }
+  }
+
+  #learnCommitted(batch: Batch, openHolds: number): void {
+    const { vitals, storeAway, mailbox } = this.#env
+    const now = this.#now()
+    this.#ledger.committed(now)
+    vitals.committed(batch, now, openHolds, this.#ledger)
+    if (batch.config === undefined) return
+    storeAway.learn(this.#ledger, batch.config)
+    mailbox.resize(batch.config.max_pending)
   }
 
   /** Whoever waits is told. What was answered ahead is decided again when the tenant is loaded. */

@@ -78,6 +78,9 @@ const ownership = (check: Check): void => {
       assert.strictEqual(yield* store.lastUsageSeq(tenant), 0)
       yield* store.commit(second, entry)
       assert.strictEqual((yield* store.load(second, 0)).journalSeq, 1)
+      assert.isTrue(yield* store.isOwner(second))
+      assert.isFalse(yield* store.isOwner(first))
+      assert.isFalse(yield* store.isOwner({ ...second, epoch: first.epoch }), "its owner, at another time")
     })
   )
   check(

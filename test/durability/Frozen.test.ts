@@ -78,6 +78,7 @@ describe("a frozen process whose tenant has another owner", () => {
     const late = ["r1", "late1", "late2", "late3", "late4"].map((id) =>
       outcome(wire.call("check_budget", ask(id)))
     )
+    const status = outcome(wire.call("get_budget_status", {}))
     const report = outcome(
       wire.call("track_usage", {
         request_id: "r2",
@@ -88,6 +89,7 @@ describe("a frozen process whose tenant has another owner", () => {
       })
     )
     thaw(old)
+    assert.strictEqual(await status, "Unavailable", "what it remembers is not where the budget stands")
     const outcomes = await Promise.all(late)
     assert.strictEqual(outcomes[0], "Unavailable")
     assert.notInclude(outcomes, "allowed")
@@ -191,9 +193,10 @@ describe("a frozen process whose tenant has another owner", () => {
           if (++rounds === 8) load.enough()
         })
     })
-    // A write, so that it takes the tenant back.
-    const other = { name: "other", type: "user", entity_id: "nobody", period: "lifetime", limit: "1" }
-    await persistently(successor, "create_budget", other)
+    // Both have had it by turns. The old one has read it again; then the other takes it back, and does not answer from
+    // what it knew.
+    await standingOn(old)
+    await standingOn(successor)
     await load.verify(successor)
     await load.sendAgain(successor)
     await load.verifyAnswers(successor)

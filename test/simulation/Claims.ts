@@ -231,16 +231,6 @@ export class Claims {
       throw new Error(`${when}: ${key} was acknowledged, and is not there`)
   }
 
-  /** An owner that had lost the tenant answered without having to write anything: it must not have admitted anything. */
-  heardFromDeposed({ command, answer }: Answered, when: string): void {
-    if (Result.isFailure(answer)) return
-    const success = answer.success
-    if ("allowed" in success && success.allowed && success.hold_id !== undefined)
-      throw new Error(`${when}: an owner that was fenced admits ${JSON.stringify(command.params)}`)
-    if ("tracked" in success || "corrected" in success)
-      this.#checkTold(attemptKey(success.usage), success.usage, when)
-  }
-
   /** Something was written. */
   check(when: string): void {
     const { usage, open } = this.#rows

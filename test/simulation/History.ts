@@ -192,8 +192,9 @@ class History {
       if (!deposed.needsCalm(command)) deposed.decide(command, this.#now, false)
     }
     const outcome = this.#random.pick(["written", "unknown, written"] as const)
-    for (const answered of deposed.commit(outcome, this.#now) ?? [])
-      this.#claims.heardFromDeposed(answered, this.#when)
+    const [answered] = deposed.commit(outcome, this.#now) ?? []
+    if (answered !== undefined)
+      throw new Error(`${this.#when}: an owner that was fenced answers ${JSON.stringify(answered.command)}`)
     if (this.#rows.journalSeq !== before)
       throw new Error(`${this.#when}: an owner that was fenced has written`)
   }

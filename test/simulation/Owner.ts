@@ -137,7 +137,10 @@ export class Owner {
   commit(outcome: Outcome, now: number): ReadonlyArray<Answered> | undefined {
     const answers = this.#undelivered
     this.#undelivered = []
-    if (!this.ledger.hasEntries) return answers
+    if (!this.ledger.hasEntries) {
+      const isOwner = answers.length === 0 || Effect.runSync(Effect.orDie(this.#store.isOwner(this.#claim)))
+      return isOwner ? answers : undefined
+    }
     this.#batches += 1
     const batch = this.ledger.seal(`${this.#name}, batch ${this.#batches}`)
     if (!this.#bring(batch, outcome)) return undefined

@@ -76,6 +76,28 @@ describe("lesson 16: another owner has the tenant", () => {
     }).pipe(told)
   )
 
+  it.effect("the fenced one answers nothing from memory: no query, no refusal, no repeat", () =>
+    Effect.gen(function* () {
+      const manager = yield* makeManager()
+      yield* manager.budget("10")
+      yield* (yield* manager.post("r1", 6)).success
+      const signals = [
+        () => manager.ask("get_budget_status", {}),
+        () => manager.hold("r2", 5),
+        () => manager.hold("r3", 1, { hold: false }),
+        () => manager.post("r1", 6),
+        () => manager.ask("get_pricing", {})
+      ]
+      for (const send of signals) {
+        manager.script.rows.claim(TENANT, "somebody else")
+        const [one, two] = [yield* send(), yield* send()]
+        assert.strictEqual(yield* one.outcome, "Unavailable")
+        assert.strictEqual(yield* two.outcome, "Unavailable")
+        assert.include(["ok", "refused"], yield* (yield* send()).outcome, "it has loaded the tenant again")
+      }
+    }).pipe(told)
+  )
+
   it.effect("fenced between claim and load: it claims again", () =>
     Effect.gen(function* () {
       const manager = yield* makeManager()

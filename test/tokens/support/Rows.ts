@@ -281,6 +281,7 @@ export const storeOver = (rows: Rows): LedgerStore => ({
       rows.write(batch)
       return Effect.void
     }),
+  isOwner: (claim) => Effect.sync(() => rows.holds(claim)),
   resolve: (claim, batchId) =>
     Effect.suspend(() => {
       if (claim.owner !== rows.owner) return Effect.fail(new Fenced({ tenant: claim.tenant }))

@@ -18,6 +18,7 @@ type Operation =
   | "findPeriods"
   | "commit"
   | "resolve"
+  | "isOwner"
   | "usagePage"
 
 /** What becomes of one operation; `real` is what it would do unscripted. */
@@ -87,6 +88,7 @@ export class ScriptedStore {
       "spent",
       "findPeriods",
       "resolve",
+      "isOwner",
       "usagePage"
     ] as const) {
       this.always(operation, turn)
@@ -116,6 +118,7 @@ export class ScriptedStore {
       findPeriods: (tenant, queries) => this.#play("findPeriods", real.findPeriods(tenant, queries)),
       commit: (claim, batch) => this.#play("commit", real.commit(claim, batch), batch),
       resolve: (claim, batchId) => this.#play("resolve", real.resolve(claim, batchId)),
+      isOwner: (claim) => this.#play("isOwner", real.isOwner(claim)),
       usagePage: (tenant, filter, page) => this.#play("usagePage", real.usagePage(tenant, filter, page))
     }
   }
