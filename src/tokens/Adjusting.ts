@@ -33,6 +33,8 @@ export interface Net {
   readonly lines: ReadonlyArray<CostLine>
   /** The row that says at which price and rate it is charged: the last one that has a price, else the first row. */
   readonly priced: TokenUsage
+  /** As it was said last: a final report may know it better than its estimate. */
+  readonly serviceTier: string | undefined
 }
 
 /** `a + sign·b`, name by name, without what comes to nothing. */
@@ -80,7 +82,8 @@ export const netOf = (rows: AttemptRows): Net => {
     cost: sum.cost,
     lines:
       adjustments.length === 0 ? first.cost_breakdown : together(rows.flatMap((row) => row.cost_breakdown)),
-    priced: rows.findLast(({ price_id }) => price_id !== null) ?? first
+    priced: rows.findLast(({ price_id }) => price_id !== null) ?? first,
+    serviceTier: rows.findLast(({ service_tier }) => service_tier !== undefined)?.service_tier
   }
 }
 
@@ -112,10 +115,9 @@ export const pricedAsBefore = (ledger: Ledger, { priced }: Net): PricedAt | unde
 /** What an adjustment has that it does not take from the attempt: a report's own facts, or a reason. */
 export type Facts = Partial<TokenUsage>
 
-/** What stays as it was in the first row. How long a call took and what its provider said was told there. */
-const identityOf = (first: TokenUsage): Facts => {
-  const { request_id, attempt, provider, model, hold_id, settle, timestamp, status, service_tier, tags } =
-    first
+/** What stays as it was. How long a call took and what its provider said was told there. */
+const identityOf = ({ first, serviceTier }: Net): Facts => {
+  const { request_id, attempt, provider, model, hold_id, settle, timestamp, status, tags } = first
   const identity: Record<string, unknown> = {
     request_id,
     attempt,
@@ -127,13 +129,13 @@ const identityOf = (first: TokenUsage): Facts => {
   }
   for (const field of ATTRIBUTION_FIELDS) if (first[field] !== undefined) identity[field] = first[field]
   if (hold_id !== undefined) identity.hold_id = hold_id
-  if (service_tier !== undefined) identity.service_tier = service_tier
+  if (serviceTier !== undefined) identity.service_tier = serviceTier
   if (tags !== undefined) identity.tags = tags
   return identity as Facts
 }
 
-const statusOf = (price: Price | undefined): CostStatus =>
-  price === undefined ? "unpriced" : isFree(price) ? "free" : "priced"
+const statusOf = (price: Price | undefined, serviceTier: string | undefined): CostStatus =>
+  price === undefined ? "unpriced" : isFree(price, serviceTier) ? "free" : "priced"
 
 /** The row that brings an attempt from `net` to `counts`. */
 const rowOf = (
@@ -145,13 +147,14 @@ const rowOf = (
   now: Millis
 ): TokenUsage => {
   const { first } = net
-  const billed = price === undefined ? { cost: 0n, breakdown: [] } : priceCounts(price, counts)
+  const tier = facts.service_tier ?? net.serviceTier
+  const billed = price === undefined ? { cost: 0n, breakdown: [] } : priceCounts(price, counts, tier)
   const back = net.lines.map((line) => ({ ...line, tokens: -line.tokens, cost: -line.cost }))
   const prompt = counts.prompt_tokens - net.counts.prompt_tokens
   const completion = counts.completion_tokens - net.counts.completion_tokens
   ledger.usageSeq += 1
   return {
-    ...(identityOf(first) as TokenUsage),
+    ...(identityOf(net) as TokenUsage),
     ...facts,
     id: `use_${ledger.usageSeq}`,
     usage_seq: ledger.usageSeq,
@@ -173,7 +176,7 @@ const rowOf = (
     exchange_rate: rate,
     cost_breakdown: together([...billed.breakdown, ...back]),
     price_id: price?.id ?? null,
-    cost_status: statusOf(price),
+    cost_status: statusOf(price, tier),
     overage: 0n,
     estimated_tokens: first.estimated_tokens,
     estimated_cost: first.estimated_cost,

@@ -125,6 +125,35 @@ stories("a correction", {
   `
 })
 
+stories("a service tier", {
+  "stays what it was": `
+    budget A limit=1000
+    price dollar 2 tiers=batch:0.5/fast:3
+    post r1 10 tier=batch -> posted 10
+    correct r1 4        -> corrected -6
+    correct r1 6 out=2  -> corrected 4
+    post r2 10 tier=fast -> posted 60
+    correct r2 11       -> corrected 6
+    see A               -> spent 74, held 0, left 926
+  `,
+  "of an estimate is that of its final report, which may leave it out": `
+    price dollar 2 tiers=batch:0.5
+    post r1 10 tier=batch status=estimated -> posted 10
+    correct r1 8        -> corrected -2
+    post r1 4           -> adjusted -4
+    correct r1 5        -> corrected 1
+    post r2 10 status=estimated -> posted 20
+    post r2 10 tier=batch -> adjusted -10
+    post r2 10 tier=batch -> again -10
+    correct r2 4        -> corrected -6
+  `,
+  "that costs nothing stays free": `
+    price dollar 2 tiers=gift:0 sure=yes
+    post r1 10 tier=gift -> posted 0, free
+    correct r1 4        -> corrected 0, free
+  `
+})
+
 stories("an estimate and a correction", {
   "of what a final report has replaced": `
     budget A limit=100

@@ -443,7 +443,8 @@ class Teller {
       ...(options.status === undefined ? {} : { status: options.status }),
       ...(options.when === undefined ? {} : { timestamp: options.when }),
       ...(options.hold === undefined ? {} : { hold_id: this.#holds.get(options.hold) ?? options.hold }),
-      ...(options.reported === undefined ? {} : { reported_cost: options.reported })
+      ...(options.reported === undefined ? {} : { reported_cost: options.reported }),
+      ...(options.tier === undefined ? {} : { service_tier: options.tier })
     }
     return Effect.map(this.#ask("track_usage", params, options), (answer) =>
       this.#show(answer, (tracked) => this.#tracked(tracked))
@@ -499,13 +500,18 @@ class Teller {
     )
   }
 
-  /** Dollars for each token, in and out. */
+  /** Dollars for each token, in and out; `tiers=batch:0.5/fast:2`: times these. */
   #price({ words: [model = "", dollars = "1"], options }: Step): Effect.Effect<string> {
     const perMillion = `${BigInt(dollars) * 1_000_000n}`
+    const tiers = options.tiers?.split("/").map((tier) => tier.split(":"))
     const params = {
       provider: options.provider ?? "test",
       model,
-      pricing: { prompt_per_million: perMillion, completion_per_million: perMillion },
+      pricing: {
+        prompt_per_million: perMillion,
+        completion_per_million: perMillion,
+        ...(tiers === undefined ? {} : { service_tiers: Object.fromEntries(tiers) })
+      },
       ...(options.from === undefined ? {} : { effective_from: options.from }),
       ...(options.sure === undefined ? {} : { confirm_outlier: true })
     }
