@@ -75,6 +75,15 @@ export const contradictionWith = (payload: Attribution, forced: Attribution): st
   return undefined
 }
 
+/** Whether something is attributed as `forced` says, in every field. Whatever a forced key does is. */
+export const isAttributedAs = (attribution: Attribution, forced: Attribution): boolean => {
+  if (isEmpty(forced)) return true
+  for (const field of ATTRIBUTION_FIELDS) {
+    if (forced[field] !== undefined && forced[field] !== attribution[field]) return false
+  }
+  return Object.entries(forced.tags ?? {}).every(([name, value]) => attribution.tags?.[name] === value)
+}
+
 /** Whether `fallback` has nothing to add: then nothing has to be copied. */
 const hasAllOf = (payload: Attribution, fallback: Attribution): boolean => {
   if (isEmpty(fallback)) return true

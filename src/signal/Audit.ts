@@ -1,8 +1,11 @@
 /** The signals of the audit trail (signals.md, section 7): reading it, and noting in it what is done outside the ledger. */
 import { Schema } from "effect"
 import { command, query } from "./Signal.ts"
-import { Count, Id, Name, optional, PositiveCount, Timestamp } from "./Text.ts"
+import { Count, Id, Name, optional, PositiveCount, Sentence, Timestamp } from "./Text.ts"
 import { pageFields } from "./Tracking.ts"
+
+/** What an entry is about: an id, or two with a "/" between them (a provider and its model, a request and its attempt). */
+const Subject = Sentence
 
 /** One change of what the rules are. What was forgotten is `null`; the hash stays. */
 export const AuditEntry = Schema.Struct({
@@ -10,7 +13,7 @@ export const AuditEntry = Schema.Struct({
   at: Timestamp,
   principal: Schema.NullOr(Schema.Struct({ key_id: Id, owner: Name })),
   action: Id,
-  subject: Schema.NullOr(Id),
+  subject: Schema.NullOr(Subject),
   before: Schema.Json,
   after: Schema.Json,
   hash: Schema.String.annotate({ description: "covers this entry and the hash before it" })

@@ -5,7 +5,7 @@
  * Does not decide: how the difference is booked and charged (Adjusting).
  */
 import { Result } from "effect"
-import { type Attribution, mergeAttribution } from "../signal/Attribution.ts"
+import { isAttributedAs } from "../signal/Attribution.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -28,17 +28,7 @@ const ADJUSTMENTS_MAX = 100
 const notFound = (id: string, what: string): NotFound =>
   new NotFound({ kind: "usage", id, message: `${what}; look it up with get_usage` })
 
-/** A key that always has its own attribution corrects only what was used for it. */
-const isCovered = (usage: TokenUsage, forced: Attribution): boolean => {
-  const joined = mergeAttribution<Attribution>(forced, usage)
-  return Object.entries(forced).every(([field, value]) =>
-    field === "tags"
-      ? Object.entries(forced.tags ?? {}).every(([name, tag]) => usage.tags?.[name] === tag)
-      : joined[field as keyof Attribution] === value && usage[field as keyof Attribution] === value
-  )
-}
-
-/** The attempt that is meant, with its rows. */
+/** The attempt that is meant, with its rows. A key that always has its own attribution corrects what was used for it. */
 const attemptOf = (
   request: RequestRecord | undefined,
   { request_id, attempt: number }: Correction,
@@ -52,7 +42,7 @@ const attemptOf = (
   if (request === undefined || request.attempts.length === 0) return Result.fail(unknown)
   const covered = request.attempts.filter((row) => {
     const first = request.usageBySeq(row.usageSeq)
-    return first === undefined || isCovered(first, principal.attribution)
+    return first === undefined || isAttributedAs(first, principal.attribution)
   })
   if (covered.length === 0) return Result.fail(unknown)
   const numbers = covered.map((row) => row.attempt).sort((a, b) => a - b)

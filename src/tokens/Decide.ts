@@ -152,6 +152,10 @@ export const commandIdOf = (envelope: Envelope): string | undefined => {
   return (envelope.payload as { readonly request_id?: string }).request_id
 }
 
+/** The content of a command. The same words of keys that are forced to different attributions are different commands. */
+const digestOf = ({ payload, principal: { attribution } }: Envelope<LedgerSignal>): string =>
+  contentDigest(Object.keys(attribution).length === 0 ? payload : { payload, attribution })
+
 const repeatedCommand = (
   ledger: Ledger,
   envelope: Envelope<LedgerSignal>,
@@ -159,8 +163,7 @@ const repeatedCommand = (
 ): Decided | undefined => {
   const row = ledger.command(envelope.name, requestId)
   if (row === undefined) return undefined
-  if (row.digest === contentDigest(envelope.payload))
-    return Result.succeed(decodeSuccess(envelope.name, row.result))
+  if (row.digest === digestOf(envelope)) return Result.succeed(decodeSuccess(envelope.name, row.result))
   return Result.fail(
     new Conflict({
       reason: "request_reused_with_different_content",
@@ -189,7 +192,7 @@ export const decide = (
     ledger.rememberCommand({
       signal: envelope.name,
       requestId,
-      digest: contentDigest(envelope.payload),
+      digest: digestOf(envelope),
       result: encodeSuccess(envelope.name, decided.success as never) as never
     })
   }

@@ -18,6 +18,7 @@ import { holdDigest } from "./Digest.ts"
 import { type Estimate, estimate } from "./Estimate.ts"
 import { book } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
+import { problemWithOwner } from "./RequestOwner.ts"
 import type { HoldRecord } from "./RequestRecord.ts"
 import { attributionProblem } from "./RequiredAttribution.ts"
 import { type Asked, approval, refusal, refuseForRoom, roomIn } from "./Room.ts"
@@ -137,9 +138,12 @@ const crowded = (
 const known = (
   ledger: Ledger,
   payload: SignalPayload<"check_budget">,
+  principal: Principal,
   now: Millis
 ): Decision<Approval> | undefined => {
   const request = ledger.request(payload.request_id)
+  const foreign = problemWithOwner(request, principal)
+  if (foreign !== undefined) return Result.fail(foreign)
   const hold = request?.hold
   if (hold?.state === "posted" || (request !== undefined && hold == null && request.attempts.length > 0)) {
     return Result.fail(
@@ -177,7 +181,7 @@ export const checkBudget = (
       invalidParam(["currency"], `Estimates are in ${ledger.config.currency} in this version`)
     )
   }
-  const before = payload.hold ? known(ledger, payload, now) : undefined
+  const before = payload.hold ? known(ledger, payload, principal, now) : undefined
   if (before !== undefined) return before
   const problem =
     attributionProblem(ledger, payload) ?? (payload.hold ? tooManyHolds(ledger, principal) : undefined)

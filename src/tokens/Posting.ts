@@ -6,12 +6,7 @@
  * report replaces an estimate (Adjusting).
  */
 import { Result } from "effect"
-import {
-  ATTRIBUTION_FIELDS,
-  attributionOf,
-  contradictionWith,
-  mergeAttribution
-} from "../signal/Attribution.ts"
+import { ATTRIBUTION_FIELDS, attributionOf, mergeAttribution } from "../signal/Attribution.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, NotFound, type SignalError } from "../signal/Errors.ts"
 import { amountOfCount, UNIT } from "../signal/Money.ts"
@@ -29,6 +24,7 @@ import { close, requestIdOfHold } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 import { type Cost, isFree, priceCounts } from "./Pricing.ts"
+import { problemWithOwner } from "./RequestOwner.ts"
 import type { HoldRecord, RequestRecord } from "./RequestRecord.ts"
 import { raiseUnattributedAlert } from "./RequiredAttribution.ts"
 import { activeStandings } from "./Room.ts"
@@ -294,13 +290,6 @@ const replaceEstimate = (
   })
 }
 
-/** A key that always has its own attribution neither settles nor sees a hold that was made for another. */
-const ofSomebodyElse = (requestId: string): Conflict =>
-  new Conflict({
-    reason: "hold_of_another_request",
-    message: `Request ${requestId} has a hold that was made for somebody else; report under a request_id of your own`
-  })
-
 /** Records one attempt, once. Usage is never refused for lack of budget. */
 export const trackUsage = (
   ledger: Ledger,
@@ -309,9 +298,8 @@ export const trackUsage = (
   now: Millis
 ): Decision<Tracked> => {
   const known = ledger.request(report.request_id)
-  if (known?.hold != null && contradictionWith(known.hold.attribution, principal.attribution) !== undefined) {
-    return Result.fail(ofSomebodyElse(report.request_id))
-  }
+  const foreign = problemWithOwner(known, principal)
+  if (foreign !== undefined) return Result.fail(foreign)
   const digest = usageDigest(report)
   const attempt = known?.attempts.find((row) => row.attempt === report.attempt)
   if (known === undefined || attempt === undefined) {

@@ -17,6 +17,7 @@ import type { ManagerConfig } from "../signal/Management.ts"
 import type { Millis } from "../signal/Text.ts"
 import { estimate } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
+import { attributionProblem } from "./RequiredAttribution.ts"
 
 /** The store may be back in a moment: so long an ask waits for it before it is admitted. */
 export const ADMITTED_AFTER_MS = 1_000
@@ -75,9 +76,17 @@ export class StoreAway {
     return this.#untold > 0
   }
 
-  /** Admits a call without a hold, where the policy says so; whether it did. */
+  /**
+   * Admits a call without a hold, where the policy says so; whether it was answered. What can be refused without the
+   * store is: who it must be for is known.
+   */
   admit(envelope: Envelope, now: Millis): boolean {
     if (envelope.name !== "check_budget" || this.#ledger === undefined) return false
+    const problem = attributionProblem(this.#ledger, envelope.payload)
+    if (problem !== undefined) {
+      envelope.fail(problem)
+      return true
+    }
     this.admitted += 1
     this.#untold += 1
     envelope.succeed(approvalWithoutHold(this.#ledger, envelope.payload, now))

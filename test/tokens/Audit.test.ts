@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { SEALED_PREFIX } from "../../src/signal/AlertChannels.ts"
 import { ACTOR_SIGNALS, type ActorSignalName, type SignalParams } from "../../src/signal/Catalogue.ts"
-import { findSignal } from "../../src/signal/Decode.ts"
+import { decodeSuccess, encodeSuccess, findSignal } from "../../src/signal/Decode.ts"
 import { traitsOf } from "../../src/signal/Signal.ts"
 import type { AuditBody } from "../../src/tokens/AuditChain.ts"
 import { getAuditTrail } from "../../src/tokens/AuditQuery.ts"
@@ -324,6 +324,21 @@ describe("get_audit_trail", () => {
           "not a cursor of get_audit_trail"
         )
       }
+    })
+  )
+
+  it.effect("what is about two long names is an answer by its schema", () =>
+    Effect.gen(function* () {
+      const books = new Books()
+      const [provider, model] = ["p".repeat(256), "m".repeat(256)]
+      yield* books.ask("update_pricing", { provider, model, pricing: RATES })
+      const usage = { provider, model, prompt_tokens: 3, completion_tokens: 0 }
+      const request_id = "r".repeat(256)
+      yield* books.ask("track_usage", { request_id, ...usage })
+      const counts = { prompt_tokens: 2, completion_tokens: 0 }
+      yield* books.ask("correct_usage", { request_id, usage: counts, reason: "less" })
+      const trail = encodeSuccess("get_audit_trail", yield* read(books))
+      assert.strictEqual(decodeSuccess("get_audit_trail", trail).items.length, 2)
     })
   )
 

@@ -501,6 +501,23 @@ describe('lesson 17: on_store_down: "allow"', () => {
     }).pipe(told)
   )
 
+  it.effect("a call that does not say who it is for, as the tenant requires, is not admitted", () =>
+    Effect.gen(function* () {
+      const manager = yield* makeAllowing
+      yield* manager.done("configure_manager", { required_attribution: ["project_id"] })
+      yield* quiet
+      manager.script.setReachable(false)
+      const nameless = yield* manager.hold("r1", 1)
+      const named = yield* manager.hold("r2", 1, { project_id: "p" })
+      yield* pass(1_100)
+      assert.strictEqual(yield* nameless.outcome, "InvalidParams")
+      assert.strictEqual(yield* named.outcome, "ok")
+      manager.script.setReachable(true)
+      yield* pass(2_000)
+      assert.deepStrictEqual(yield* relaxedOf(manager), { ...NOTHING, admitted_without_hold: 1 })
+    }).pipe(told)
+  )
+
   it.effect(
     "a commit that is given up: whoever asked for room is admitted, whoever reported is not told a lie",
     () =>
