@@ -239,7 +239,11 @@ const makeThings = async (tenant: string, user: string, holder: Wire): Promise<T
     limit: "1000"
   })
   const asker = await askerOf(tenant, user)
-  const { override_id } = await asker.call("request_override", { budget_id, amount: "1", reason: `of ${user}` })
+  const { override_id } = await asker.call("request_override", {
+    budget_id,
+    amount: "1",
+    reason: `of ${user}`
+  })
   const ask = { request_id, estimated_cost: "0.01", estimated_tokens: 1 }
   const { hold_id } = await holder.call("check_budget", ask)
   const spent = fresh(`spent-by-${user}`)
