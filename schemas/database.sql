@@ -97,6 +97,7 @@ CREATE TABLE budget (
   updated_at timestamptz NOT NULL,
   version bigint NOT NULL,
   since_seq bigint NOT NULL,
+  opening_rate numeric NOT NULL,
   PRIMARY KEY (tenant, budget_id)
 );
 
@@ -159,6 +160,17 @@ CREATE TABLE price (
   model text NOT NULL,
   price jsonb NOT NULL,
   PRIMARY KEY (tenant, price_id)
+);
+
+CREATE TABLE exchange_rate (
+  tenant text NOT NULL,
+  rate_seq bigint NOT NULL,
+  base text NOT NULL,
+  currency text NOT NULL,
+  rate numeric NOT NULL,
+  as_of timestamptz NOT NULL,
+  source text,
+  PRIMARY KEY (tenant, rate_seq)
 );
 
 CREATE TABLE alert (

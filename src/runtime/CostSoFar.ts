@@ -7,6 +7,7 @@
 import { Clock, Effect } from "effect"
 import type { BudgetKeeper } from "../provider/BudgetKeeper.ts"
 import { PriceUnknown } from "../signal/Errors.ts"
+import { type Amount, convert, UNIT } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { priceCounts } from "../tokens/Pricing.ts"
@@ -17,6 +18,9 @@ const KEPT_MAX = 1_000
 
 interface Known {
   readonly price: Price | undefined
+  /** From the price's currency into the tenant's. */
+  readonly rate: Amount
+  readonly currency: string
   readonly at: Millis
 }
 
@@ -28,7 +32,13 @@ export const makeCostSoFar = (tokenManagers: TokenManagers): BudgetKeeper["price
     let found = known.get(key)
     if (found === undefined || found.at < now - FRESH_MS) {
       const { items } = yield* tokenManagers.ask("get_pricing", { provider, model }, principal)
-      found = { price: items[0], at: now }
+      const [price] = items
+      if (price === undefined) found = { price, rate: UNIT, currency: "", at: now }
+      else {
+        const nothing = { provider, model, prompt_tokens: 0, completion_tokens: 0 }
+        const answer = yield* tokenManagers.ask("calculate_cost", nothing, principal)
+        found = { price, rate: answer.exchange_rate, currency: answer.currency, at: now }
+      }
       if (known.size >= KEPT_MAX) known.clear()
       known.set(key, found)
     }
@@ -40,6 +50,6 @@ export const makeCostSoFar = (tokenManagers: TokenManagers): BudgetKeeper["price
         message: `${provider}/${model} has no price`
       })
     }
-    return { cost: priceCounts(found.price, counts).cost, currency: found.price.currency }
+    return { cost: convert(priceCounts(found.price, counts).cost, found.rate), currency: found.currency }
   })
 }

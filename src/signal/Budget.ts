@@ -4,6 +4,7 @@
  * Owns: their shapes. Does not decide: whether there is room (tokens/).
  */
 import { Schema } from "effect"
+import { Currency } from "./Currency.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
 import { Count, Id, Name, PositiveCount, Sentence, Timestamp } from "./Text.ts"
 
@@ -53,11 +54,6 @@ export type Enforcement = typeof Enforcement.Type
 /** `exceeded`: all of it is spent, or more. `warning`: the lowest alert threshold is reached. */
 export const BudgetState = Schema.Literals(["ok", "warning", "exceeded"])
 export type BudgetState = typeof BudgetState.Type
-
-/** ISO 4217. */
-export const Currency = Schema.String.check(
-  Schema.isPattern(/^[A-Z]{3}$/u, { expected: 'a currency of ISO 4217 like "USD"' })
-)
 
 /** Percentages of `limit + carried_over + override_total` at which an alert is sent, each once per period. */
 export const AlertThresholds = Schema.Array(

@@ -8,7 +8,6 @@ import {
   BudgetStanding,
   BudgetStatus,
   BudgetType,
-  Currency,
   DEFAULT_OVERRIDE_POLICY,
   Enforcement,
   Measure,
@@ -17,6 +16,7 @@ import {
   Rollover,
   Weekday
 } from "./Budget.ts"
+import { Currency, CurrencyInForce } from "./Currency.ts"
 import { Violation } from "./Errors.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
@@ -35,7 +35,7 @@ export const CreateBudget = command("create_budget", {
     period: Period,
     limit: NonNegativeDecimal,
     measure: withDefault(Measure, "cost"),
-    currency: optional(Currency),
+    currency: optional(CurrencyInForce),
     time_zone: TimeZoneOrUtc,
     week_starts_on: withDefault(Weekday, "monday"),
     alert_thresholds: withDefault(AlertThresholds, [50, 80, 90]),
@@ -90,7 +90,7 @@ export const estimateFields = {
   max_completion_tokens: optional(Count),
   estimated_tokens: optional(Count),
   estimated_cost: optional(NonNegativeDecimal),
-  currency: optional(Currency)
+  currency: optional(CurrencyInForce)
 }
 
 const approved = Schema.Struct({

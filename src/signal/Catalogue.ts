@@ -13,7 +13,7 @@ import {
   ReleaseHold,
   UpdateBudget
 } from "./Budgeting.ts"
-import { CalculateCost, GetPricing, UpdatePricing } from "./Cost.ts"
+import { CalculateCost, GetPricing, UpdateExchangeRates, UpdatePricing } from "./Cost.ts"
 import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
@@ -37,6 +37,7 @@ export const SIGNALS = {
   calculate_cost: CalculateCost,
   get_pricing: GetPricing,
   update_pricing: UpdatePricing,
+  update_exchange_rates: UpdateExchangeRates,
   configure_manager: ConfigureManager,
   get_status: GetStatus,
   get_audit_trail: GetAuditTrail,

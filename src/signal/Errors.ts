@@ -58,7 +58,8 @@ export const ConflictReason = Schema.Literals([
   "version_changed",
   "override_already_decided",
   "override_expired",
-  "budget_inactive"
+  "budget_inactive",
+  "currency_in_use"
 ])
 export type ConflictReason = typeof ConflictReason.Type
 

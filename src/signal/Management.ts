@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { AlertChannels, channelsProblem, ShownChannel } from "./AlertChannels.ts"
 import { ATTRIBUTION_FIELDS, AttributionField } from "./Attribution.ts"
-import { Currency } from "./Budget.ts"
+import { Currency, CurrencyInForce } from "./Currency.ts"
 import { Decimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
 import { Count, notYet, optional, PositiveCount, Timestamp } from "./Text.ts"
@@ -51,7 +51,7 @@ export const ConfigureManager = command("configure_manager", {
     retention_days: optional(notYet("retention; nothing is ever cleaned up unasked")),
     commit_interval_ms: optional(Count.check(Schema.isLessThanOrEqualTo(1000))),
     max_pending: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(1_000_000))),
-    currency: optional(notYet("a currency other than USD")),
+    currency: optional(CurrencyInForce),
     /** What a call must be attributed to. Usage that is reported without it is recorded all the same, and told of. */
     required_attribution: optional(
       Schema.Array(AttributionField).check(Schema.isMaxLength(ATTRIBUTION_FIELDS.length), Schema.isUnique())

@@ -73,6 +73,9 @@ export const costOfTokens = (tokens: number, perMillion: Amount): Amount =>
 export const costOfTokensTimes = (tokens: number, perMillion: Amount, factor: Amount): Amount =>
   divideHalfEven(BigInt(tokens) * perMillion * factor, TOKENS_PER_PRICE * UNIT)
 
+/** An amount at a rate: one product, rounded once. */
+export const convert = (amount: Amount, rate: Amount): Amount => divideHalfEven(amount * rate, UNIT)
+
 /** A count of tokens or requests as an amount. */
 export const amountOfCount = (count: number): Amount => BigInt(count) * UNIT
 

@@ -5,7 +5,8 @@
  * Owns: their shapes. Does not decide: whether there is room for one, or who may decide it (tokens/).
  */
 import { Schema } from "effect"
-import { BudgetType, Currency, Measure } from "./Budget.ts"
+import { BudgetType, Measure } from "./Budget.ts"
+import { Currency } from "./Currency.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
 import { Id, Name, optional, Sentence, Timestamp } from "./Text.ts"

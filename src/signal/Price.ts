@@ -4,7 +4,7 @@
  * Owns: the shape. Does not decide: which price applies (PriceBook).
  */
 import { Schema } from "effect"
-import { Currency } from "./Budget.ts"
+import { Currency } from "./Currency.ts"
 import { NonNegativeDecimal } from "./Money.ts"
 import { Id, isForbiddenKey, optional, PositiveCount, Timestamp } from "./Text.ts"
 

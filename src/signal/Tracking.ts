@@ -1,7 +1,8 @@
 /** The signals that record and read usage (signals.md, section 3). */
 import { Schema } from "effect"
 import { attributionFields } from "./Attribution.ts"
-import { Alert, BudgetStanding, Currency } from "./Budget.ts"
+import { Alert, BudgetStanding } from "./Budget.ts"
+import { Currency } from "./Currency.ts"
 import { Decimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
 import { Count, Id, optional, Sentence, Timestamp, withDefault } from "./Text.ts"

@@ -5,7 +5,8 @@
  */
 import { Schema } from "effect"
 import { attributionFields } from "./Attribution.ts"
-import { Currency } from "./Budget.ts"
+import { Currency } from "./Currency.ts"
+import { ExchangeRates } from "./ExchangeRates.ts"
 import { Decimal } from "./Money.ts"
 import {
   Count,
@@ -178,6 +179,8 @@ export const TokenUsage = Schema.Struct({
   currency: Currency,
   price_currency: Currency,
   exchange_rate: Decimal,
+  /** What a unit of `currency` was in the currencies of the budgets that it was charged to, where they are others. */
+  budget_rates: optional(ExchangeRates),
   cost_breakdown: Schema.Array(CostLine),
   price_id: Schema.NullOr(Id),
   cost_status: CostStatus,

@@ -40,7 +40,8 @@ export const BUDGET_COLUMNS: Columns = [
   ["created_at", "timestamptz"],
   ["updated_at", "timestamptz"],
   ["version", "int8"],
-  ["since_seq", "int8"]
+  ["since_seq", "int8"],
+  ["opening_rate", "numeric"]
 ]
 
 export const budgetValues = (rows: ReadonlyArray<BudgetDefinition>) => [
@@ -63,7 +64,8 @@ export const budgetValues = (rows: ReadonlyArray<BudgetDefinition>) => [
   timeColumn(rows.map((row) => row.createdAt)),
   timeColumn(rows.map((row) => row.updatedAt)),
   int8Column(rows.map((row) => row.version)),
-  int8Column(rows.map((row) => row.sinceSeq))
+  int8Column(rows.map((row) => row.sinceSeq)),
+  amountColumn(rows.map((row) => row.openingRate))
 ]
 
 export interface StoredBudget {
@@ -87,6 +89,7 @@ export interface StoredBudget {
   readonly updated_at: Date
   readonly version: bigint
   readonly since_seq: bigint
+  readonly opening_rate: string
 }
 
 /** The oldest first, as they were made. */
@@ -117,7 +120,8 @@ export const budgetFrom = (row: StoredBudget): BudgetDefinition => ({
   createdAt: row.created_at.getTime(),
   updatedAt: row.updated_at.getTime(),
   version: Number(row.version),
-  sinceSeq: Number(row.since_seq)
+  sinceSeq: Number(row.since_seq),
+  openingRate: parseAmount(row.opening_rate)
 })
 
 // --- periods

@@ -34,6 +34,7 @@ import {
 } from "./Columns.ts"
 import { DELIVERY_COLUMNS, deliveryValues, RECIPIENT_COLUMNS, recipientValues } from "./DeliveryRows.ts"
 import { OVERRIDE_COLUMNS, overrideValues } from "./OverrideRows.ts"
+import { RATE_COLUMNS, rateValues } from "./RateRows.ts"
 import { pageOf, REQUEST_COLUMNS, requestValues } from "./RequestRows.ts"
 import { USAGE_COLUMNS, usageValues } from "./UsageRows.ts"
 
@@ -175,6 +176,7 @@ export const commitStatement = (claim: Claim, batch: Batch): Statement => {
     parts.upsert("budget_override", 1, OVERRIDE_COLUMNS, overrideValues(batch.overrides))
   }
   if (batch.prices.length > 0) parts.upsert("price", 1, PRICE_COLUMNS, priceValues(batch.prices))
+  if (batch.rates.length > 0) parts.insert("exchange_rate", RATE_COLUMNS, rateValues(batch.rates))
   addAlerts(parts, batch)
   addRecipients(parts, batch)
   if (batch.commands.length > 0) parts.insert("command", COMMAND_COLUMNS, commandValues(batch.commands))

@@ -42,6 +42,7 @@ import { isStorable, oneOf, textArray, timeArray } from "./Columns.ts"
 import { recipientFrom, SELECT_RECIPIENTS, type StoredRecipient } from "./DeliveryRows.ts"
 import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
 import { lapsedOverrides, liveOverrides } from "./OverrideRows.ts"
+import { rateFrom, SELECT_RATES, type StoredRate } from "./RateRows.ts"
 import { holdsFrom, requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { usageBySeq } from "./UsageReads.ts"
 
@@ -162,6 +163,7 @@ export const readLedger = (
     const lapsed = yield* lapsedOverrides(sql, tenant, liveAfter)
     const budgets = yield* sql.unsafe<StoredBudget>(SELECT_BUDGETS, [tenant])
     const prices = yield* sql.unsafe<{ readonly price: object }>(SELECT_PRICES, [tenant])
+    const rates = yield* sql.unsafe<StoredRate>(SELECT_RATES, [tenant])
     const recipients = yield* sql.unsafe<StoredRecipient>(SELECT_RECIPIENTS, [tenant])
     yield* readHead(sql, claim)
     return {
@@ -175,6 +177,7 @@ export const readLedger = (
       lapsedOverrides: lapsed,
       openRequests,
       prices: prices.map(priceFrom),
+      rates: rates.map(rateFrom),
       recipients: recipients.map(recipientFrom)
     }
   })

@@ -31,6 +31,7 @@ import {
   LedgerStore,
   type OpenRequest,
   type PeriodRow,
+  type RateRow,
   type RecipientRow,
   type SpentByEntityQuery,
   type SpentQuery,
@@ -72,6 +73,7 @@ class Tenant {
   readonly periods = new Map<string, Map<number, PeriodRow>>()
   readonly overrides = new MemoryOverrides()
   readonly prices = new Map<string, Price>()
+  readonly rates = new Map<number, RateRow>()
   readonly alerts = new Map<number, AlertRow>()
   readonly commands = new Map<string, CommandRow>()
   /** By number, the oldest first. */
@@ -99,6 +101,7 @@ class Tenant {
     }
     if (this.#hasUsageOf(batch.usage)) return "a usage_seq is there already"
     if (batch.alerts.some(({ seq }) => this.alerts.has(seq))) return "an alert is there already"
+    if (batch.rates.some(({ seq }) => this.rates.has(seq))) return "an exchange rate is there already"
     if (batch.commands.some((row) => this.commands.has(commandKey(row.signal, row.requestId)))) {
       return "the result of a command is there already"
     }
@@ -142,6 +145,7 @@ class Tenant {
     for (const row of batch.periods) this.#writePeriod(row)
     this.overrides.write(batch.overrides)
     for (const row of batch.prices) this.prices.set(row.id, row)
+    for (const row of batch.rates) this.rates.set(row.seq, row)
     for (const { seq, alert } of batch.alerts) this.alerts.set(seq, { seq, alert })
     for (const row of batch.commands) this.commands.set(commandKey(row.signal, row.requestId), row)
     this.audit.push(...batch.audit)
@@ -180,6 +184,7 @@ class Tenant {
       lapsedOverrides: this.overrides.lapsed(liveAfter),
       openRequests,
       prices: [...this.prices.values()],
+      rates: [...this.rates.values()],
       recipients
     }
   }

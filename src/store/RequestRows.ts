@@ -7,14 +7,15 @@
  * A hold is written once for each call and read only when a tenant is loaded or a request is sent again: it is a JSON
  * array without names, which nothing in the database looks into.
  */
-import { formatAmount, parseAmount } from "../signal/Money.ts"
+import { DEFAULT_MANAGER_CONFIG } from "../signal/Management.ts"
+import { formatAmount, parseAmount, UNIT } from "../signal/Money.ts"
 import type { AttemptRow, HoldRow, HoldState, OpenHold, RequestRow } from "../tokens/LedgerStore.ts"
 import { type Columns, int8Column, mustBePlain, plainJsonColumn, textColumn } from "./Columns.ts"
 
 /** A booking: budget, start of the period, amount. */
 type BookingInJson = readonly [string, number, string]
 
-type HoldInJson = readonly [
+type PlainHoldInJson = readonly [
   id: string,
   digest: string,
   createdAt: number,
@@ -27,13 +28,58 @@ type HoldInJson = readonly [
   remainingTokens: number,
   remainingCost: string,
   bookings: ReadonlyArray<BookingInJson>,
-  attribution: HoldRow["attribution"]
+  attribution: HoldRow["attribution"],
+  /** The price's id; 1 for what the catalogue calls its price of this model. */
+  priceId: string | null | 1
 ]
+type HoldInJson = readonly [...PlainHoldInJson, pinned?: PinnedInJson]
+
+/** What a hold pins beside its price, where it is not as it nearly always is. */
+interface PinnedInJson {
+  readonly currency?: string
+  readonly serviceTier?: string
+  readonly exchangeRate?: string
+  readonly rates?: { readonly [currency: string]: string }
+}
+
+const USUAL_CURRENCY = DEFAULT_MANAGER_CONFIG.currency
+const usualPriceId = (provider: string | null, model: string | null): string =>
+  `catalogue:${provider}/${model}`
+
+const mapValues = <A, B>(
+  record: { readonly [name: string]: A },
+  to: (value: A) => B
+): { [name: string]: B } =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, to(value)]))
+
+const pinnedInJson = ({ currency, serviceTier, exchangeRate, rates }: HoldRow): PinnedInJson | undefined =>
+  currency === USUAL_CURRENCY && serviceTier === null && exchangeRate === UNIT && rates === null
+    ? undefined
+    : {
+        ...(currency === USUAL_CURRENCY ? {} : { currency }),
+        ...(serviceTier === null ? {} : { serviceTier }),
+        ...(exchangeRate === UNIT ? {} : { exchangeRate: formatAmount(exchangeRate) }),
+        ...(rates === null ? {} : { rates: mapValues(rates, formatAmount) })
+      }
+
+const pinnedFrom = (
+  pinned: PinnedInJson = {}
+): Pick<HoldRow, "currency" | "serviceTier" | "exchangeRate" | "rates"> => ({
+  currency: pinned.currency ?? USUAL_CURRENCY,
+  serviceTier: pinned.serviceTier ?? null,
+  exchangeRate: pinned.exchangeRate === undefined ? UNIT : parseAmount(pinned.exchangeRate),
+  rates: pinned.rates === undefined ? null : mapValues(pinned.rates, parseAmount)
+})
 
 /** An attempt: number, digest, usage_seq, 1 where it is an estimate; and if it was adjusted, by what, and what answers. */
 type AttemptInJson = readonly [number, string, number, 0 | 1, ReadonlyArray<number>?, number?]
 
-const inJson = (hold: HoldRow): HoldInJson => [
+const inJson = (hold: HoldRow): HoldInJson => {
+  const pinned = pinnedInJson(hold)
+  return pinned === undefined ? plainInJson(hold) : [...plainInJson(hold), pinned]
+}
+
+const plainInJson = (hold: HoldRow): PlainHoldInJson => [
   hold.id,
   hold.digest,
   hold.createdAt,
@@ -46,12 +92,15 @@ const inJson = (hold: HoldRow): HoldInJson => [
   hold.remainingTokens,
   formatAmount(hold.remainingCost),
   hold.bookings.map((it) => [it.budgetId, it.periodStart, formatAmount(it.amount)]),
-  hold.attribution
+  hold.attribution,
+  hold.priceId === usualPriceId(hold.provider, hold.model) ? 1 : hold.priceId
 ]
 
 const fromJson = (json: HoldInJson, state: HoldState): HoldRow => {
   const [id, digest, createdAt, expiresAt, keyId, provider, model, ...amounts] = json
-  const [estimatedTokens, estimatedCost, remainingTokens, remainingCost, bookings, attribution] = amounts
+  const [estimatedTokens, estimatedCost, remainingTokens, remainingCost, bookings, attribution, ...terms] =
+    amounts
+  const [priceId, pinned] = terms
   return {
     id,
     state,
@@ -70,7 +119,9 @@ const fromJson = (json: HoldInJson, state: HoldState): HoldRow => {
       periodStart,
       amount: parseAmount(amount)
     })),
-    attribution
+    attribution,
+    priceId: priceId === 1 ? usualPriceId(provider, model) : priceId,
+    ...pinnedFrom(pinned)
   }
 }
 

@@ -110,6 +110,7 @@ export const TABLES: ReadonlyArray<string> = [
   updated_at timestamptz NOT NULL,
   version bigint NOT NULL,
   since_seq bigint NOT NULL,
+  opening_rate numeric NOT NULL,
   PRIMARY KEY (tenant, budget_id)
 )`,
 
@@ -175,6 +176,18 @@ WHERE status = 'expired' AND approved_amount IS NOT NULL`,
   model text NOT NULL,
   price jsonb NOT NULL,
   PRIMARY KEY (tenant, price_id)
+)`,
+
+  // What a unit of base is worth in currency from as_of on. Rows are only ever added.
+  `CREATE TABLE exchange_rate (
+  tenant text NOT NULL,
+  rate_seq bigint NOT NULL,
+  base text NOT NULL,
+  currency text NOT NULL,
+  rate numeric NOT NULL,
+  as_of timestamptz NOT NULL,
+  source text,
+  PRIMARY KEY (tenant, rate_seq)
 )`,
 
   `CREATE TABLE alert (

@@ -42,10 +42,11 @@ type LineInDetail = readonly [string, number, string, string, factor?: string]
 
 type DetailField = Exclude<keyof TokenUsage, ColumnField>
 type AmountField = "overage" | "exchange_rate" | "estimated_cost" | "reported_cost"
-type PlainField = Exclude<DetailField, AmountField | "cost_breakdown">
+type PlainField = Exclude<DetailField, AmountField | "budget_rates" | "cost_breakdown">
 
 /** What has no column, and is not as it nearly always is (`usualOf`): that is left out. */
 type Detail = { [Field in PlainField]?: TokenUsage[Field] } & { [Field in AmountField]?: string | null } & {
+  budget_rates?: { readonly [currency: string]: string }
   cost_breakdown?: ReadonlyArray<LineInDetail>
 }
 
@@ -65,6 +66,7 @@ const usualOf = (
   exchange_rate: UNIT,
   estimated_cost: null,
   reported_cost: undefined,
+  budget_rates: undefined,
   hold_id: undefined,
   adjusts: undefined,
   reason: undefined,
@@ -102,6 +104,10 @@ const isUsual = (usage: TokenUsage, field: keyof typeof USUAL): boolean => {
 
 const inJson = (value: unknown): unknown => (typeof value === "bigint" ? formatAmount(value) : value)
 
+/** What is in a record of amounts, one by one. */
+const inJsonEach = (record: object): object =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, inJson(value)]))
+
 const lineInDetail = ({ token_type, tokens, price_per_million, cost, factor }: CostLine): LineInDetail => {
   const price = formatAmount(price_per_million)
   return factor === undefined
@@ -114,6 +120,7 @@ const detailJson = (usage: TokenUsage): string => {
   for (const field of DETAIL_FIELDS) {
     if (!isUsual(usage, field)) detail[field] = inJson(usage[field])
   }
+  if (usage.budget_rates !== undefined) detail.budget_rates = inJsonEach(usage.budget_rates)
   if (usage.cost_breakdown.length > 0) {
     detail.cost_breakdown = usage.cost_breakdown.map(lineInDetail)
   }
@@ -204,14 +211,16 @@ const lineFrom = ([token_type, tokens, price, cost, factor]: LineInDetail): Cost
 const amountOr = (text: string | null | undefined, usual: Amount): Amount =>
   typeof text === "string" ? parseAmount(text) : usual
 
+const ratesFrom = (rates: { readonly [currency: string]: string }): NonNullable<TokenUsage["budget_rates"]> =>
+  Object.fromEntries(Object.entries(rates).map(([currency, rate]) => [currency, parseAmount(rate)]))
+
 /** The fields of a detail, those that were left out too. */
 const detailFrom = (
   row: Pick<TokenUsage, "usage_seq" | "recorded_at" | "currency">,
   json: string
 ): Pick<TokenUsage, DetailField> => {
-  const { overage, exchange_rate, estimated_cost, reported_cost, cost_breakdown, ...rest } = JSON.parse(
-    json
-  ) as Detail
+  const { overage, exchange_rate, budget_rates, estimated_cost, reported_cost, cost_breakdown, ...rest } =
+    JSON.parse(json) as Detail
   const usual = usualOf(row)
   const known: Record<string, unknown> = {}
   for (const field of DETAIL_FIELDS) if (usual[field] !== undefined) known[field] = usual[field]
@@ -219,6 +228,7 @@ const detailFrom = (
     ...(known as Pick<TokenUsage, DetailField>),
     ...rest,
     ...(typeof reported_cost === "string" ? { reported_cost: parseAmount(reported_cost) } : {}),
+    ...(budget_rates === undefined ? {} : { budget_rates: ratesFrom(budget_rates) }),
     overage: amountOr(overage, 0n),
     exchange_rate: amountOr(exchange_rate, UNIT),
     estimated_cost: typeof estimated_cost === "string" ? parseAmount(estimated_cost) : null,

@@ -14,7 +14,7 @@ import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { CostLine, CostStatus, Counts, TokenUsage } from "../signal/Usage.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
-import { charge } from "./Charging.ts"
+import { charge, withRates } from "./Charging.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 import { isFree, priceCounts } from "./Pricing.ts"
@@ -202,7 +202,9 @@ export const adjust = (
   now: Millis,
   { answers = false, ...changes }: AttemptChanges = {}
 ): Adjusted => {
-  const usage = rowOf(ledger, to.net, to.counts, to.pricedAt, to.facts, now)
+  const changed = rowOf(ledger, to.net, to.counts, to.pricedAt, to.facts, now)
+  const budgets = ledger.index.matching(changed)
+  const usage = withRates(ledger, changed, budgets, to.net.first.budget_rates)
   const row: AttemptRow = {
     ...attempt,
     ...changes,
@@ -215,6 +217,5 @@ export const adjust = (
   ledger.addUsage({ usage, requests: 0, adjustsSeq: attempt.usageSeq })
   ledger.tokens += amountOfCount(usage.total_tokens)
   ledger.cost += usage.cost
-  const budgets = ledger.index.matching(usage)
   return { usage, budgets, alerts: charge(ledger, budgets, usage, 0, now) }
 }

@@ -91,17 +91,21 @@ const raiseTierAlert = (ledger: Ledger, usage: TokenUsage, at: Millis): Readonly
 /** Says once per model, until the next activation, that it has no price, or none for a service tier. */
 export const raiseUnpricedAlert = (ledger: Ledger, usage: TokenUsage, at: Millis): ReadonlyArray<Alert> => {
   if (usage.cost_status !== "unpriced") return raiseTierAlert(ledger, usage, at)
-  const model = `${usage.provider}/${usage.model}`
-  if (!isNew(ledger, model)) return []
+  const { provider, model, request_id } = usage
+  const price = ledger.prices.find(provider, model, usage.booked_at)
+  const missing = price === undefined ? {} : { base: price.currency, currency: ledger.config.currency }
+  if (!isNew(ledger, `${provider}/${model} ${price?.currency ?? ""}`)) return []
+  const why =
+    price === undefined
+      ? `${provider}/${model} has no price: its usage is recorded without a cost. Set one with update_pricing`
+      : `There is no exchange rate between ${price.currency}, in which ${provider}/${model} is priced, and ${ledger.config.currency}: its usage is recorded without a cost. Set one with update_exchange_rates`
   return [
     ledger.raiseAlert({
       kind: "unpriced",
       severity: "critical",
-      message: toSentence(
-        `${model} has no price: its usage is recorded without a cost. Set one with update_pricing`
-      ),
+      message: toSentence(why),
       at,
-      data: { provider: usage.provider, model: usage.model, request_id: usage.request_id }
+      data: { provider, model, request_id, ...missing }
     })
   ]
 }

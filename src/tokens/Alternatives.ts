@@ -13,6 +13,7 @@ import type { Violation } from "../signal/Errors.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Subject } from "./BudgetIndex.ts"
+import { ratesInto } from "./Converting.ts"
 import { costAt } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
 import { type Asked, roomIn } from "./Room.ts"
@@ -25,13 +26,14 @@ const TOLD_MAX = 3
 const NONE: ReadonlyArray<Alternative> = []
 
 /** The most that an alternative may cost; `undefined` where no other model can help. */
-const roomFor = (violations: ReadonlyArray<Violation>, asked: Asked): Amount | undefined => {
+const roomFor = (ledger: Ledger, violations: ReadonlyArray<Violation>, asked: Asked): Amount | undefined => {
   let room = asked.cost - 1n
-  for (const { type, measure, remaining } of violations) {
+  for (const { type, measure, currency, remaining } of violations) {
     // Another model or provider is not in this one's way at all.
     if (type === "model" || type === "provider") continue
     if (measure !== "cost") return undefined
-    if (remaining < room) room = remaining
+    // What is left in another currency is compared when the alternative is converted into it.
+    if (currency === ledger.config.currency && remaining < room) room = remaining
   }
   return room > 0n ? room : undefined
 }
@@ -45,7 +47,7 @@ export const alternativesTo = (
   now: Millis
 ): ReadonlyArray<Alternative> => {
   const { provider, model } = payload
-  const room = roomFor(violations, asked)
+  const room = roomFor(ledger, violations, asked)
   if (provider === undefined || model === undefined || room === undefined) return NONE
   const found: Array<Alternative> = []
   for (const price of ledger.cheapest.near(provider, now)) {
@@ -55,7 +57,9 @@ export const alternativesTo = (
     const cost = costAt(ledger, price, payload)
     if (cost > room) continue
     const subject = { ...payload, provider: price.provider, model: price.model } as Subject
-    if (roomIn(ledger.index.matching(subject), { ...asked, cost }, now).violations.length > 0) continue
+    const budgets = ledger.index.matching(subject)
+    const rates = ratesInto(ledger, budgets, now, undefined)
+    if (roomIn(budgets, { ...asked, cost, rates }, now).violations.length > 0) continue
     found.push({ provider: price.provider, model: price.model, estimated_cost: cost })
   }
   return inOrder(found, provider)

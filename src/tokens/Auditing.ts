@@ -11,7 +11,7 @@ import type { Schema } from "effect"
 import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { encoderOf } from "../signal/Encode.ts"
 import { ManagerConfig } from "../signal/Management.ts"
-import { formatAmount } from "../signal/Money.ts"
+import { type Amount, formatAmount } from "../signal/Money.ts"
 import { Override } from "../signal/Overrides.ts"
 import { Price } from "../signal/Price.ts"
 import { formatTimestamp, type Millis } from "../signal/Text.ts"
@@ -117,6 +117,37 @@ const auditCorrectUsage: Auditor<"correct_usage"> =
     }
   }
 
+/** What a unit of `base` is worth in these currencies, as a Decimal each; without those of which nobody said. */
+const shownRates = (
+  base: string,
+  currencies: ReadonlyArray<string>,
+  rateOf: (currency: string) => Amount | undefined
+): Schema.Json => {
+  const rates: { [currency: string]: string } = {}
+  for (const currency of currencies) {
+    const rate = rateOf(currency)
+    if (rate !== undefined) rates[currency] = formatAmount(rate)
+  }
+  return Object.keys(rates).length === 0 ? null : { base, rates }
+}
+
+/** Before are the rates that were in force at the moment from which the new ones hold. */
+const auditExchangeRates: Auditor<"update_exchange_rates"> = (ledger, { base, rates, as_of }, now) => {
+  const currencies = Object.keys(rates)
+  const before = shownRates(base, currencies, (currency) => ledger.rate(base, currency, as_of ?? now))
+  return (success) => ({
+    subject: base,
+    before,
+    after: {
+      ...(shownRates(base, currencies, (currency) => rates[currency]) as {
+        readonly [name: string]: Schema.Json
+      }),
+      as_of: formatTimestamp(success.as_of),
+      source: success.source ?? null
+    }
+  })
+}
+
 /** Secrets are not in it: a channel is shown without its secret. */
 const auditConfigure: Auditor<"configure_manager"> = (ledger) => {
   const before = encodeConfig(ledger.config) as Schema.Json
@@ -130,6 +161,7 @@ export const AUDITORS = {
   request_override: auditRequestOverride,
   decide_override: auditDecideOverride,
   update_pricing: auditUpdatePricing,
+  update_exchange_rates: auditExchangeRates,
   configure_manager: auditConfigure,
   correct_usage: auditCorrectUsage,
   // It is an entry itself.

@@ -8,7 +8,7 @@ import { Result } from "effect"
 import type { BudgetStatus, Measure, Period, Rollover } from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
-import { divideHalfEven, UNIT } from "../signal/Money.ts"
+import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import { candidatesFor, covers } from "./BudgetCandidates.ts"
@@ -20,6 +20,7 @@ import {
   sortedOnce,
   startBudget
 } from "./BudgetStart.ts"
+import { rateUnknown } from "./Converting.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
 import { EVERYBODY } from "./StandingKey.ts"
@@ -88,11 +89,8 @@ const problemWith = (
   if (payload.type !== "global" && payload.entity_id === undefined) {
     return { path: ["entity_id"], message: `Say which ${payload.type} this budget is about` }
   }
-  if (payload.currency !== undefined && payload.currency !== ledger.config.currency) {
-    return {
-      path: ["currency"],
-      message: `Not available in this version: currencies other than ${ledger.config.currency}`
-    }
+  if (payload.measure !== "cost" && (payload.currency ?? ledger.config.currency) !== ledger.config.currency) {
+    return { path: ["currency"], message: `A budget of ${payload.measure} has no currency: leave it out` }
   }
   if (payload.measure !== "cost" && payload.limit % UNIT !== 0n) {
     return { path: ["limit"], message: `A limit in ${payload.measure} is a whole number` }
@@ -109,6 +107,7 @@ const problemWith = (
 const definitionOf = (
   ledger: Ledger,
   payload: SignalPayload<"create_budget">,
+  openingRate: Amount,
   now: Millis
 ): BudgetDefinition => ({
   id: ledger.nextId("budget"),
@@ -119,7 +118,7 @@ const definitionOf = (
   timeZone: payload.time_zone,
   weekStartsOn: payload.week_starts_on,
   measure: payload.measure,
-  currency: ledger.config.currency,
+  currency: payload.currency ?? ledger.config.currency,
   limit: payload.limit,
   alertThresholds: sortedOnce(payload.alert_thresholds),
   enforcement: payload.enforcement,
@@ -129,7 +128,8 @@ const definitionOf = (
   createdAt: now,
   updatedAt: now,
   version: 1,
-  sinceSeq: ledger.usageSeq
+  sinceSeq: ledger.usageSeq,
+  openingRate
 })
 
 /** Makes a budget. `spent` is what was spent in its current period before. */
@@ -141,7 +141,10 @@ export const createBudget = (
 ): Decision<SignalSuccess<"create_budget">> => {
   const problem = problemWith(payload, ledger, spent)
   if (problem !== undefined) return Result.fail(invalidParam(problem.path, problem.message))
-  const budget = ledger.addBudget(definitionOf(ledger, payload, now))
+  const { currency = ledger.config.currency } = payload
+  const openingRate = ledger.rate(ledger.config.currency, currency, now)
+  if (openingRate === undefined) return Result.fail(rateUnknown(ledger.config.currency, currency))
+  const budget = ledger.addBudget(definitionOf(ledger, payload, openingRate, now))
   startBudget(ledger, budget, spent, now)
   return Result.succeed({ budget_id: budget.definition.id, budget: budgetOf(budget, now) })
 }

@@ -6,10 +6,11 @@
  * Does not decide: what was spent (the store has been asked: Gather), or whether the budget may be made (BudgetChanges).
  */
 import type { BudgetType } from "../signal/Budget.ts"
-import type { Amount } from "../signal/Money.ts"
+import { type Amount, convert } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import { entityOf } from "./BudgetIndex.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
+import { ratesInto } from "./Converting.ts"
 import type { Ledger } from "./Ledger.ts"
 import { type HoldRecord, keep } from "./RequestRecord.ts"
 import { askedOf } from "./Room.ts"
@@ -50,10 +51,14 @@ const entityOfHold = (type: BudgetType, hold: HoldRecord): string | null | undef
 const countHold = (ledger: Ledger, budget: BudgetRecord, hold: HoldRecord, now: Millis): void => {
   const period = budget.periodAt(now)
   const request = ledger.request(hold.requestId)
+  // Where the hold is booked; from now on it is pinned like those that it was made with.
+  const rates = ratesInto(ledger, [budget], hold.createdAt, hold.rates)
+  if (rates !== null) hold.rates = { ...hold.rates, ...rates }
   const amount = askedOf(budget, {
     cost: hold.remainingCost,
     tokens: hold.remainingTokens,
-    requests: request !== undefined && request.attempts.length > 0 ? 0 : 1
+    requests: request !== undefined && request.attempts.length > 0 ? 0 : 1,
+    rates
   })
   keep(hold, period, amount)
   period.held += amount
@@ -88,7 +93,8 @@ const start = (
 ): void => {
   ledger.adopt(budget)
   const period = budget.periodAt(now)
-  period.spent = spent
+  const { measure, openingRate } = budget.definition
+  period.spent = measure === "cost" ? convert(spent, openingRate) : spent
   for (const hold of holds) countHold(ledger, budget, hold, now)
   markReached(budget, now)
   ledger.changePeriod(period)

@@ -5,11 +5,13 @@
  * Does not decide: what a usage costs (Pricing), or when it is booked (Posting, Adjusting).
  */
 import type { Alert } from "../signal/Budget.ts"
+import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import { type Amount, amountOfCount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
 import { raiseBudgetAlerts } from "./Alerting.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
+import { inCurrency, ratesInto } from "./Converting.ts"
 import type { Ledger } from "./Ledger.ts"
 import { raiseProjectedAlert } from "./Projection.ts"
 
@@ -17,12 +19,23 @@ import { raiseProjectedAlert } from "./Projection.ts"
 export const chargeOf = (budget: BudgetRecord, usage: TokenUsage, requests: number): Amount => {
   switch (budget.definition.measure) {
     case "cost":
-      return usage.cost
+      return inCurrency(usage.cost, budget.definition.currency, usage.budget_rates ?? null)
     case "tokens":
       return amountOfCount(usage.total_tokens)
     case "requests":
       return amountOfCount(requests)
   }
+}
+
+/** A usage with the rates into the currencies of the budgets that it is charged to, where they are others. */
+export const withRates = (
+  ledger: Ledger,
+  usage: TokenUsage,
+  budgets: ReadonlyArray<BudgetRecord>,
+  pinned: ExchangeRates | null | undefined
+): TokenUsage => {
+  const rates = ratesInto(ledger, budgets, usage.booked_at, pinned)
+  return rates === null ? usage : { ...usage, budget_rates: rates }
 }
 
 /** Adds a usage to every budget that matches it, in the period of its booking. */

@@ -7,19 +7,15 @@
 import { Result } from "effect"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { invalidParam, PriceUnknown, type SignalError } from "../signal/Errors.ts"
-import { formatAmount } from "../signal/Money.ts"
+import { convert, formatAmount, UNIT } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
+import { rateUnknown } from "./Converting.ts"
 import type { Ledger } from "./Ledger.ts"
 import { outlierIn } from "./PriceBook.ts"
-import { priceCounts } from "./Pricing.ts"
+import { priceCounts, priceTimes } from "./Pricing.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
-
-const otherCurrency = (ledger: Ledger, currency: string | undefined, path: ReadonlyArray<string>) =>
-  currency === undefined || currency === ledger.config.currency
-    ? undefined
-    : invalidParam(path, `Not available in this version: currencies other than ${ledger.config.currency}`)
 
 export const priceUnknown = (ledger: Ledger, provider: string, model: string): PriceUnknown => {
   const near = ledger.prices.nearestNames(provider, model)
@@ -37,12 +33,20 @@ export const calculateCost = (
   payload: SignalPayload<"calculate_cost">,
   now: Millis
 ): Decision<SignalSuccess<"calculate_cost">> => {
-  const problem = otherCurrency(ledger, payload.currency, ["currency"])
-  if (problem !== undefined) return Result.fail(problem)
-  const price = ledger.prices.find(payload.provider, payload.model, payload.at ?? now)
-  if (price === undefined) return Result.fail(priceUnknown(ledger, payload.provider, payload.model))
+  const { provider, model, at = now, currency = ledger.config.currency } = payload
+  const price = ledger.prices.find(provider, model, at)
+  if (price === undefined) return Result.fail(priceUnknown(ledger, provider, model))
+  const rate = ledger.rate(price.currency, currency, at)
+  if (rate === undefined) return Result.fail(rateUnknown(price.currency, currency))
   const { cost, breakdown } = priceCounts(price, payload, payload.service_tier)
-  return Result.succeed({ cost, currency: ledger.config.currency, price_id: price.id, breakdown })
+  return Result.succeed({
+    cost: convert(cost, rate),
+    currency,
+    price_currency: price.currency,
+    exchange_rate: rate,
+    price_id: price.id,
+    breakdown
+  })
 }
 
 export const getPricing = (
@@ -59,17 +63,22 @@ export const updatePricing = (
   now: Millis
 ): Decision<SignalSuccess<"update_pricing">> => {
   const { provider, model } = payload
-  const { currency, ...rates } = payload.pricing
-  const problem = otherCurrency(ledger, currency, ["pricing", "currency"])
-  if (problem !== undefined) return Result.fail(problem)
+  const { currency = ledger.config.currency, ...rates } = payload.pricing
   const effectiveFrom = payload.effective_from ?? now
+  if (ledger.rate(currency, ledger.config.currency, effectiveFrom) === undefined) {
+    return Result.fail(rateUnknown(currency, ledger.config.currency))
+  }
   const current = ledger.prices.find(provider, model, effectiveFrom)
-  const outlier = current && !payload.confirm_outlier ? outlierIn(rates, current) : undefined
+  const toCurrency = current && ledger.rate(current.currency, currency, effectiveFrom)
+  const outlier =
+    current === undefined || toCurrency === undefined || payload.confirm_outlier
+      ? undefined
+      : outlierIn(rates, toCurrency === UNIT ? current : priceTimes(current, toCurrency))
   if (outlier !== undefined) {
     return Result.fail(
       invalidParam(
         ["pricing", ...outlier.path],
-        `More than 100 times away from what is in force (${formatAmount(outlier.inForce)}). Rates are per million tokens; send confirm_outlier: true if this one is meant`
+        `More than 100 times away from what is in force (${formatAmount(outlier.inForce)} ${currency}). Rates are per million tokens; send confirm_outlier: true if this one is meant`
       )
     )
   }
@@ -77,7 +86,7 @@ export const updatePricing = (
     id: ledger.nextId("price"),
     provider,
     model,
-    currency: ledger.config.currency,
+    currency,
     ...rates,
     effective_from: effectiveFrom,
     effective_to: null,

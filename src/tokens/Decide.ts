@@ -25,6 +25,7 @@ import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
 import type { SpentBefore } from "./BudgetStart.ts"
 import { correctUsage } from "./Correcting.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
+import { currencyProblem, updateExchangeRates } from "./Currencies.ts"
 import { contentDigest } from "./Digest.ts"
 import { checkBudget } from "./Holding.ts"
 import { extendHold, releaseHold } from "./HoldLife.ts"
@@ -47,6 +48,7 @@ export const LEDGER_SIGNALS = [
   "calculate_cost",
   "get_pricing",
   "update_pricing",
+  "update_exchange_rates",
   "configure_manager",
   "record_audit"
 ] as const satisfies ReadonlyArray<ActorSignalName>
@@ -58,8 +60,10 @@ const AUDITOR_OF: { readonly [Name in LedgerSignal]: Auditor<Name> | null } = AU
 type Decided = Result.Result<SignalSuccess<LedgerSignal>, SignalError>
 
 /** Only what is named changes. What this version refuses has been refused by the schema. */
-const configure = (ledger: Ledger, changes: SignalPayload<"configure_manager">): Decided => {
+const configure = (ledger: Ledger, changes: SignalPayload<"configure_manager">, now: Millis): Decided => {
   const { request_id: _, alert_channels, ...named } = changes
+  const problem = named.currency === undefined ? undefined : currencyProblem(ledger, named.currency, now)
+  if (problem !== undefined) return Result.fail(problem)
   const channels = alert_channels && changeRecipients(ledger, alert_channels)
   if (channels !== undefined && Result.isFailure(channels)) return Result.fail(channels.failure)
   const shown = channels === undefined ? {} : { alert_channels: channels.success }
@@ -113,8 +117,10 @@ const apply = (
       return getPricing(ledger, envelope.payload, now)
     case "update_pricing":
       return updatePricing(ledger, envelope.payload, now)
+    case "update_exchange_rates":
+      return updateExchangeRates(ledger, envelope.payload, now)
     case "configure_manager":
-      return configure(ledger, envelope.payload)
+      return configure(ledger, envelope.payload, now)
     case "record_audit":
       return record(ledger, envelope.payload, principal, now)
   }

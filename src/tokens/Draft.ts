@@ -1,11 +1,14 @@
-/** What one ledger has decided since its last seal; it becomes a batch (Ledger). */
+/**
+ * What a ledger has decided since its last seal.
+ *
+ * Owns: the list of it, so that nothing that is decided can be left out of a batch. Does not decide: what is in it.
+ */
 import type { Price } from "../signal/Price.ts"
 import type { PeriodRecord } from "./BudgetPeriods.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
-import type { AuditRow, CommandRow, RaisedAlert, RecipientRow, UsageRow } from "./LedgerStore.ts"
+import type { AuditRow, CommandRow, RaisedAlert, RateRow, RecipientRow, UsageRow } from "./LedgerStore.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
-/** What changed since the last seal. */
 export interface Draft {
   usage: Array<UsageRow>
   /** Each once, told by `changedIn`; like the periods. */
@@ -13,6 +16,7 @@ export interface Draft {
   budgets: Set<BudgetRecord>
   periods: Array<PeriodRecord>
   prices: Array<Price>
+  rates: Array<RateRow>
   alerts: Array<RaisedAlert>
   recipients: ReadonlyArray<RecipientRow> | undefined
   commands: Array<CommandRow>
@@ -26,9 +30,23 @@ export const emptyDraft = (): Draft => ({
   budgets: new Set(),
   periods: [],
   prices: [],
+  rates: [],
   alerts: [],
   recipients: undefined,
   commands: [],
   audit: [],
   isConfigChanged: false
 })
+
+/** Recipients never change without the configuration. */
+export const hasEntries = (draft: Draft): boolean =>
+  draft.requests.length > 0 ||
+  draft.usage.length > 0 ||
+  draft.periods.length > 0 ||
+  draft.budgets.size > 0 ||
+  draft.alerts.length > 0 ||
+  draft.prices.length > 0 ||
+  draft.rates.length > 0 ||
+  draft.commands.length > 0 ||
+  draft.audit.length > 0 ||
+  draft.isConfigChanged

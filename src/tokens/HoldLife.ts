@@ -8,11 +8,13 @@ import { Result } from "effect"
 import type { Approval } from "../signal/Budgeting.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
-import { type Amount, formatAmount } from "../signal/Money.ts"
+import { type Amount, convert, formatAmount } from "../signal/Money.ts"
 import { hasRole, type Principal } from "../signal/Principal.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
+import { ratesInto } from "./Converting.ts"
 import type { Ledger } from "./Ledger.ts"
+import { exchangeRateOf, priceOf } from "./PinnedPrice.ts"
 import { priceCounts } from "./Pricing.ts"
 import { type HoldRecord, keep, type RequestRecord } from "./RequestRecord.ts"
 import { type Asked, approval, askedOf, refuseForRoom, roomIn } from "./Room.ts"
@@ -99,8 +101,11 @@ export const releaseHold = (
 const costOfMore = (ledger: Ledger, hold: HoldRecord, tokens: number, now: Millis): Amount | undefined => {
   if (tokens === 0) return 0n
   if (hold.provider === null || hold.model === null) return undefined
-  const price = ledger.prices.find(hold.provider, hold.model, now)
-  return price && priceCounts(price, { prompt_tokens: 0, completion_tokens: tokens }).cost
+  const price = priceOf(ledger, hold, hold.provider, hold.model, now)
+  const exchangeRate = price && exchangeRateOf(ledger, hold, price, now)
+  if (price === undefined || exchangeRate === undefined) return undefined
+  const counts = { prompt_tokens: 0, completion_tokens: tokens }
+  return convert(priceCounts(price, counts, hold.serviceTier ?? undefined).cost, exchangeRate)
 }
 
 /** Where a hold is booked; not the standing that a budget of the entity's own has replaced since. */
@@ -136,14 +141,15 @@ export const extendHold = (
     )
   }
   const budgets = holdBudgets(ledger, hold)
-  const more = { cost, tokens, requests: 0 }
+  const rates = ratesInto(ledger, budgets, hold.createdAt, hold.rates)
+  const more = { cost, tokens, requests: 0, rates }
   // More time alone asks for no money, so that no budget can refuse it.
   const asked = budgets.filter((budget) => askedOf(budget, more) > 0n)
   const room = roomIn(asked, more, hold.createdAt)
   if (room.violations.length > 0) {
     // The hold stays in its period: a later one has no room for it.
     const refused = { ...room, retryAt: null }
-    return Result.succeed(refuseForRoom(ledger, { tokens, cost, costBasis: "given" }, refused))
+    return Result.succeed(refuseForRoom(ledger, { tokens, cost }, refused))
   }
   book(ledger, hold, budgets, more, hold.createdAt)
   hold.estimatedTokens += tokens

@@ -14,8 +14,9 @@ import type { Millis } from "../signal/Text.ts"
 import { alternativesTo } from "./Alternatives.ts"
 import type { Subject } from "./BudgetIndex.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
+import { ratesInto, rateUnknown } from "./Converting.ts"
 import { holdDigest } from "./Digest.ts"
-import { type Estimate, estimate } from "./Estimate.ts"
+import { type Estimate, estimate, givenCost } from "./Estimate.ts"
 import { book } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import { problemWithOwner } from "./RequestOwner.ts"
@@ -57,6 +58,11 @@ const place = (
     remainingCost: estimated.cost,
     bookings: [],
     attribution: attributionOf(payload),
+    currency: ledger.config.currency,
+    priceId: estimated.priceId,
+    serviceTier: payload.service_tier ?? null,
+    exchangeRate: estimated.exchangeRate,
+    rates: asked.rates,
     page: undefined
   }
   request.hold = hold
@@ -88,6 +94,9 @@ const unpriceable = (
     )
   }
   if (ledger.config.unknown_price_policy === "record_unpriced") return undefined
+  if (estimated.missing !== undefined) {
+    return Result.fail(rateUnknown(estimated.missing, ledger.config.currency))
+  }
   return Result.succeed(
     refusal(
       ledger,
@@ -176,18 +185,15 @@ export const checkBudget = (
   principal: Principal,
   now: Millis
 ): Decision<Approval> => {
-  if (payload.currency !== undefined && payload.currency !== ledger.config.currency) {
-    return Result.fail(
-      invalidParam(["currency"], `Estimates are in ${ledger.config.currency} in this version`)
-    )
-  }
+  const given = givenCost(ledger, payload, now)
+  if (Result.isFailure(given)) return Result.fail(given.failure)
   const before = payload.hold ? known(ledger, payload, principal, now) : undefined
   if (before !== undefined) return before
   const problem =
     attributionProblem(ledger, payload) ?? (payload.hold ? tooManyHolds(ledger, principal) : undefined)
   if (problem !== undefined) return Result.fail(problem)
   const budgets = ledger.index.matching(subjectOf(payload))
-  const estimated = estimate(ledger, payload, now)
+  const estimated = estimate(ledger, payload, given.success, now)
   const unknownPrice = unpriceable(ledger, payload, budgets, estimated)
   if (unknownPrice !== undefined) return unknownPrice
   const crowdedOut = crowded(ledger, budgets, estimated)
@@ -195,7 +201,8 @@ export const checkBudget = (
   const asked = {
     cost: estimated.cost,
     tokens: estimated.tokens,
-    requests: isCounted(ledger, payload) ? 0 : 1
+    requests: isCounted(ledger, payload) ? 0 : 1,
+    rates: ratesInto(ledger, budgets, now, undefined)
   }
   const room = roomIn(budgets, asked, now)
   if (room.violations.length > 0) {

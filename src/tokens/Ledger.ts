@@ -18,7 +18,7 @@ import { LATE_WINDOW_MS, type PeriodRecord } from "./BudgetPeriods.ts"
 import { BudgetRecord } from "./BudgetRecord.ts"
 import { CheapestPrices } from "./CheapestPrices.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
-import { type Draft, emptyDraft } from "./Draft.ts"
+import { type Draft, emptyDraft, hasEntries } from "./Draft.ts"
 import { Fifo } from "./Fifo.ts"
 import { HoldPages } from "./HoldPages.ts"
 import { HoldsByKey } from "./HoldsByKey.ts"
@@ -34,6 +34,7 @@ import type {
   OpenHold,
   OpenRequest,
   PeriodRow,
+  RateRow,
   RecipientRow,
   RequestRow,
   UsageRow
@@ -41,6 +42,7 @@ import type {
 import { OverrideBook } from "./OverrideBook.ts"
 import { PeriodSweep } from "./PeriodSweep.ts"
 import { inOrderOfIds, PriceBook } from "./PriceBook.ts"
+import { RateBook } from "./RateBook.ts"
 import { type HoldRecord, keep, RequestRecord, toHoldRow } from "./RequestRecord.ts"
 
 /** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
@@ -61,6 +63,7 @@ export class Ledger {
   readonly tenant: string
   readonly prices: PriceBook
   readonly cheapest: CheapestPrices
+  readonly rates = new RateBook()
   readonly budgets = new Map<string, BudgetRecord>()
   readonly index = new BudgetIndex()
   /** How many of the budgets are active. */
@@ -81,6 +84,8 @@ export class Ledger {
   cost: Amount
   #auditHead: AuditHead
   readonly #makeSalt: () => string
+  /** Budgets of costs whose currency is not the tenant's. */
+  #foreignBudgets = 0
   #alertSeq: number
   #idSeq: number
   #journalSeq: number
@@ -115,6 +120,7 @@ export class Ledger {
     this.recipients = snapshot.recipients
     this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
     this.cheapest = new CheapestPrices(this.prices)
+    for (const rate of snapshot.rates) this.rates.put(rate)
     this.usageSeq = snapshot.head.usageSeq
     this.tracked = snapshot.head.tracked
     this.tokens = snapshot.head.tokens
@@ -304,6 +310,21 @@ export class Ledger {
     this.#draft.prices.push(price)
   }
 
+  addRate(rate: RateRow): void {
+    this.rates.put(rate)
+    this.#draft.rates.push(rate)
+  }
+
+  /** How many of `to` a unit of `from` is worth at `at`, or `undefined` where no rate was ever told. */
+  rate(from: string, to: string, at: Millis): Amount | undefined {
+    return this.rates.find(from, to, at, this.config.currency)
+  }
+
+  /** Whether a budget is in another currency than the tenant's. */
+  get hasForeignBudgets(): boolean {
+    return this.#foreignBudgets > 0
+  }
+
   /** From now on, alerts are owed to these. */
   setRecipients(recipients: ReadonlyArray<RecipientRow>): void {
     this.recipients = recipients
@@ -311,8 +332,16 @@ export class Ledger {
   }
 
   configure(config: ManagerConfig): void {
+    if (config.currency !== this.config.currency) {
+      this.#foreignBudgets = 0
+      for (const { definition } of this.budgets.values()) this.#countForeign(definition, config.currency)
+    }
     this.config = config
     this.#draft.isConfigChanged = true
+  }
+
+  #countForeign({ measure, currency }: BudgetDefinition, ours: string): void {
+    if (measure === "cost" && currency !== ours) this.#foreignBudgets += 1
   }
 
   // --- usage and alerts
@@ -354,19 +383,7 @@ export class Ledger {
   }
 
   get hasEntries(): boolean {
-    const draft = this.#draft
-    return (
-      draft.requests.length > 0 ||
-      draft.usage.length > 0 ||
-      draft.periods.length > 0 ||
-      draft.budgets.size > 0 ||
-      this.overrides.hasEntries ||
-      draft.alerts.length > 0 ||
-      draft.prices.length > 0 ||
-      draft.commands.length > 0 ||
-      draft.audit.length > 0 ||
-      draft.isConfigChanged
-    )
+    return hasEntries(this.#draft) || this.overrides.hasEntries
   }
 
   /** Everything decided since the last seal, as rows. Later decisions do not change them. */
@@ -394,6 +411,7 @@ export class Ledger {
       periods: draft.periods.map((period) => period.toRow()),
       overrides: this.overrides.seal(),
       prices: draft.prices,
+      rates: draft.rates,
       alerts: draft.alerts,
       recipients: draft.recipients,
       commands: draft.commands,
@@ -458,6 +476,7 @@ export class Ledger {
     this.budgets.set(definition.id, budget)
     this.index.add(budget)
     if (definition.isActive) this.activeBudgets += 1
+    this.#countForeign(definition, this.config.currency)
     return budget
   }
 

@@ -16,6 +16,7 @@ import type {
   Rollover,
   Weekday
 } from "../signal/Budget.ts"
+import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { OverrideStatus } from "../signal/Overrides.ts"
@@ -48,6 +49,8 @@ export interface BudgetDefinition {
   readonly version: number
   /** The usage_seq when it was made: it counts what is recorded after it, and began with what was before. */
   readonly sinceSeq: number
+  /** The rate at which what was spent before came into its currency; one where that is the tenant's. */
+  readonly openingRate: Amount
 }
 
 /** How a period hands over what is left of it. */
@@ -156,6 +159,15 @@ export interface HoldRow {
   readonly remainingCost: Amount
   readonly bookings: ReadonlyArray<Booking>
   readonly attribution: Attribution
+  /** The tenant's currency when it was made: its costs are in it. */
+  readonly currency: string
+  /** The price that it was estimated with, and that its call is charged at; `null` where there was none. */
+  readonly priceId: string | null
+  readonly serviceTier: string | null
+  /** From the price's currency into the tenant's; one where that is the same. */
+  readonly exchangeRate: Amount
+  /** From the tenant's currency into those of the budgets that it is in; `null` where all are in the tenant's. */
+  readonly rates: ExchangeRates | null
 }
 
 /** One recorded attempt of a request. */
@@ -189,6 +201,17 @@ export interface RequestRow {
 export interface OpenHold {
   readonly requestId: string
   readonly hold: HoldRow
+}
+
+/** What a unit of `base` is worth in `currency` from `asOf` on. Of two with the same pair and `asOf` the later counts. */
+export interface RateRow {
+  /** Counts a tenant's rates. */
+  readonly seq: number
+  readonly base: string
+  readonly currency: string
+  readonly rate: Amount
+  readonly asOf: Millis
+  readonly source: string | null
 }
 
 /** The result of a command, kept under its `request_id` so that it can be sent again. Key: (signal, requestId). */
@@ -293,6 +316,7 @@ export interface Batch {
   readonly periods: ReadonlyArray<PeriodRow>
   readonly overrides: ReadonlyArray<OverrideRow>
   readonly prices: ReadonlyArray<Price>
+  readonly rates: ReadonlyArray<RateRow>
   /** Each is owed to its recipients from this commit on. */
   readonly alerts: ReadonlyArray<RaisedAlert>
   /** All recipients there are from now on, where they changed. */
@@ -331,6 +355,8 @@ export interface LedgerSnapshot {
   readonly lapsedOverrides: ReadonlyArray<LapsedOverrides>
   readonly openRequests: ReadonlyArray<OpenRequest>
   readonly prices: ReadonlyArray<Price>
+  /** In the order of `seq`. */
+  readonly rates: ReadonlyArray<RateRow>
   readonly recipients: ReadonlyArray<RecipientRow>
 }
 

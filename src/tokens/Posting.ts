@@ -9,7 +9,8 @@ import { Result } from "effect"
 import { ATTRIBUTION_FIELDS, attributionOf, mergeAttribution } from "../signal/Attribution.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, NotFound, type SignalError } from "../signal/Errors.ts"
-import { amountOfCount, UNIT } from "../signal/Money.ts"
+import { type Amount, amountOfCount, convert, UNIT } from "../signal/Money.ts"
+import type { Price } from "../signal/Price.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { CostStatus, TokenUsage } from "../signal/Usage.ts"
@@ -17,12 +18,13 @@ import { type AttemptRows, adjust, netOf, pricedAsBefore } from "./Adjusting.ts"
 import { raiseUnpricedAlert } from "./Alerting.ts"
 import { LATE_WINDOW_MS } from "./BudgetPeriods.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
-import { charge, chargeOf } from "./Charging.ts"
+import { charge, chargeOf, withRates } from "./Charging.ts"
 import { priceUnknown } from "./Costing.ts"
 import { usageDigest } from "./Digest.ts"
 import { close, requestIdOfHold } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
+import { exchangeRateOf, pinnedRates, priceOf } from "./PinnedPrice.ts"
 import { type Cost, isFree, priceCounts } from "./Pricing.ts"
 import { problemWithOwner } from "./RequestOwner.ts"
 import type { HoldRecord, RequestRecord } from "./RequestRecord.ts"
@@ -32,8 +34,6 @@ import { activeStandings } from "./Room.ts"
 type Decision<A> = Result.Result<A, SignalError>
 type Report = SignalPayload<"track_usage">
 type Tracked = SignalSuccess<"track_usage">
-
-const ONE_TO_ONE = UNIT
 
 // --- repeats
 
@@ -70,21 +70,42 @@ const bookedAt = (report: Report, hold: HoldRecord | null, now: Millis): Booked 
   return { at, late: wished < earliest }
 }
 
+/** `cost` is in the tenant's currency, the lines are in the price's. */
 interface Priced extends Cost {
   readonly status: CostStatus
   readonly priceId: string | null
+  readonly currency: string
+  readonly exchangeRate: Amount
 }
 
-const priced = (ledger: Ledger, report: Report, at: Millis): Priced => {
-  const price = ledger.prices.find(report.provider, report.model, at)
-  if (price === undefined) return { cost: 0n, breakdown: [], status: "unpriced", priceId: null }
+const unpriced = (currency: string): Priced => ({
+  cost: 0n,
+  breakdown: [],
+  status: "unpriced",
+  priceId: null,
+  currency,
+  exchangeRate: UNIT
+})
+
+const pricedAt = (price: Price, exchangeRate: Amount, report: Report): Priced => {
   const { cost, breakdown } = priceCounts(price, report, report.service_tier)
   return {
-    cost,
+    cost: exchangeRate === UNIT ? cost : convert(cost, exchangeRate),
     breakdown,
     status: isFree(price, report.service_tier) ? "free" : "priced",
-    priceId: price.id
+    priceId: price.id,
+    currency: price.currency,
+    exchangeRate
   }
+}
+
+/** Without a price, or without a rate from its currency, usage is recorded all the same, and an alert says so. */
+const priced = (ledger: Ledger, report: Report, hold: HoldRecord | null, at: Millis): Priced => {
+  const price = priceOf(ledger, hold, report.provider, report.model, at)
+  const exchangeRate = price && exchangeRateOf(ledger, hold, price, at)
+  return price === undefined || exchangeRate === undefined
+    ? unpriced(ledger.config.currency)
+    : pricedAt(price, exchangeRate, report)
 }
 
 const recordOf = (
@@ -110,15 +131,15 @@ const recordOf = (
     total_tokens: total,
     cost: cost.cost,
     currency: ledger.config.currency,
-    price_currency: ledger.config.currency,
-    exchange_rate: ONE_TO_ONE,
+    price_currency: cost.currency,
+    exchange_rate: cost.exchangeRate,
     cost_breakdown: cost.breakdown,
     price_id: cost.priceId,
     cost_status: cost.status,
     overage: hold !== null && cost.cost > kept ? cost.cost - kept : 0n,
     late: booked.late,
     estimated_tokens: hold?.estimatedTokens ?? null,
-    estimated_cost: hold?.estimatedCost ?? null
+    estimated_cost: hold?.currency === ledger.config.currency ? hold.estimatedCost : null
   }
 }
 
@@ -208,10 +229,11 @@ const post = (
   now: Millis
 ): Tracked => {
   const booked = bookedAt(report, hold, now)
-  const cost = priced(ledger, report, booked.at)
-  const usage = recordOf(ledger, report, hold, booked, cost, now)
+  const cost = priced(ledger, report, hold, booked.at)
+  const record = recordOf(ledger, report, hold, booked, cost, now)
   const requests = request.attempts.length === 0 ? 1 : 0
-  const budgets = ledger.index.matching(usage)
+  const budgets = ledger.index.matching(record)
+  const usage = withRates(ledger, record, budgets, pinnedRates(ledger, hold))
   settle(ledger, hold, report, budgets, { usage, requests })
   const alerts = [...charge(ledger, budgets, usage, requests, now), ...raiseUnpricedAlert(ledger, usage, now)]
   if (ledger.config.required_attribution.length > 0)

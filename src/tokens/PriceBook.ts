@@ -61,6 +61,20 @@ export class PriceBook {
     return (override && inForce(override, at)) ?? inForce(this.#versions(key, provider, model), at)
   }
 
+  /** A price of a model by its id, also one that a later price from the same moment on has replaced. */
+  byId(provider: string, model: string, id: string): Price | undefined {
+    const own = this.#byId.get(id)
+    if (own !== undefined) return own
+    const versions = this.#versions(this.#keyOf(provider, model), provider, model)
+    for (const version of versions) if (version.id === id) return version
+    return undefined
+  }
+
+  /** The currencies of the tenant's own prices. */
+  get currencies(): ReadonlySet<string> {
+    return new Set(Array.from(this.#byId.values(), ({ currency }) => currency))
+  }
+
   /** The key of the model that was asked for last is kept: a call asks for its model twice. */
   #keyOf(provider: string, model: string): string {
     const last = this.#lastKey
@@ -68,13 +82,6 @@ export class PriceBook {
     const key = keyOf(provider, model)
     this.#lastKey = { provider, model, key }
     return key
-  }
-
-  /** A price of a model by its id, also one that a later price from the same moment on has replaced. */
-  byId(provider: string, model: string, id: string): Price | undefined {
-    const own = this.#byId.get(id)
-    if (own !== undefined) return own
-    return this.#versions(keyOf(provider, model), provider, model).find((version) => version.id === id)
   }
 
   /** Adds a price of the tenant's own, from its `effective_from` on. */

@@ -5,7 +5,7 @@
  * provider's service), and rounding once per line.
  * Does not decide: which price applies (PriceBook).
  */
-import { type Amount, costOfTokens, costOfTokensTimes } from "../signal/Money.ts"
+import { type Amount, convert, costOfTokens, costOfTokensTimes } from "../signal/Money.ts"
 import { type Price, type PriceTier, type Rates, rateFields } from "../signal/Price.ts"
 import type { CostLine, Counts, TokenType } from "../signal/Usage.ts"
 
@@ -114,6 +114,22 @@ export const costOfEstimate = (
 }
 
 const RATE_FIELDS = Object.keys(rateFields) as ReadonlyArray<keyof Rates>
+
+const ratesTimes = <Of extends Rates>(rates: Of, rate: Amount): Of => {
+  const converted: { [field: string]: Amount } = {}
+  for (const field of RATE_FIELDS) {
+    const amount = rates[field]
+    if (amount !== undefined) converted[field] = convert(amount, rate)
+  }
+  return { ...rates, ...converted }
+}
+
+/** A price in another currency, to be compared with one of that currency; nothing is ever charged at it. */
+export const priceTimes = (price: Price, rate: Amount): Price => ({
+  ...ratesTimes(price, rate),
+  ...(price.per_request === undefined ? {} : { per_request: convert(price.per_request, rate) }),
+  ...(price.tiers === undefined ? {} : { tiers: price.tiers.map((tier) => ratesTimes(tier, rate)) })
+})
 
 const isFreeByRates = (price: Price): boolean =>
   (price.per_request ?? 0n) === 0n &&

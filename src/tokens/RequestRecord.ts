@@ -4,6 +4,7 @@
  * Owns: how a request is turned into its row and back.
  */
 import type { Attribution } from "../signal/Attribution.ts"
+import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
@@ -33,6 +34,11 @@ export interface HoldRecord {
   remainingCost: Amount
   bookings: Array<LiveBooking>
   readonly attribution: Attribution
+  readonly currency: string
+  readonly priceId: string | null
+  readonly serviceTier: string | null
+  readonly exchangeRate: Amount
+  rates: ExchangeRates | null
   /** The page of the store that it is in (HoldPages). */
   page: number | undefined
 }
@@ -125,5 +131,10 @@ export const toHoldRow = (hold: HoldRecord): HoldRow => ({
     periodStart: period.start,
     amount
   })),
-  attribution: hold.attribution
+  attribution: hold.attribution,
+  currency: hold.currency,
+  priceId: hold.priceId,
+  serviceTier: hold.serviceTier,
+  exchangeRate: hold.exchangeRate,
+  rates: hold.rates
 })

@@ -7,9 +7,11 @@
 import type { Alert, BudgetStanding } from "../signal/Budget.ts"
 import type { Approval } from "../signal/Budgeting.ts"
 import type { Violation } from "../signal/Errors.ts"
+import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import { type Amount, amountOfCount, formatAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import { type BudgetRecord, remainingOf, standingOf, titleOf, totalOf } from "./BudgetRecord.ts"
+import { inCurrency } from "./Converting.ts"
 import type { Estimate } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
 import { overrideFor } from "./OverrideRoom.ts"
@@ -20,12 +22,14 @@ export interface Asked {
   readonly cost: Amount
   readonly tokens: number
   readonly requests: number
+  /** Into the currencies of the budgets; `null` where all are in the tenant's, which `cost` is in. */
+  readonly rates: ExchangeRates | null
 }
 
 export const askedOf = (budget: BudgetRecord, asked: Asked): Amount => {
   switch (budget.definition.measure) {
     case "cost":
-      return asked.cost
+      return inCurrency(asked.cost, budget.definition.currency, asked.rates)
     case "tokens":
       return amountOfCount(asked.tokens)
     case "requests":
@@ -78,7 +82,7 @@ type Refusal = Extract<Approval, { readonly allowed: false }>
 export const refusal = (
   ledger: Ledger,
   reason: string,
-  estimated: Estimate,
+  estimated: Pick<Estimate, "tokens" | "cost">,
   room?: Pick<Room, "violations" | "retryAt">,
   alternatives: Refusal["alternatives"] = []
 ): Approval => ({
@@ -94,7 +98,7 @@ export const refusal = (
 
 export const refuseForRoom = (
   ledger: Ledger,
-  estimated: Estimate,
+  estimated: Pick<Estimate, "tokens" | "cost">,
   room: Room,
   alternatives?: Refusal["alternatives"]
 ): Approval => {

@@ -8,14 +8,14 @@
  * The policy is the one of the last configuration that was committed. A tenant that was never loaded in this process has
  * none that is known: it is denied.
  */
-import { Effect, Metric } from "effect"
+import { Effect, Metric, Result } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
 import type { Approval } from "../signal/Budgeting.ts"
 import { ADMITTED_WITHOUT_HOLD } from "../signal/Budgeting.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
 import type { Millis } from "../signal/Text.ts"
-import { estimate } from "./Estimate.ts"
+import { estimate, givenCost } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
 import { attributionProblem } from "./RequiredAttribution.ts"
 
@@ -33,7 +33,9 @@ const approvalWithoutHold = (
   payload: SignalPayload<"check_budget">,
   now: Millis
 ): Approval => {
-  const estimated = estimate(ledger, payload, now)
+  // A cost in a currency that nobody said the rate of counts as none: nothing is held here for it anyway.
+  const given = Result.getOrElse(givenCost(ledger, payload, now), () => undefined)
+  const estimated = estimate(ledger, payload, given, now)
   return {
     allowed: true,
     estimated_tokens: estimated.tokens,

@@ -2,7 +2,7 @@
  * Rows for tests of the store: plain ones, and random ones that are as hostile as the language allows.
  */
 import { DEFAULT_OVERRIDE_POLICY } from "../../src/signal/Budget.ts"
-import { AMOUNT_MAX } from "../../src/signal/Money.ts"
+import { AMOUNT_MAX, UNIT } from "../../src/signal/Money.ts"
 import type { TokenUsage } from "../../src/signal/Usage.ts"
 import type {
   AttemptRow,
@@ -69,6 +69,11 @@ export const hold = (requestId: string, fields: Partial<HoldRow> = {}): HoldRow 
   remainingCost: 2_000_000_000n,
   bookings: [{ budgetId: "budget_1", periodStart: NOON, amount: 2_000_000_000n }],
   attribution: { user_id: "ada" },
+  currency: "USD",
+  priceId: "catalogue:anthropic/claude",
+  serviceTier: null,
+  exchangeRate: UNIT,
+  rates: null,
   ...fields
 })
 
@@ -116,6 +121,7 @@ export const budget = (id: string, fields: Partial<BudgetDefinition> = {}): Budg
   updatedAt: NOON,
   version: 1,
   sinceSeq: 7,
+  openingRate: UNIT,
   ...fields
 })
 
@@ -173,6 +179,7 @@ export const batch = (
   periods: [],
   overrides: [],
   prices: [],
+  rates: [],
   alerts: [],
   recipients: undefined,
   commands: [],
@@ -297,7 +304,8 @@ export const randomUsage = (random: Random, seq: number): TokenUsage => {
     ...maybe(() => ({ tools_used: [text(), text()], reported_cost: random.amount() })),
     ...maybe(() => ({ raw_usage: random.object(4), metadata: random.object(2) })),
     ...maybe(() => ({ prompt_hash: text(), prefix_hash: text(), prompt_parts: { system: random.count() } })),
-    ...maybe(() => ({ adjusts: text(), reason: text() }))
+    ...maybe(() => ({ adjusts: text(), reason: text() })),
+    ...maybe(() => ({ budget_rates: { EUR: random.amount(), XAU: random.amount() } }))
   }
   return usage(seq, fields)
 }

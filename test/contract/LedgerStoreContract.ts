@@ -216,6 +216,7 @@ const activation = (check: Check): void => {
         lapsedOverrides: [],
         openRequests: [],
         prices: [],
+        rates: [],
         recipients: []
       })
     })
@@ -228,7 +229,17 @@ const activation = (check: Check): void => {
         budget("budget_1", { type: "global", entityId: null, alertThresholds: [], isActive: false }),
         budget("budget_2", { name: "'ü\"\\ 🙂", limit: AMOUNT_MAX, createdAt: NOON + 1, version: 2 ** 40 }),
         budget("budget_3", { timeZone: "Asia/Kolkata", rollover: { max: AMOUNT_MAX }, createdAt: NOON + 2 }),
-        budget("budget_4", { rollover: { max: 7n, min: 0n }, createdAt: NOON + 3 })
+        budget("budget_4", { rollover: { max: 7n, min: 0n }, createdAt: NOON + 3 }),
+        budget("budget_5", {
+          currency: "JPY",
+          sinceSeq: 2 ** 40,
+          openingRate: AMOUNT_MAX,
+          createdAt: NOON + 4
+        })
+      ]
+      const rates = [
+        { seq: 1, base: "USD", currency: "EUR", rate: 1n, asOf: NOON, source: null },
+        { seq: 2, base: "EUR", currency: "JPY", rate: AMOUNT_MAX, asOf: 0, source: "a 'bank' 🙂" }
       ]
       const prices = [
         {
@@ -267,11 +278,21 @@ const activation = (check: Check): void => {
           terms: { limit: AMOUNT_MAX, max: AMOUNT_MAX - 1n, min: 0n }
         })
       ]
-      const openHolds = [open("ü '1'")]
+      const openHolds = [
+        open("ü '1'"),
+        open("other", {
+          currency: "EUR",
+          priceId: "price_'7",
+          serviceTier: "b'atch 🙂",
+          exchangeRate: 900_000_000_001n,
+          rates: { USD: 1n, JPY: AMOUNT_MAX }
+        }),
+        open("unpriced", { priceId: null, provider: null, model: null, serviceTier: "batch" })
+      ]
       const openRequests = openHolds.map((it) => ({ ...it, page: 0, row: undefined }))
       const counters = head({ usageSeq: 3, alertSeq: 4, idSeq: 5, tracked: 6, tokens: 10n ** 30n, cost: -1n })
       const config = { ...DEFAULT_MANAGER_CONFIG, max_pending: 7 }
-      yield* commit({ head: counters, budgets, periods, openHolds, prices, config })
+      yield* commit({ head: counters, budgets, periods, openHolds, prices, rates, config })
       const loaded = yield* load()
       assert.deepStrictEqual(
         loaded.periods.toSorted((a, b) => a.start - b.start),
@@ -290,6 +311,7 @@ const activation = (check: Check): void => {
           lapsedOverrides: [],
           openRequests,
           prices,
+          rates,
           recipients: []
         }
       )

@@ -42,6 +42,7 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   calculate_cost: { may: ["app", "analyst", "budget_admin"], otherTenant: "never", otherUser: "done" },
   get_pricing: { may: ["app", "analyst", "budget_admin"], otherTenant: "never", otherUser: "done" },
   update_pricing: { may: ["budget_admin"], otherTenant: "unseen", otherUser: "done" },
+  update_exchange_rates: { may: ["budget_admin"], otherTenant: "unseen", otherUser: "done" },
   configure_manager: { may: [], otherTenant: "unseen", otherUser: "done" },
   get_status: { may: ["analyst", "operator"], otherTenant: "unseen", otherUser: "done" },
   get_audit_trail: { may: ["analyst"], otherTenant: "unseen", otherUser: "done" },
@@ -160,6 +161,8 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
       return call
     case "update_pricing":
       return { provider: "roles", model: fresh("priced"), pricing: rates }
+    case "update_exchange_rates":
+      return { base: "USD", rates: { EUR: "0.9" } }
     case "configure_manager":
       return { default_completion_tokens: 100 }
     case "complete":

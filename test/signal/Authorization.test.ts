@@ -38,6 +38,7 @@ const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   calculate_cost: ["app", "analyst", "budget_admin"],
   get_pricing: ["app", "analyst", "budget_admin"],
   update_pricing: ["budget_admin"],
+  update_exchange_rates: ["budget_admin"],
   configure_manager: [],
   get_status: ["analyst", "operator"],
   get_audit_trail: ["analyst"],

@@ -123,6 +123,7 @@ const usage = {
   currency: "USD",
   price_currency: "USD",
   exchange_rate: "1",
+  budget_rates: { EUR: "0.92" },
   cost_breakdown: [
     { token_type: "input", tokens: 5000, price_per_million: "3", cost: "0.015" },
     { token_type: "output", tokens: 4000, price_per_million: "15", factor: "0.5", cost: "0.03" }
@@ -388,7 +389,16 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       completion_tokens: 1,
       at: "2026-03-10T10:00:00.000Z"
     },
-    results: [{ cost: "0.045", currency: "USD", price_id: "p", breakdown: [...usage.cost_breakdown] }]
+    results: [
+      {
+        cost: "0.045",
+        currency: "EUR",
+        price_currency: "USD",
+        exchange_rate: "0.92",
+        price_id: "p",
+        breakdown: [...usage.cost_breakdown]
+      }
+    ]
   },
   get_pricing: {
     params: { provider: "anthropic" },
@@ -423,6 +433,24 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       confirm_outlier: true
     },
     results: [{ updated: true, price, repriced: 0 }]
+  },
+  update_exchange_rates: {
+    params: {
+      base: "EUR",
+      rates: { USD: "1.1", JPY: "160.25" },
+      as_of: "2026-03-01T00:00:00.000Z",
+      source: "a bank",
+      confirm_outlier: false
+    },
+    results: [
+      {
+        updated: true,
+        base: "EUR",
+        rates: { USD: "1.1", JPY: "160.25" },
+        as_of: "2026-03-01T00:00:00.000Z",
+        source: "a bank"
+      }
+    ]
   },
   configure_manager: {
     params: {

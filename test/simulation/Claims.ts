@@ -24,7 +24,7 @@ import { ASKER, type Command, senderOf } from "./Signals.ts"
 type Refusal = Extract<Approval, { readonly allowed: false }>
 
 /** What a client may be told beside an answer. */
-const REFUSALS: ReadonlyArray<string> = ["Conflict", "NotFound", "InvalidParams"]
+const REFUSALS: ReadonlyArray<string> = ["Conflict", "NotFound", "InvalidParams", "RateUnknown"]
 
 const attemptKey = ({ request_id, attempt }: TokenUsage): string => `${request_id}/${attempt}`
 
@@ -61,7 +61,8 @@ const applying = (ledger: Ledger, subject: Subject): ReadonlyArray<BudgetRecord>
 const checkKept = (ledger: Ledger, hold: HoldRecord, when: string): void => {
   const subject = subjectOf(hold)
   const isCounted = (ledger.request(hold.requestId)?.attempts.length ?? 0) > 0
-  const asked = { cost: hold.estimatedCost, tokens: hold.estimatedTokens, requests: isCounted ? 0 : 1 }
+  const { estimatedCost: cost, estimatedTokens: tokens, rates } = hold
+  const asked = { cost, tokens, requests: isCounted ? 0 : 1, rates }
   for (const budget of applying(ledger, subject)) {
     const period = budget.periodAt(hold.createdAt)
     const kept = hold.bookings.filter((booking) => booking.period === period)
@@ -196,7 +197,8 @@ export class Claims {
     const more = {
       cost: hold.estimatedCost - (before?.cost ?? 0n),
       tokens: hold.estimatedTokens - (before?.tokens ?? 0),
-      requests: 0
+      requests: 0,
+      rates: hold.rates
     }
     checkRoom(ledger, hold, more, isNew, when)
   }

@@ -18,6 +18,7 @@ export type Command =
   | { readonly name: "decide_override"; readonly params: SignalParams<"decide_override"> }
   | { readonly name: "correct_usage"; readonly params: SignalParams<"correct_usage"> }
   | { readonly name: "update_pricing"; readonly params: SignalParams<"update_pricing"> }
+  | { readonly name: "update_exchange_rates"; readonly params: SignalParams<"update_exchange_rates"> }
 
 /** Mostly such that end while a history goes on. */
 const PERIODS = [
@@ -113,6 +114,7 @@ export class Signals {
     [1.5, () => this.#decideOverride()],
     [1.5, () => this.#correct()],
     [0.2, (now) => this.#price(now)],
+    [0.3, (now) => this.rates(now)],
     [4, () => (this.#sent.length > 0 ? this.#random.pick(this.#sent) : this.#check())]
   ]
 
@@ -121,6 +123,8 @@ export class Signals {
     const [type, entity_id] = this.#random.weighted(ENTITIES)
     const period = this.#random.weighted<Period>(PERIODS)
     const isRolling = period !== "lifetime" && this.#random.isLikely(0.5)
+    const measure = this.#random.pick(["cost", "cost", "tokens", "requests"] as const)
+    const currency = measure === "cost" && this.#random.isLikely(0.3) ? "EUR" : "USD"
     return {
       name: "create_budget",
       params: {
@@ -130,7 +134,8 @@ export class Signals {
         ...(entity_id === undefined ? {} : { entity_id }),
         period,
         limit: `${this.#random.int(0, this.#random.pick([30, 120]))}`,
-        measure: this.#random.pick(["cost", "cost", "tokens", "requests"]),
+        measure,
+        currency,
         enforcement: this.#random.isLikely(0.8) ? "hard" : "soft",
         override_policy: this.#overridePolicy(),
         active: this.#random.isLikely(0.9),
@@ -201,6 +206,8 @@ export class Signals {
         ...this.#subject(),
         estimated_prompt_tokens: this.#random.int(0, 15),
         max_completion_tokens: this.#random.int(0, 5),
+        ...(this.#random.isLikely(0.1) ? { estimated_cost: `${this.#random.int(0, 15)}.5` } : {}),
+        ...(this.#random.isLikely(0.1) ? { currency: this.#random.pick(["USD", "EUR"]) } : {}),
         hold_ttl_ms: this.#random.pick([60_000, HOUR_MS, 24 * HOUR_MS]),
         ...(this.#random.isLikely(0.1) ? { hold: false } : {})
       }
@@ -314,6 +321,22 @@ export class Signals {
     }
   }
 
+  /** Told of now, of the past, or of what is to come; in the one direction or the other. */
+  rates(now: number): Command {
+    const [base, currency] = this.#random.pick([
+      ["USD", "EUR"],
+      ["EUR", "USD"]
+    ] as const)
+    return {
+      name: "update_exchange_rates",
+      params: {
+        base,
+        rates: { [currency]: `${this.#random.pick(["0.9", "1.1", "0.333333333333", "1.000000000001"])}` },
+        as_of: new Date(now - this.#random.int(-5, 60) * HOUR_MS).toISOString()
+      }
+    }
+  }
+
   #price(now: number): Command {
     const perMillion = `${this.#random.int(1, 3)}000000`
     return {
@@ -321,7 +344,11 @@ export class Signals {
       params: {
         provider: "test",
         model: this.#random.pick(["dollar", "nameless"]),
-        pricing: { prompt_per_million: perMillion, completion_per_million: perMillion },
+        pricing: {
+          prompt_per_million: perMillion,
+          completion_per_million: perMillion,
+          currency: this.#random.pick(["USD", "EUR"])
+        },
         effective_from: new Date(now - this.#random.int(-5, 60) * HOUR_MS).toISOString()
       }
     }

@@ -159,7 +159,7 @@ class History {
     const tag = reason?._tag === "Fail" ? reason.error._tag : "died"
     if (tag === "Unavailable") return this.#send(command)
     assert.include(
-      ["Conflict", "NotFound", "InvalidParams"],
+      ["Conflict", "NotFound", "InvalidParams", "RateUnknown"],
       tag,
       `seed ${this.#seed}: ${JSON.stringify(command)}`
     )

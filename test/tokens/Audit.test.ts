@@ -28,6 +28,7 @@ const AUDITED: { readonly [name: string]: SignalParams<ActorSignalName> } = {
   decide_override: { override_id: "override_2", decision: "approve" },
   update_pricing: { provider: "test", model: "dollar", pricing: RATES },
   correct_usage: { request_id: "used", usage: { prompt_tokens: 2, completion_tokens: 0 }, reason: "less" },
+  update_exchange_rates: { base: "USD", rates: { EUR: "0.9" }, source: "a bank" },
   configure_manager: { default_completion_tokens: 7 },
   record_audit: { request_id: "create_key k", action: "create_key", subject: "k", before: null, after: {} }
 }

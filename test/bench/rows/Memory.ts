@@ -94,7 +94,8 @@ const definitionOf = (index: number, series: string): BudgetDefinition => ({
   createdAt: 1_790_000_000_000,
   updatedAt: 1_790_000_000_000,
   version: 1,
-  sinceSeq: 0
+  sinceSeq: 0,
+  openingRate: UNIT
 })
 
 const snapshotOf = (count: number, series: string): LedgerSnapshot => ({
@@ -108,6 +109,7 @@ const snapshotOf = (count: number, series: string): LedgerSnapshot => ({
   lapsedOverrides: [],
   openRequests: [],
   prices: [],
+  rates: [],
   recipients: []
 })
 

@@ -7,7 +7,8 @@
  */
 import assert from "node:assert/strict"
 import { isDeepStrictEqual } from "node:util"
-import { type Amount, amountOfCount, formatAmount } from "../../../src/signal/Money.ts"
+import { type Amount, amountOfCount, convert, formatAmount, UNIT } from "../../../src/signal/Money.ts"
+import { entityOf } from "../../../src/tokens/BudgetIndex.ts"
 import { LATE_WINDOW_MS, type PeriodRecord } from "../../../src/tokens/BudgetPeriods.ts"
 import { budgetOf } from "../../../src/tokens/BudgetRecord.ts"
 import { Ledger } from "../../../src/tokens/Ledger.ts"
@@ -70,15 +71,23 @@ const countsUntil = (rows: Rows, key: string): number => {
  */
 const spentByRows = (rows: Rows, budget: BudgetDefinition, { budgetId, start, end }: PeriodRow): Amount => {
   if (end !== null && end <= budget.createdAt) return 0n
-  const { type, measure } = budget
+  const { type, measure, currency, sinceSeq, openingRate } = budget
   const entityId = entityOfKey(budgetId) ?? budget.entityId
   assert.notEqual(entityId, "*", "a default has no period of its own")
   const isFirst = start <= budget.createdAt
-  return rows.spent(
-    { type, entityId, measure, from: start, to: end },
-    isFirst ? 0 : budget.sinceSeq,
-    countsUntil(rows, budgetId)
-  )
+  const window = { type, entityId, measure, from: start, to: end }
+  const until = countsUntil(rows, budgetId)
+  if (measure !== "cost" || currency === rows.config.currency)
+    return rows.spent(window, isFirst ? 0 : sinceSeq, until)
+  // What was there before came in at once, what is recorded afterwards comes in row by row, each at its own rate.
+  let spent = isFirst ? convert(rows.spent(window, 0, Math.min(sinceSeq, until)), openingRate) : 0n
+  for (const { usage } of rows.usage) {
+    if (usage.usage_seq <= sinceSeq || usage.usage_seq > until || usage.cost === 0n) continue
+    if (entityOf(type, usage) !== entityId || usage.booked_at < start) continue
+    if (end !== null && usage.booked_at >= end) continue
+    spent += convert(usage.cost, usage.budget_rates?.[currency] ?? 0n)
+  }
+  return spent
 }
 
 const checkPeriods = (rows: Rows, when: string): void => {
@@ -151,7 +160,10 @@ const checkTotals = (rows: Rows, when: string): void => {
     sums.tokens += row.usage.total_tokens
     sums.cost += row.usage.cost
     const lines = row.usage.cost_breakdown.reduce((sum, line) => sum + line.cost, 0n)
-    same(row.usage.cost, lines, when, () => `the lines of ${row.usage.id} add up to its cost`)
+    const { id, adjusts, cost, exchange_rate } = row.usage
+    // An adjustment brings an attempt to its cost: with a rate, that is a difference of two conversions.
+    if (adjusts === undefined || exchange_rate === UNIT)
+      same(cost, convert(lines, exchange_rate), when, () => `the lines of ${id} add up to its cost`)
   }
   same(head.usageSeq, usage.length, when, () => "usage_seq has no gap")
   same(head.tracked, sums.tracked, when, () => "requests")
@@ -190,6 +202,7 @@ const stateOf = (ledger: Ledger, keys: ReadonlySet<string>, now: number) => ({
   head: ledger.head,
   audit: { seq: ledger.auditHead.seq, hash: ledger.auditHead.hash },
   config: ledger.config,
+  rates: [ledger.rates.size, ledger.rate("USD", "EUR", now), ledger.rate("EUR", "USD", now)],
   budgets: [...ledger.budgets.values()].map((budget) => [budget.definition, budgetOf(budget, now)]),
   overrides: ledger.overrides.live().toSorted((a, b) => a.seq - b.seq),
   roomForOverrides: [...ledger.budgets.values()].map((budget) => {

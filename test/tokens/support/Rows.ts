@@ -29,6 +29,7 @@ import {
   type OverrideRow,
   type PeriodRow,
   type RaisedAlert,
+  type RateRow,
   type RecipientRow,
   type RequestRow,
   type SpentByEntityQuery,
@@ -71,6 +72,7 @@ export class Rows {
   readonly periods = new Map<string, PeriodRow>()
   readonly overrides = new Map<string, OverrideRow>()
   readonly prices: Array<Price> = []
+  readonly rates: Array<RateRow> = []
   readonly alerts: Array<RaisedAlert> = []
   recipients: ReadonlyArray<RecipientRow> = []
   readonly commands = new Map<string, CommandRow>()
@@ -122,6 +124,7 @@ export class Rows {
     for (const row of batch.overrides) this.overrides.set(row.id, row)
     for (const row of batch.commands) this.commands.set(`${row.signal} ${row.requestId}`, row)
     this.prices.push(...batch.prices)
+    this.rates.push(...batch.rates)
     this.alerts.push(...batch.alerts)
     this.audit.push(...batch.audit)
     this.config = batch.config ?? this.config
@@ -170,6 +173,7 @@ export class Rows {
       openRequests,
       // Newest first, as a query without ORDER BY may well answer.
       prices: [...this.prices].reverse(),
+      rates: [...this.rates],
       recipients: this.recipients
     }
   }
