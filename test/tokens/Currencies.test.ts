@@ -340,7 +340,7 @@ describe("a budget in another currency", () => {
       assert.deepStrictEqual(tracked.usage.budget_rates, { EUR: 900_000_000_000n })
       assert.deepStrictEqual(yield* tale.standings, ["EUR 9.9 spent, 0 held", "USD 11 spent, 0 held"])
       assert.deepStrictEqual(
-        tracked.alerts.map(({ message }) => message),
+        tracked.alerts.filter(({ kind }) => kind === "threshold").map(({ message }) => message),
         ['Budget "EUR" has reached 50 %: 9.9 of 18 EUR spent']
       )
       tale.reload()

@@ -7,7 +7,7 @@
  * (BudgetIndex), or what is handed over (BudgetPeriods).
  */
 import type { BudgetType, Measure } from "../../signal/Budget.ts"
-import { type Amount, amountOfCount, formatAmount } from "../../signal/Money.ts"
+import { type Amount, amountOfCount, convert, formatAmount } from "../../signal/Money.ts"
 import { formatTimestamp } from "../../signal/Text.ts"
 import { BudgetIndex, entityOf, SUBJECT_FIELDS } from "../BudgetIndex.ts"
 import type { PeriodRecord } from "../BudgetPeriods.ts"
@@ -191,8 +191,9 @@ export class PeriodReplay {
   /** The sum of what was spent before a budget was made is what its first period begins with. */
   #addOpenings(): void {
     for (const [budget, amount] of this.#openings) {
-      const period = budget.periodAt(budget.definition.createdAt)
-      period.spent += amount
+      const { createdAt, measure, openingRate } = budget.definition
+      const period = budget.periodAt(createdAt)
+      period.spent += measure === "cost" ? convert(amount, openingRate) : amount
       this.#charged.add(period)
     }
   }
