@@ -31,13 +31,13 @@ import {
   LedgerStore,
   type OpenRequest,
   type PeriodRow,
-  type RateRow,
   type RecipientRow,
   type SpentByEntityQuery,
   type SpentQuery,
   type UsageFilter,
   type UsageRow
 } from "../tokens/LedgerStore.ts"
+import type { RateRow } from "../tokens/RateBook.ts"
 import { rowsOfAttempt } from "../tokens/RequestRecord.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
 import { isStorable } from "./Columns.ts"

@@ -4,7 +4,7 @@
  * Owns: their columns. Does not decide: which rate applies (tokens/RateBook).
  */
 import { parseAmount } from "../signal/Money.ts"
-import type { RateRow } from "../tokens/LedgerStore.ts"
+import type { RateRow } from "../tokens/RateBook.ts"
 import { amountColumn, type Columns, int8Column, textColumn, timeColumn } from "./Columns.ts"
 
 export const RATE_COLUMNS: Columns = [

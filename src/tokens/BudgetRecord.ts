@@ -186,6 +186,10 @@ export class BudgetRecord {
 export const titleOf = ({ definition: { name, type }, entityId, isStanding }: BudgetRecord): string =>
   isStanding ? `"${name}" of ${type} ${entityId}` : `"${name}"`
 
+/** Whether a budget counts costs in another currency than `ours`. */
+export const isForeign = ({ definition }: BudgetRecord, ours: string): boolean =>
+  definition.measure === "cost" && definition.currency !== ours
+
 /** All that may be spent in a period. */
 export const totalOf = ({ definition: { limit } }: BudgetRecord, period: PeriodRecord): Amount => {
   const { carriedOver, overrideTotal } = period

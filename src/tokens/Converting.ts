@@ -13,7 +13,7 @@ import { RateUnknown } from "../signal/Errors.ts"
 import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import { type Amount, convert } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
-import type { BudgetRecord } from "./BudgetRecord.ts"
+import { type BudgetRecord, isForeign } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
 
 export const rateUnknown = (base: string, currency: string): RateUnknown =>
@@ -35,11 +35,11 @@ export const ratesInto = (
 ): ExchangeRates | null => {
   if (!ledger.hasForeignBudgets) return null
   let rates: { [currency: string]: Amount } | null = null
-  for (const { definition } of budgets) {
-    const { currency, measure } = definition
-    if (measure !== "cost" || currency === ledger.config.currency || rates?.[currency] !== undefined) continue
+  for (const budget of budgets) {
+    const { id, currency } = budget.definition
+    if (!isForeign(budget, ledger.config.currency) || rates?.[currency] !== undefined) continue
     const rate = pinned?.[currency] ?? ledger.rate(ledger.config.currency, currency, at)
-    if (rate === undefined) throw new Error(`the budget ${definition.id} has no rate into ${currency}`)
+    if (rate === undefined) throw new Error(`the budget ${id} has no rate into ${currency}`)
     rates ??= {}
     rates[currency] = rate
   }

@@ -6,7 +6,8 @@
 import type { Price } from "../signal/Price.ts"
 import type { PeriodRecord } from "./BudgetPeriods.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
-import type { AuditRow, CommandRow, RaisedAlert, RateRow, RecipientRow, UsageRow } from "./LedgerStore.ts"
+import type { AuditRow, CommandRow, RaisedAlert, RecipientRow, UsageRow } from "./LedgerStore.ts"
+import type { RateRow } from "./RateBook.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 export interface Draft {

@@ -15,7 +15,7 @@ import { type AuditNote, entryAfter } from "./AuditChain.ts"
 import { Borrowers } from "./Borrowers.ts"
 import { BudgetIndex } from "./BudgetIndex.ts"
 import { LATE_WINDOW_MS, type PeriodRecord } from "./BudgetPeriods.ts"
-import { BudgetRecord } from "./BudgetRecord.ts"
+import { BudgetRecord, isForeign } from "./BudgetRecord.ts"
 import { CheapestPrices } from "./CheapestPrices.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
 import { type Draft, emptyDraft, hasEntries } from "./Draft.ts"
@@ -34,7 +34,6 @@ import type {
   OpenHold,
   OpenRequest,
   PeriodRow,
-  RateRow,
   RecipientRow,
   RequestRow,
   UsageRow
@@ -42,7 +41,7 @@ import type {
 import { OverrideBook } from "./OverrideBook.ts"
 import { PeriodSweep } from "./PeriodSweep.ts"
 import { inOrderOfIds, PriceBook } from "./PriceBook.ts"
-import { RateBook } from "./RateBook.ts"
+import { RateBook, type RateRow } from "./RateBook.ts"
 import { type HoldRecord, keep, RequestRecord, toHoldRow } from "./RequestRecord.ts"
 
 /** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
@@ -84,8 +83,8 @@ export class Ledger {
   cost: Amount
   #auditHead: AuditHead
   readonly #makeSalt: () => string
-  /** Budgets of costs whose currency is not the tenant's. */
-  #foreignBudgets = 0
+  /** Whether a budget is in another currency than the tenant's. */
+  hasForeignBudgets = false
   #alertSeq: number
   #idSeq: number
   #journalSeq: number
@@ -320,11 +319,6 @@ export class Ledger {
     return this.rates.find(from, to, at, this.config.currency)
   }
 
-  /** Whether a budget is in another currency than the tenant's. */
-  get hasForeignBudgets(): boolean {
-    return this.#foreignBudgets > 0
-  }
-
   /** From now on, alerts are owed to these. */
   setRecipients(recipients: ReadonlyArray<RecipientRow>): void {
     this.recipients = recipients
@@ -332,16 +326,10 @@ export class Ledger {
   }
 
   configure(config: ManagerConfig): void {
-    if (config.currency !== this.config.currency) {
-      this.#foreignBudgets = 0
-      for (const { definition } of this.budgets.values()) this.#countForeign(definition, config.currency)
-    }
+    if (config.currency !== this.config.currency)
+      this.hasForeignBudgets = [...this.budgets.values()].some((it) => isForeign(it, config.currency))
     this.config = config
     this.#draft.isConfigChanged = true
-  }
-
-  #countForeign({ measure, currency }: BudgetDefinition, ours: string): void {
-    if (measure === "cost" && currency !== ours) this.#foreignBudgets += 1
   }
 
   // --- usage and alerts
@@ -476,7 +464,7 @@ export class Ledger {
     this.budgets.set(definition.id, budget)
     this.index.add(budget)
     if (definition.isActive) this.activeBudgets += 1
-    this.#countForeign(definition, this.config.currency)
+    this.hasForeignBudgets ||= isForeign(budget, this.config.currency)
     return budget
   }
 

@@ -4,7 +4,7 @@
  * Owns: what one commit writes, what an activation reads, and how a commit can fail.
  * Does not decide: how rows are laid out (store/), or what is written (Ledger).
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, type Schema } from "effect"
 import type { Attribution } from "../signal/Attribution.ts"
 import type {
   Alert,
@@ -24,6 +24,18 @@ import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { UsageTotals } from "../signal/Tracking.ts"
 import type { TokenUsage, UsageStatus } from "../signal/Usage.ts"
+
+import type { RateRow } from "./RateBook.ts"
+import type { CommitError, Fenced, StoreUnreachable } from "./StoreFailures.ts"
+
+export {
+  BatchRefused,
+  type CommitError,
+  Fenced,
+  NotWritten,
+  OutcomeUnknown,
+  StoreUnreachable
+} from "./StoreFailures.ts"
 
 /** A budget as it was defined; its counters are in its periods. */
 export interface BudgetDefinition {
@@ -201,17 +213,6 @@ export interface RequestRow {
 export interface OpenHold {
   readonly requestId: string
   readonly hold: HoldRow
-}
-
-/** What a unit of `base` is worth in `currency` from `asOf` on. Of two with the same pair and `asOf` the later counts. */
-export interface RateRow {
-  /** Counts a tenant's rates. */
-  readonly seq: number
-  readonly base: string
-  readonly currency: string
-  readonly rate: Amount
-  readonly asOf: Millis
-  readonly source: string | null
 }
 
 /** The result of a command, kept under its `request_id` so that it can be sent again. Key: (signal, requestId). */
@@ -402,34 +403,6 @@ export interface UsagePage {
   readonly beforeSeq: number
   readonly limit: number
 }
-
-/** Another owner has the tenant: nothing was written, and this owner must forget what it knows. */
-export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { tenant: Schema.String }) {}
-
-/** The data itself was refused (SQL classes 22 and 23): nothing was written, and the same batch would fail again. */
-export class BatchRefused extends Schema.TaggedError<BatchRefused>()("BatchRefused", {
-  tenant: Schema.String,
-  message: Schema.String
-}) {}
-
-/** Nothing was written; the same batch can be sent again. */
-export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
-  tenant: Schema.String,
-  message: Schema.String
-}) {}
-
-/** The connection was lost: whether the batch was written is not known. Ask with `resolve`. */
-export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
-  tenant: Schema.String,
-  message: Schema.String
-}) {}
-
-/** The store cannot be reached, or did not answer. */
-export class StoreUnreachable extends Schema.TaggedError<StoreUnreachable>()("StoreUnreachable", {
-  message: Schema.String
-}) {}
-
-export type CommitError = Fenced | BatchRefused | NotWritten | OutcomeUnknown
 
 export interface LedgerStore {
   readonly kind: "embedded" | "server"

@@ -11,7 +11,17 @@
  */
 import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
 import type { Millis } from "../signal/Text.ts"
-import type { RateRow } from "./LedgerStore.ts"
+
+/** What a unit of `base` is worth in `currency` from `asOf` on. Of two with the same pair and `asOf` the later counts. */
+export interface RateRow {
+  /** Counts a tenant's rates. */
+  readonly seq: number
+  readonly base: string
+  readonly currency: string
+  readonly rate: Amount
+  readonly asOf: Millis
+  readonly source: string | null
+}
 
 /** The rates of one pair, the oldest first. */
 class Series {

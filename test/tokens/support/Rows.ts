@@ -29,7 +29,6 @@ import {
   type OverrideRow,
   type PeriodRow,
   type RaisedAlert,
-  type RateRow,
   type RecipientRow,
   type RequestRow,
   type SpentByEntityQuery,
@@ -37,6 +36,7 @@ import {
   type UsageFilter,
   type UsageRow
 } from "../../../src/tokens/LedgerStore.ts"
+import type { RateRow } from "../../../src/tokens/RateBook.ts"
 import { definitionIdOf } from "../../../src/tokens/StandingKey.ts"
 
 const EMPTY_HEAD: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
