@@ -51,7 +51,8 @@ const definitionOf = (index: number): BudgetDefinition => ({
   createdAt: now,
   updatedAt: now,
   version: 1,
-  sinceSeq: 0
+  sinceSeq: 0,
+  openingRate: UNIT
 })
 
 const periodOf = (index: number): PeriodRow => ({
@@ -77,6 +78,7 @@ const EMPTY: Omit<Batch, "id" | "journalSeq" | "head"> = {
   periods: [],
   overrides: [],
   prices: [],
+  rates: [],
   alerts: [],
   recipients: undefined,
   commands: [],
