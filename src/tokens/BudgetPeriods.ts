@@ -312,15 +312,24 @@ export class BudgetPeriods {
     const known = this.#records.get(window.start)
     if (known !== undefined) return known
     const previous = this.#inOrder().findLast(({ start }) => start < window.start)
-    const record = openAfter(this.#key, previous, definition, window, this.#termsAfter(previous, definition))
+    const terms = this.#termsOfNew(window.start, previous, definition)
+    const record = openAfter(this.#key, previous, definition, window, terms)
     this.#add(record)
     return record
   }
 
-  /** Of a period before all that is known, it is known that its budget had no rollover then: it would be kept. */
-  #termsAfter(previous: PeriodRecord | undefined, definition: BudgetDefinition): RolloverTerms | null {
-    if (previous !== undefined) return previous.terms
-    return this.#records.size === 0 ? termsOf(definition) : null
+  /**
+   * The newest hands over by the definition, also where a standing was not in memory when that was changed. One before
+   * it, by the terms of the period before; of one before all that is known, it is known that its budget had no rollover
+   * then: it would be kept.
+   */
+  #termsOfNew(
+    start: Millis,
+    previous: PeriodRecord | undefined,
+    definition: BudgetDefinition
+  ): RolloverTerms | null {
+    const isNewest = this.#newest === undefined || start > this.#newest.start
+    return isNewest ? termsOf(definition) : (previous?.terms ?? null)
   }
 
   #add(record: PeriodRecord): void {

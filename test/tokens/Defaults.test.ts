@@ -133,6 +133,16 @@ stories("default budgets", {
     at 2026-03-15
     see D ann                  -> spent 0, held 0, left 76, carried 56
   `,
+  "a rollover that comes when a standing was forgotten holds for it as well": `
+    budget D type=user id=* limit=10
+    post r1 4 user=ann         -> posted 4
+    at 2026-03-15T12:00:00Z
+    forget
+    change D roll=100          -> version 2
+    post r2 3 user=ann         -> posted 3
+    at 2026-03-16T12:00:00Z
+    see D ann                  -> spent 0, held 0, left 17, carried 7
+  `,
   "to look, or to be refused, leaves nothing behind": `
     budget D type=user id=* limit=10 roll=100
     hold r1 5 user=ann look=yes -> may
