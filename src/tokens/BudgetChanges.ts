@@ -244,7 +244,7 @@ const STATUS_MAX = 1_000
 
 const tooMany = invalidParam(
   ["type"],
-  `More than ${STATUS_MAX} budgets match: name a budget_id, or a type and an entity_id`
+  `More than ${STATUS_MAX} budgets match: name a budget_id, or a type and an entity_id; of a default, its budget_id and an entity_id`
 )
 
 export const getBudgetStatus = (
