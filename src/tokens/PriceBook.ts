@@ -89,16 +89,19 @@ export class PriceBook {
     this.revision += 1
     this.#byId.set(price.id, price)
     const key = keyOf(price.provider, price.model)
-    const versions = this.#overrides.get(key) ?? []
-    const others = versions.filter((version) => version.effective_from !== price.effective_from)
-    const sorted = [...others, price].sort((a, b) => (a.effective_from ?? 0) - (b.effective_from ?? 0))
-    this.#overrides.set(
-      key,
-      sorted.map((version, index) => ({
-        ...version,
-        effective_to: sorted[index + 1]?.effective_from ?? null
-      }))
-    )
+    const known = this.#overrides.get(key)
+    const versions = known ?? []
+    if (known === undefined) this.#overrides.set(key, versions)
+    // From the end: mostly the new one is the last, and an activation puts all there ever were.
+    const from = price.effective_from ?? 0
+    let next = versions.length
+    while (next > 0 && (versions[next - 1]?.effective_from ?? 0) > from) next -= 1
+    const isReplaced = next > 0 && versions[next - 1]?.effective_from === price.effective_from
+    const at = isReplaced ? next - 1 : next
+    const before = versions[at - 1]
+    if (before !== undefined) versions[at - 1] = { ...before, effective_to: price.effective_from }
+    const effective_to = versions[next]?.effective_from ?? null
+    versions.splice(at, isReplaced ? 1 : 0, { ...price, effective_to })
   }
 
   /** The prices in force at `at`, of everything that fits. */

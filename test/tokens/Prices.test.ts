@@ -6,7 +6,7 @@ import type { SignalError } from "../../src/signal/Errors.ts"
 import { formatAmount, parseAmount, UNIT } from "../../src/signal/Money.ts"
 import type { Price } from "../../src/signal/Price.ts"
 import type { Counts } from "../../src/signal/Usage.ts"
-import { outlierIn } from "../../src/tokens/PriceBook.ts"
+import { outlierIn, PriceBook } from "../../src/tokens/PriceBook.ts"
 import { catalogueModels } from "../../src/tokens/PriceCatalogue.ts"
 import { isFree, priceCounts } from "../../src/tokens/Pricing.ts"
 import { Books, DOLLAR_PRICE } from "./support/Books.ts"
@@ -329,6 +329,27 @@ describe("a tenant's own prices", () => {
       assert.strictEqual(price?.effective_to, Date.parse("2026-03-11T00:00:00Z"))
     })
   )
+
+  it("follow one after the other, in whatever order they were set", () => {
+    const orders = [
+      [1, 2, 3, 4],
+      [4, 3, 2, 1],
+      [2, 4, 1, 3],
+      [3, 1, 3, 4, 2, 4, 1]
+    ]
+    for (const order of orders) {
+      const prices = new PriceBook([], [])
+      for (const [index, effective_from] of order.entries())
+        prices.put({ ...DOLLAR_PRICE, id: `p${index}`, effective_from })
+      for (const at of [1, 2, 3, 4]) {
+        const price = prices.find("test", "dollar", at)
+        assert.strictEqual(price?.id, `p${order.lastIndexOf(at)}`)
+        assert.strictEqual(price?.effective_from, at)
+        assert.strictEqual(price?.effective_to, at === 4 ? null : at + 1)
+      }
+      assert.isUndefined(prices.find("test", "dollar", 0))
+    }
+  })
 
   it.effect("of two from the same moment on, the later one counts, also after a restart", () =>
     Effect.gen(function* () {
