@@ -26,6 +26,8 @@ const HISTORIES = 16
 const ROUNDS = 25
 const AT_ONCE_MAX = 4
 const FIRST_SEED = 1
+/** What a client is told for good. */
+const REFUSALS = ["Conflict", "NotFound", "InvalidParams", "RateUnknown", "PriceUnknown"]
 
 let database: TestDatabase
 let proxy: CuttingProxy
@@ -56,7 +58,7 @@ const persistently = (ref: ActorRef, { name, params }: Command) =>
     return yield* ref.ask(name, payload.success, ADMIN).pipe(
       Effect.retry({ while: ({ _tag }) => _tag === "Unavailable", schedule: Schedule.spaced("20 millis") }),
       Effect.catch((error) => {
-        assert.include(["Conflict", "NotFound", "InvalidParams"], error._tag, JSON.stringify(params))
+        assert.include(REFUSALS, error._tag, JSON.stringify(params))
         return Effect.undefined
       })
     )
