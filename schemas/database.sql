@@ -56,6 +56,16 @@ CREATE INDEX usage_booked_at ON usage USING brin (booked_at);
 
 CREATE INDEX usage_adjusts ON usage (tenant, adjusts_seq) WHERE adjusts_seq IS NOT NULL;
 
+CREATE TABLE unpriced_usage (
+  tenant text NOT NULL,
+  provider text NOT NULL,
+  model text NOT NULL,
+  booked_at timestamptz NOT NULL,
+  usage_seq bigint NOT NULL,
+  request_id text NOT NULL,
+  PRIMARY KEY (tenant, provider, model, booked_at, usage_seq)
+);
+
 CREATE TABLE request (
   tenant text NOT NULL,
   request_id text NOT NULL,

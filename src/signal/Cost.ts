@@ -77,15 +77,15 @@ export const UpdatePricing = command("update_pricing", {
     }),
     effective_from: optional(Timestamp),
     reason: optional(Sentence),
-    reprice_unpriced: withDefault(
-      Schema.Boolean.check(
-        Schema.makeFilter(
-          (on: boolean) => !on || "Not available in this version: repricing of unpriced usage"
-        )
-      ),
-      false
-    ),
+    reprice_unpriced: withDefault(Schema.Boolean, false),
     confirm_outlier: withDefault(Schema.Boolean, false)
   },
-  success: Schema.Struct({ updated: Schema.Literal(true), price: Price, repriced: Count })
+  success: Schema.Struct({
+    updated: Schema.Literal(true),
+    price: Price,
+    /** Attempts that had no price and have this one now. */
+    repriced: Count,
+    /** With `reprice_unpriced`: whether there are more of them than are priced at once; send it again, as a new request. */
+    unpriced_left: optional(Schema.Boolean)
+  })
 })

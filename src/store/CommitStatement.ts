@@ -36,6 +36,7 @@ import { DELIVERY_COLUMNS, deliveryValues, RECIPIENT_COLUMNS, recipientValues } 
 import { OVERRIDE_COLUMNS, overrideValues } from "./OverrideRows.ts"
 import { RATE_COLUMNS, rateValues } from "./RateRows.ts"
 import { pageOf, REQUEST_COLUMNS, requestValues } from "./RequestRows.ts"
+import { UNPRICED_COLUMNS, unpricedValues } from "./UnpricedRows.ts"
 import { USAGE_COLUMNS, usageValues } from "./UsageRows.ts"
 
 export interface Statement {
@@ -128,6 +129,17 @@ AND p.tenant = $1 AND p.journal_seq = ${oneOf(seqs, "int8")})`
   }
 }
 
+/** What waits for a price from now on, and what does not any more. */
+const addUnpriced = (parts: Parts, { unpriced: { added, removed } }: Batch): void => {
+  if (added.length > 0) parts.insert("unpriced_usage", UNPRICED_COLUMNS, unpricedValues(added))
+  if (removed.length === 0) return
+  const rows = rowsOf(UNPRICED_COLUMNS, unpricedValues(removed), parts.parameters)
+  parts.texts.push(
+    `unpriced_usage_del AS (DELETE FROM unpriced_usage u USING h, ${rows} WHERE u.tenant = h.tenant AND u.tenant = $1
+AND u.provider = x.provider AND u.model = x.model AND u.booked_at = x.booked_at AND u.usage_seq = x.usage_seq)`
+  )
+}
+
 /** Alerts, and that they are owed to their recipients. */
 const addAlerts = (parts: Parts, { alerts }: Batch): void => {
   if (alerts.length === 0) return
@@ -166,6 +178,7 @@ export const commitStatement = (claim: Claim, batch: Batch): Statement => {
   const parts = new Parts()
   headOf(parts, claim, batch)
   if (batch.usage.length > 0) parts.insert("usage", USAGE_COLUMNS, usageValues(batch.usage))
+  addUnpriced(parts, batch)
   addRequests(parts, batch)
   addPages(parts, batch)
   if (batch.periods.length > 0) {

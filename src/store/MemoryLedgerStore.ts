@@ -40,6 +40,7 @@ import {
 import type { RateRow } from "../tokens/RateBook.ts"
 import { rowsOfAttempt } from "../tokens/RequestRecord.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
+import type { UnpricedQuery, UnpricedRow } from "../tokens/UnpricedUse.ts"
 import { isStorable } from "./Columns.ts"
 import { MemoryDeliveries } from "./MemoryDeliveries.ts"
 import { MemoryOverrides } from "./MemoryOverrides.ts"
@@ -66,6 +67,8 @@ class Tenant {
   config: ManagerConfig = DEFAULT_MANAGER_CONFIG
   /** By `usage_seq`, the oldest first. */
   readonly usage: Array<UsageRow> = []
+  /** By the number of their first row. */
+  readonly unpriced = new Map<number, UnpricedRow>()
   readonly requests = new Map<string, EndedRequest>()
   readonly pages = new Map<number, HoldPage>()
   readonly budgets = new Map<string, BudgetDefinition>()
@@ -135,6 +138,8 @@ class Tenant {
     this.head = batch.head
     this.config = batch.config ?? this.config
     this.#writeUsage(batch.usage)
+    for (const row of batch.unpriced.added) this.unpriced.set(row.usageSeq, row)
+    for (const { usageSeq } of batch.unpriced.removed) this.unpriced.delete(usageSeq)
     for (const rows of [batch.newRequests, batch.changedRequests]) {
       for (const row of rows)
         this.requests.set(row.requestId, { row, endedIn: row.hold === null ? null : seq })
@@ -286,6 +291,12 @@ const spentByEntity = (
   return new Map(amounts.filter(([, amount]) => amount !== 0n).slice(0, limit))
 }
 
+const waiting = (rows: Iterable<UnpricedRow>, { provider, model, from }: UnpricedQuery) =>
+  [...rows]
+    .filter((row) => row.provider === provider && row.model === model)
+    .filter(({ bookedAt }) => bookedAt >= (from ?? Number.NEGATIVE_INFINITY))
+    .sort((a, b) => a.bookedAt - b.bookedAt || a.usageSeq - b.usageSeq)
+
 /** The last of a budget's periods that starts at a moment or before. */
 const lastBefore = (periods: Iterable<PeriodRow> = [], at: number): PeriodRow | undefined =>
   [...periods]
@@ -387,6 +398,8 @@ export const makeMemoryLedgerStore = ({
         const { periods } = tenantOf(name)
         return queries.flatMap(({ budgetId, at }) => lastBefore(periods.get(budgetId)?.values(), at) ?? [])
       }),
+    findUnpriced: (name, query, limit) =>
+      Effect.sync(() => waiting(tenantOf(name).unpriced.values(), query).slice(0, limit)),
     commit,
     isOwner: (claim) => Effect.sync(() => tenantOf(claim.tenant).isOf(claim)),
     resolve: (claim, batchId) =>

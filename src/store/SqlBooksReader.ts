@@ -26,11 +26,13 @@ import { countersFrom, type StoredHead as HeadRow } from "./LedgerReads.ts"
 import { overrideFrom, SELECT_OVERRIDES, type StoredOverride } from "./OverrideRows.ts"
 import { holdsFrom, requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { unreachable } from "./SqlFailures.ts"
+import { SELECT_UNPRICED_AMONG, unpricedArrays } from "./UnpricedRows.ts"
 import { SELECT_USAGE_ROWS, type StoredUsageRow, usageRowFrom } from "./UsageRows.ts"
 
 /** Tables whose rows belong to a tenant that has a head. Each has its tenant first in its primary key. */
 const OF_TENANTS = [
   "usage",
+  "unpriced_usage",
   "request",
   "hold_page",
   "budget",
@@ -144,6 +146,21 @@ export const readerOn = (sql: SqlClient.SqlClient): BooksReader => {
         `${SELECT_USAGE_ROWS} WHERE tenant = $1 AND usage_seq = ${oneOf(2, "int8")}`,
         [tenant, seqs.map(BigInt)],
         usageOf
+      ),
+    unpricedAmong: (tenant, rows) =>
+      select<{ readonly usage_seq: bigint }, number>(
+        SELECT_UNPRICED_AMONG,
+        [tenant, ...unpricedArrays(rows)],
+        (row) => Number(row.usage_seq)
+      ),
+    unpricedCount: (tenant, after) =>
+      Effect.map(
+        select<{ readonly count: bigint }, number>(
+          "SELECT count(*) AS count FROM unpriced_usage WHERE tenant = $1 AND usage_seq > $2",
+          [tenant, BigInt(after)],
+          (row) => Number(row.count)
+        ),
+        ([count]) => count ?? 0
       ),
     requests: (tenant, after, limit) =>
       select(

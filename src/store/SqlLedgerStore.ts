@@ -28,6 +28,7 @@ import { commitStatement } from "./CommitStatement.ts"
 import { readCommands, readLedger, readPeriodsAt, readRequests } from "./LedgerReads.ts"
 import { overridePage, overridesById } from "./OverrideRows.ts"
 import { commitFailure, unreachable } from "./SqlFailures.ts"
+import { unpricedOf } from "./UnpricedRows.ts"
 import { spent, spentByEntity, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
 
 export interface LedgerStoreOptions {
@@ -198,6 +199,7 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
     spent: (tenant, query) => asked(spent(sql, tenant, query)),
     spentByEntity: (tenant, query, limit) => asked(spentByEntity(sql, tenant, query, limit)),
     findPeriods: (tenant, queries) => asked(readPeriodsAt(sql, tenant, queries)),
+    findUnpriced: (tenant, query, limit) => asked(unpricedOf(sql, tenant, query, limit)),
     commit: (held, batch) =>
       patiently(commit(sql, held, batch), duration, () =>
         Effect.fail(new OutcomeUnknown({ tenant: held.tenant, message: unanswered }))

@@ -70,6 +70,17 @@ export const TABLES: ReadonlyArray<string> = [
   "CREATE INDEX usage_booked_at ON usage USING brin (booked_at)",
   "CREATE INDEX usage_adjusts ON usage (tenant, adjusts_seq) WHERE adjusts_seq IS NOT NULL",
 
+  // Attempts that no row has a price of, by their first rows: what update_pricing may price, the oldest first.
+  `CREATE TABLE unpriced_usage (
+  tenant text NOT NULL,
+  provider text NOT NULL,
+  model text NOT NULL,
+  booked_at timestamptz NOT NULL,
+  usage_seq bigint NOT NULL,
+  request_id text NOT NULL,
+  PRIMARY KEY (tenant, provider, model, booked_at, usage_seq)
+)`,
+
   `CREATE TABLE request (
   tenant text NOT NULL,
   request_id text NOT NULL,

@@ -9,6 +9,7 @@
  */
 import { ATTRIBUTION_FIELDS } from "../signal/Attribution.ts"
 import type { Alert } from "../signal/Budget.ts"
+import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import { type Amount, amountOfCount, divideHalfEven, UNIT } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
@@ -33,6 +34,8 @@ export interface Net {
   readonly lines: ReadonlyArray<CostLine>
   /** The row that says at which price and rate it is charged: the last one that has a price, else the first row. */
   readonly priced: TokenUsage
+  /** What it was charged at in budgets of other currencies: as in the first row that was. */
+  readonly budgetRates: ExchangeRates
   /** As it was said last: a final report may know it better than its estimate. */
   readonly serviceTier: string | undefined
 }
@@ -83,6 +86,7 @@ export const netOf = (rows: AttemptRows): Net => {
     lines:
       adjustments.length === 0 ? first.cost_breakdown : together(rows.flatMap((row) => row.cost_breakdown)),
     priced: rows.findLast(({ price_id }) => price_id !== null) ?? first,
+    budgetRates: Object.assign({}, ...rows.map(({ budget_rates }) => budget_rates).reverse()),
     serviceTier: rows.findLast(({ service_tier }) => service_tier !== undefined)?.service_tier
   }
 }
@@ -204,7 +208,7 @@ export const adjust = (
 ): Adjusted => {
   const changed = rowOf(ledger, to.net, to.counts, to.pricedAt, to.facts, now)
   const budgets = ledger.index.matching(changed)
-  const usage = withRates(ledger, changed, budgets, to.net.first.budget_rates)
+  const usage = withRates(ledger, changed, budgets, to.net.budgetRates)
   const row: AttemptRow = {
     ...attempt,
     ...changes,

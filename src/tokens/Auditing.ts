@@ -18,9 +18,11 @@ import { formatTimestamp, type Millis } from "../signal/Text.ts"
 import { Counts } from "../signal/Usage.ts"
 import { type Net, netOf } from "./Adjusting.ts"
 import type { AuditNote } from "./AuditChain.ts"
+import type { Beforehand } from "./KnownBefore.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BudgetDefinition } from "./LedgerStore.ts"
 import { overrideOf } from "./Overrides.ts"
+import { effectiveFromOf } from "./Repricing.ts"
 
 type Change = Pick<AuditNote, "subject" | "before" | "after">
 
@@ -28,7 +30,8 @@ type Change = Pick<AuditNote, "subject" | "before" | "after">
 export type Auditor<Name extends ActorSignalName> = (
   ledger: Ledger,
   payload: SignalPayload<Name>,
-  now: Millis
+  now: Millis,
+  beforehand: Beforehand
 ) => (success: SignalSuccess<Name>) => Change | null
 
 /** A command without an entry, and a query. */
@@ -74,13 +77,17 @@ const auditUpdateBudget: Auditor<"update_budget"> = (ledger, { budget_id }) => {
 }
 
 /** Before is the price that was in force when the new one begins. */
-const auditUpdatePricing: Auditor<"update_pricing"> = (ledger, payload, now) => {
-  const { provider, model, effective_from } = payload
-  const before = ledger.prices.find(provider, model, effective_from ?? now)
-  return ({ price }) => ({
+const auditUpdatePricing: Auditor<"update_pricing"> = (ledger, payload, now, { unpriced }) => {
+  const { provider, model, reason, reprice_unpriced } = payload
+  const before = ledger.prices.find(provider, model, effectiveFromOf(payload, unpriced, now))
+  return ({ price, repriced }) => ({
     subject: `${provider}/${model}`,
     before: before === undefined ? null : (encodePrice(before) as Schema.Json),
-    after: encodePrice(price) as Schema.Json
+    after: {
+      ...(encodePrice(price) as { readonly [field: string]: Schema.Json }),
+      ...(reprice_unpriced ? { repriced } : {}),
+      ...(reason === undefined ? {} : { reason })
+    }
   })
 }
 

@@ -2,7 +2,7 @@
  * Answers what things cost, and takes new prices.
  *
  * Owns: calculate_cost, get_pricing, update_pricing.
- * Does not decide: what was charged before: past usage keeps its price.
+ * Does not decide: what was charged before: past usage keeps its price; what has none gets one by Repricing.
  */
 import { Result } from "effect"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
@@ -14,6 +14,8 @@ import { rateUnknown } from "./Converting.ts"
 import type { Ledger } from "./Ledger.ts"
 import { outlierIn } from "./PriceBook.ts"
 import { priceCounts, priceTimes } from "./Pricing.ts"
+import { effectiveFromOf, reprice } from "./Repricing.ts"
+import type { UnpricedRow } from "./UnpricedUse.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
 
@@ -56,15 +58,16 @@ export const getPricing = (
 ): Decision<SignalSuccess<"get_pricing">> =>
   Result.succeed({ items: ledger.prices.list(payload.provider, payload.model, payload.at ?? now) })
 
-/** Sets the tenant's own price of a model, from `effective_from` on. */
+/** Sets the tenant's own price of a model, from `effective_from` on; and prices what waits for it, where that is asked. */
 export const updatePricing = (
   ledger: Ledger,
   payload: SignalPayload<"update_pricing">,
+  unpriced: ReadonlyArray<UnpricedRow>,
   now: Millis
 ): Decision<SignalSuccess<"update_pricing">> => {
   const { provider, model } = payload
   const { currency = ledger.config.currency, ...rates } = payload.pricing
-  const effectiveFrom = payload.effective_from ?? now
+  const effectiveFrom = effectiveFromOf(payload, unpriced, now)
   if (ledger.rate(currency, ledger.config.currency, effectiveFrom) === undefined) {
     return Result.fail(rateUnknown(currency, ledger.config.currency))
   }
@@ -93,5 +96,6 @@ export const updatePricing = (
     source: "override"
   }
   ledger.addPrice(price)
-  return Result.succeed({ updated: true, price, repriced: 0 })
+  const repriced = payload.reprice_unpriced ? reprice(ledger, payload, price, unpriced, now) : { repriced: 0 }
+  return Result.succeed({ updated: true, price, ...repriced })
 }

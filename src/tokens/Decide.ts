@@ -22,13 +22,13 @@ import type { Millis } from "../signal/Text.ts"
 import { changeRecipients } from "./AlertRecipients.ts"
 import { AUDITORS, type Auditor } from "./Auditing.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
-import type { SpentBefore } from "./BudgetStart.ts"
 import { correctUsage } from "./Correcting.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
 import { currencyProblem, updateExchangeRates } from "./Currencies.ts"
 import { contentDigest } from "./Digest.ts"
 import { checkBudget } from "./Holding.ts"
 import { extendHold, releaseHold } from "./HoldLife.ts"
+import type { Beforehand } from "./KnownBefore.ts"
 import type { Ledger } from "./Ledger.ts"
 import { decideOverride, expireOverrides, requestOverride } from "./Overrides.ts"
 import { trackUsage } from "./Posting.ts"
@@ -82,11 +82,11 @@ const record = (
   return Result.succeed({ recorded: true })
 }
 
-/** `spent`: what a budget that is made now has to count from before. */
+/** `before`: what the store was asked for it alone. */
 const apply = (
   ledger: Ledger,
   envelope: Envelope<LedgerSignal>,
-  spent: SpentBefore,
+  before: Beforehand,
   now: Millis
 ): Decided => {
   const { principal } = envelope
@@ -102,7 +102,7 @@ const apply = (
     case "release_hold":
       return releaseHold(ledger, envelope.payload, principal)
     case "create_budget":
-      return createBudget(ledger, envelope.payload, spent, now)
+      return createBudget(ledger, envelope.payload, before.spent, now)
     case "update_budget":
       return updateBudget(ledger, envelope.payload, now)
     case "get_budget_status":
@@ -116,7 +116,7 @@ const apply = (
     case "get_pricing":
       return getPricing(ledger, envelope.payload, now)
     case "update_pricing":
-      return updatePricing(ledger, envelope.payload, now)
+      return updatePricing(ledger, envelope.payload, before.unpriced, now)
     case "update_exchange_rates":
       return updateExchangeRates(ledger, envelope.payload, now)
     case "configure_manager":
@@ -130,13 +130,13 @@ const apply = (
 const applyAudited = (
   ledger: Ledger,
   envelope: Envelope<LedgerSignal>,
-  spent: SpentBefore,
+  before: Beforehand,
   now: Millis
 ): Decided => {
   const auditor = AUDITOR_OF[envelope.name] as Auditor<LedgerSignal> | null
-  if (auditor === null) return apply(ledger, envelope, spent, now)
-  const changed = auditor(ledger, envelope.payload, now)
-  const decided = apply(ledger, envelope, spent, now)
+  if (auditor === null) return apply(ledger, envelope, before, now)
+  const changed = auditor(ledger, envelope.payload, now, before)
+  const decided = apply(ledger, envelope, before, now)
   const change = Result.isSuccess(decided) ? changed(decided.success) : null
   if (change !== null) {
     ledger.audit({ principal: envelope.principal, action: envelope.name, ...change, at: now })
@@ -184,16 +184,16 @@ const isRefusal = (success: SignalSuccess<LedgerSignal>): boolean => "allowed" i
 export const decide = (
   ledger: Ledger,
   envelope: Envelope<LedgerSignal>,
-  spent: SpentBefore,
+  before: Beforehand,
   now: Millis
 ): Decided => {
   // By the clock of each signal: what has expired is no room for it.
   expireOverrides(ledger, now)
   const requestId = commandIdOf(envelope)
-  if (requestId === undefined) return applyAudited(ledger, envelope, spent, now)
-  const before = repeatedCommand(ledger, envelope, requestId)
-  if (before !== undefined) return before
-  const decided = applyAudited(ledger, envelope, spent, now)
+  if (requestId === undefined) return applyAudited(ledger, envelope, before, now)
+  const repeated = repeatedCommand(ledger, envelope, requestId)
+  if (repeated !== undefined) return repeated
+  const decided = applyAudited(ledger, envelope, before, now)
   if (Result.isSuccess(decided) && !isRefusal(decided.success)) {
     ledger.rememberCommand({
       signal: envelope.name,

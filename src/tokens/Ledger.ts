@@ -43,6 +43,7 @@ import { PeriodSweep } from "./PeriodSweep.ts"
 import { inOrderOfIds, PriceBook } from "./PriceBook.ts"
 import { RateBook, type RateRow } from "./RateBook.ts"
 import { type HoldRecord, keep, RequestRecord, toHoldRow } from "./RequestRecord.ts"
+import { UnpricedDraft } from "./UnpricedUse.ts"
 
 /** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
 const RECENT_REQUESTS_MAX = 1_000
@@ -71,6 +72,7 @@ export class Ledger {
   readonly holdsByKey = new HoldsByKey()
   readonly deadlines = new DeadlineHeap()
   readonly overrides = new OverrideBook()
+  readonly unpriced = new UnpricedDraft()
   /** Models whose missing price was told since the ledger was loaded. */
   readonly unpricedTold = new Set<string>()
   /** Keys, and what they leave out, that were told of since then. */
@@ -391,6 +393,7 @@ export class Ledger {
       journalSeq: this.#journalSeq,
       head: this.head,
       usage: draft.usage,
+      unpriced: this.unpriced.seal(),
       newRequests,
       changedRequests,
       openHolds: this.#sealHolds(draft.requests),

@@ -24,9 +24,9 @@ import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { UsageTotals } from "../signal/Tracking.ts"
 import type { TokenUsage, UsageStatus } from "../signal/Usage.ts"
-
 import type { RateRow } from "./RateBook.ts"
 import type { CommitError, Fenced, StoreUnreachable } from "./StoreFailures.ts"
+import type { FindUnpriced, UnpricedChanges } from "./UnpricedUse.ts"
 
 export {
   BatchRefused,
@@ -306,6 +306,7 @@ export interface Batch {
   readonly journalSeq: number
   readonly head: HeadCounters
   readonly usage: ReadonlyArray<UsageRow>
+  readonly unpriced: UnpricedChanges
   /** Requests that the store has no row of yet. */
   readonly newRequests: ReadonlyArray<RequestRow>
   readonly changedRequests: ReadonlyArray<RequestRow>
@@ -445,6 +446,7 @@ export interface LedgerStore {
     tenant: string,
     queries: ReadonlyArray<PeriodQuery>
   ) => Effect.Effect<ReadonlyArray<PeriodRow>, StoreUnreachable>
+  readonly findUnpriced: FindUnpriced<StoreUnreachable>
   /** Writes a batch in one transaction, the head row first. */
   readonly commit: (claim: Claim, batch: Batch) => Effect.Effect<void, CommitError>
   /**

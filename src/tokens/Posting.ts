@@ -263,6 +263,7 @@ const remember = (
   request.keepUsage(usage)
   ledger.changeRequest(request)
   ledger.addUsage({ usage, requests })
+  if (usage.cost_status === "unpriced") ledger.unpriced.add(usage)
   ledger.tracked += requests
   ledger.tokens += amountOfCount(usage.total_tokens)
   ledger.cost += usage.cost

@@ -104,6 +104,14 @@ export class PriceBook {
     versions.splice(at, isReplaced ? 1 : 0, { ...price, effective_to })
   }
 
+  /** When the tenant's own price that is next after `at` begins. */
+  nextStart(provider: string, model: string, at: Millis): Millis | undefined {
+    const starts = this.#overrides
+      .get(keyOf(provider, model))
+      ?.map(({ effective_from }) => effective_from ?? 0)
+    return starts?.find((start) => start > at)
+  }
+
   /** The prices in force at `at`, of everything that fits. */
   list(provider: string | undefined, model: string | undefined, at: Millis): ReadonlyArray<Price> {
     const found = new Map<string, Price>()

@@ -7,10 +7,10 @@
 import { Effect, Result } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
 import { invalidParam } from "../signal/Errors.ts"
-import { NOTHING_SPENT } from "./BudgetStart.ts"
+import { readBeforehand } from "./Beforehand.ts"
 import { commit } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
-import { gather, spentBefore } from "./Gather.ts"
+import { gather } from "./Gather.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { BatchRefused, Claim, StoreUnreachable } from "./LedgerStore.ts"
 import { type Decided, deliver, type ShiftEnvironment, unavailable } from "./ShiftEnvironment.ts"
@@ -27,12 +27,9 @@ const decideAll = (
     const now = env.clock.currentTimeMillisUnsafe()
     const decided: Array<Decided> = []
     for (const envelope of envelopes) {
-      const spent =
-        envelope.name === "create_budget"
-          ? yield* spentBefore(env.store, env.tenant, envelope, now)
-          : NOTHING_SPENT
+      const before = yield* readBeforehand(env.store, ledger, envelope, now)
       const decidedAt = env.ahead.decidedAt(envelope) ?? now
-      decided.push({ envelope, answer: decide(ledger, envelope, spent, decidedAt) })
+      decided.push({ envelope, answer: decide(ledger, envelope, before, decidedAt) })
     }
     return decided
   })

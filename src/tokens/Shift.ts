@@ -11,12 +11,13 @@ import { reportIncident } from "../actor/Incident.ts"
 import type { BudgetStanding } from "../signal/Budget.ts"
 import type { Millis } from "../signal/Text.ts"
 import { mayGoAhead } from "./AheadAnswers.ts"
+import { readBeforehand, readsBeforehand } from "./Beforehand.ts"
 import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
-import { NOTHING_SPENT, type SpentBefore } from "./BudgetStart.ts"
 import { type CommitOutcome, commit, confirm } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
-import { gather, spentBefore } from "./Gather.ts"
+import { gather } from "./Gather.ts"
 import { expireHolds } from "./HoldLife.ts"
+import { type Beforehand, NOTHING_BEFORE } from "./KnownBefore.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { Batch, Claim } from "./LedgerStore.ts"
 import { expireOverrides } from "./Overrides.ts"
@@ -170,17 +171,16 @@ class Shift {
 
   #decideAll(envelopes: ReadonlyArray<Envelope<LedgerSignal>>): Effect.Effect<void> {
     for (const [index, envelope] of envelopes.entries()) {
-      if (needsSpentBefore(envelope, this.#ledger))
-        return this.#decideCalmly(envelope, envelopes.slice(index))
-      const defect = this.#decideOne(envelope, NOTHING_SPENT, this.#now())
+      if (needsCalm(envelope, this.#ledger)) return this.#decideCalmly(envelope, envelopes.slice(index))
+      const defect = this.#decideOne(envelope, NOTHING_BEFORE, this.#now())
       if (defect !== undefined) return this.#abandon(envelope, defect.cause, envelopes.slice(index + 1))
     }
     return Effect.void
   }
 
-  /** A budget that is made counts what was spent before: that is read while nothing is on its way. */
+  /** What a signal needs of what was recorded before it is read while nothing is on its way. */
   #decideCalmly(
-    envelope: Envelope<"create_budget">,
+    envelope: Envelope<LedgerSignal>,
     rest: ReadonlyArray<Envelope<LedgerSignal>>
   ): Effect.Effect<void> {
     if (this.#onItsWay !== undefined || this.#ledger.hasEntries) {
@@ -190,9 +190,9 @@ class Shift {
     }
     // The period whose spending is read must be the one that it is counted in.
     const now = this.#now()
-    return Effect.matchEffect(spentBefore(this.#env.store, this.#env.tenant, envelope, now), {
-      onSuccess: (spent) => {
-        const defect = this.#decideOne(envelope, spent, now)
+    return Effect.matchEffect(readBeforehand(this.#env.store, this.#ledger, envelope, now), {
+      onSuccess: (before) => {
+        const defect = this.#decideOne(envelope, before, now)
         return defect === undefined
           ? this.#decideAll(rest.slice(1))
           : this.#abandon(envelope, defect.cause, rest.slice(1))
@@ -203,13 +203,13 @@ class Shift {
 
   #decideOne(
     envelope: Envelope<LedgerSignal>,
-    spent: SpentBefore,
+    before: Beforehand,
     now: Millis
   ): { readonly cause: unknown } | undefined {
     const { ahead } = this.#env
     let answer: Decided["answer"]
     try {
-      answer = decide(this.#ledger, envelope, spent, ahead.decidedAt(envelope) ?? now)
+      answer = decide(this.#ledger, envelope, before, ahead.decidedAt(envelope) ?? now)
     } catch (cause) {
       return { cause }
     }
@@ -472,10 +472,9 @@ class Shift {
   }
 }
 
-const needsSpentBefore = (
-  envelope: Envelope<LedgerSignal>,
-  ledger: Ledger
-): envelope is Envelope<"create_budget"> => envelope.name === "create_budget" && ledger.usageSeq > 0
+/** Before the first usage there is nothing to read. */
+const needsCalm = (envelope: Envelope<LedgerSignal>, ledger: Ledger): boolean =>
+  ledger.usageSeq > 0 && readsBeforehand(envelope)
 
 /** Runs a ledger until its memory has to be discarded. */
 export const runShift = (env: ShiftEnvironment, ledger: Ledger, claim: Claim): Effect.Effect<ShiftEnd> =>

@@ -171,6 +171,7 @@ export const batch = (
     alertSeq: Math.max(0, ...(fields.alerts ?? []).map((row) => row.seq))
   }),
   usage: [],
+  unpriced: { added: [], removed: [] },
   newRequests: [],
   changedRequests: [],
   openHolds: [],

@@ -20,6 +20,7 @@ import {
   type SpentByEntityQuery,
   type UsageFilter
 } from "../../src/tokens/LedgerStore.ts"
+import type { UnpricedRow } from "../../src/tokens/UnpricedUse.ts"
 import { auditing } from "./AuditContract.ts"
 import {
   attempt,
@@ -63,6 +64,54 @@ const tag = <A>(effect: Effect.Effect<A, { readonly _tag: string }, LedgerStore>
   Effect.map(Effect.flip(effect), (error) => error._tag)
 
 type Check = (title: string, body: Effect.Effect<void, unknown, LedgerStore>) => void
+
+const waiting = (usageSeq: number, fields: Partial<UnpricedRow> = {}): UnpricedRow => ({
+  usageSeq,
+  requestId: `r${usageSeq}`,
+  provider: "anthropic",
+  model: "claude",
+  bookedAt: NOON,
+  ...fields
+})
+
+const waitingForPrices = (check: Check): void => {
+  check(
+    "lists what waits for a price, the earliest first, until it has one",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const rows = [
+        waiting(1),
+        waiting(2, { bookedAt: NOON - 1 }),
+        waiting(3, { model: "other" }),
+        waiting(4, { provider: "other" }),
+        waiting(5, { bookedAt: NOON + 1, requestId: "'; DROP TABLE usage; --🙂" }),
+        waiting(6)
+      ]
+      const [first, early, , , late, last] = rows as [
+        UnpricedRow,
+        UnpricedRow,
+        never,
+        never,
+        UnpricedRow,
+        UnpricedRow
+      ]
+      yield* commit({ unpriced: { added: rows.slice(0, 3), removed: [] } })
+      yield* commit({ unpriced: { added: rows.slice(3), removed: [] } })
+      const claude = { provider: "anthropic", model: "claude", from: null }
+      const find = (from: number | null, limit = 10) => store.findUnpriced(tenant, { ...claude, from }, limit)
+      assert.deepStrictEqual(yield* find(null), [early, first, last, late])
+      assert.deepStrictEqual(yield* find(null, 2), [early, first])
+      assert.deepStrictEqual(yield* find(NOON), [first, last, late])
+      assert.deepStrictEqual(yield* find(NOON + 2), [])
+      assert.deepStrictEqual(yield* store.findUnpriced(tenant, { ...claude, model: "unknown\u0000" }, 10), [])
+      assert.deepStrictEqual(yield* store.findUnpriced("another", claude, 10), [])
+      yield* commit({ unpriced: { added: [waiting(7)], removed: [first, late] } })
+      assert.deepStrictEqual(yield* find(null), [early, last, waiting(7)])
+      yield* commit({ unpriced: { added: [], removed: [early] } })
+      assert.deepStrictEqual(yield* find(null), [last, waiting(7)])
+    })
+  )
+}
 
 const ownership = (check: Check): void => {
   check(
@@ -1058,6 +1107,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
     activation(check)
     overrides(check)
     oldPeriods(check)
+    waitingForPrices(check)
     lookups(check)
     refusals(check)
     reading(check)

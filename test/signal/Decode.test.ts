@@ -388,7 +388,6 @@ describe("other bounds", () => {
 
 describe("what this version does not do yet is refused, and nothing is ignored", () => {
   const table: ReadonlyArray<readonly [SignalName, Fields, string]> = [
-    ["update_pricing", { ...EXAMPLES.update_pricing.params, reprice_unpriced: true }, "reprice_unpriced"],
     ["configure_manager", { retention_days: 5 }, "retention_days"],
     ["configure_manager", { anonymize_users: true }, "anonymize_users"],
     ["complete", { ...EXAMPLES.complete.params, preference: "speed" }, "preference"],

@@ -429,10 +429,13 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       },
       effective_from: "2026-03-01T00:00:00.000Z",
       reason: "new contract",
-      reprice_unpriced: false,
+      reprice_unpriced: true,
       confirm_outlier: true
     },
-    results: [{ updated: true, price, repriced: 0 }]
+    results: [
+      { updated: true, price, repriced: 0 },
+      { updated: true, price, repriced: 1000, unpriced_left: true }
+    ]
   },
   update_exchange_rates: {
     params: {

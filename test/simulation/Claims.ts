@@ -135,7 +135,7 @@ export class Claims {
   /** Approvals of overrides that were seen when they were decided. */
   readonly #approvals = new Set<string>()
   /** How often a request's attempt is there: by itself, and as the final report of an estimate. */
-  readonly #recorded = new Map<string, { rows: number; replaced: number }>()
+  readonly #recorded = new Map<string, { rows: number; replaced: number; isPriced: boolean }>()
   #counted = 0
 
   constructor(rows: Rows) {
@@ -240,9 +240,11 @@ export class Claims {
       const row = usage[this.#counted]?.usage
       if (row === undefined) continue
       const key = attemptKey(row)
-      const recorded = this.#recorded.get(key) ?? { rows: 0, replaced: 0 }
+      const recorded = this.#recorded.get(key) ?? { rows: 0, replaced: 0, isPriced: false }
+      const isRepriced = row.adjusts !== undefined && row.price_id !== null && !recorded.isPriced
       if (row.adjusts === undefined) recorded.rows += 1
-      else if (row.reason === undefined) recorded.replaced += 1
+      else if (row.reason === undefined && !isRepriced) recorded.replaced += 1
+      recorded.isPriced ||= row.price_id !== null
       if (recorded.rows > 1) throw new Error(`${when}: ${key} is counted twice`)
       if (recorded.replaced > 1) throw new Error(`${when}: the estimate of ${key} is replaced twice`)
       this.#recorded.set(key, recorded)

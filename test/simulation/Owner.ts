@@ -11,9 +11,9 @@ import type { SignalParams, SignalSuccess } from "../../src/signal/Catalogue.ts"
 import { decodePayload, decodeSuccess, encodeSuccess } from "../../src/signal/Decode.ts"
 import type { SignalError } from "../../src/signal/Errors.ts"
 import type { Amount } from "../../src/signal/Money.ts"
-import { NOTHING_SPENT } from "../../src/tokens/BudgetStart.ts"
+import { readBeforehand } from "../../src/tokens/Beforehand.ts"
 import { decide, type LedgerSignal } from "../../src/tokens/Decide.ts"
-import { gather, spentBefore } from "../../src/tokens/Gather.ts"
+import { gather } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
 import { KEPT_PERIODS_MS, Ledger } from "../../src/tokens/Ledger.ts"
 import type { Batch, Claim, LedgerStore } from "../../src/tokens/LedgerStore.ts"
@@ -81,9 +81,10 @@ export class Owner {
     this.ledger.forgetPeriods(now - KEPT_PERIODS_MS)
   }
 
-  /** Whether a budget that this signal makes must count what was spent before: nothing may be on its way then. */
-  needsCalm({ name }: Command): boolean {
-    return name === "create_budget" && (this.ledger.hasEntries || this.#undelivered.length > 0)
+  /** Whether a signal reads what was recorded before: nothing may be on its way then. */
+  needsCalm({ name, params }: Command): boolean {
+    const reads = name === "create_budget" || (name === "update_pricing" && params.reprice_unpriced === true)
+    return reads && (this.ledger.hasEntries || this.#undelivered.length > 0)
   }
 
   /** Ends what is due, as a timer would. */
@@ -121,13 +122,8 @@ export class Owner {
     } as never as Envelope<LedgerSignal>
     const lookUp = gather(this.#store, this.ledger, [envelope])
     if (lookUp !== undefined) Effect.runSync(Effect.orDie(lookUp))
-    const spent =
-      envelope.name === "create_budget"
-        ? Effect.runSync(
-            Effect.orDie(spentBefore(this.#store, TENANT, envelope as Envelope<"create_budget">, now))
-          )
-        : NOTHING_SPENT
-    return decide(this.ledger, envelope, spent, now)
+    const before = Effect.runSync(Effect.orDie(readBeforehand(this.#store, this.ledger, envelope, now)))
+    return decide(this.ledger, envelope, before, now)
   }
 
   /**

@@ -113,7 +113,7 @@ export class Signals {
     [1, (now) => this.#requestOverride(now)],
     [1.5, () => this.#decideOverride()],
     [1.5, () => this.#correct()],
-    [0.2, (now) => this.#price(now)],
+    [0.4, (now) => this.#price(now)],
     [0.3, (now) => this.rates(now)],
     [4, () => (this.#sent.length > 0 ? this.#random.pick(this.#sent) : this.#check())]
   ]
@@ -349,7 +349,10 @@ export class Signals {
           completion_per_million: perMillion,
           currency: this.#random.pick(["USD", "EUR"])
         },
-        effective_from: new Date(now - this.#random.int(-5, 60) * HOUR_MS).toISOString()
+        ...(this.#random.isLikely(0.5) ? { reprice_unpriced: true } : {}),
+        ...(this.#random.isLikely(0.7)
+          ? { effective_from: new Date(now - this.#random.int(-5, 60) * HOUR_MS).toISOString() }
+          : {})
       }
     }
   }

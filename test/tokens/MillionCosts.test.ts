@@ -86,7 +86,7 @@ class Sums {
     const now = MORNING
     const rules = {
       update_exchange_rates: () => updateExchangeRates(this.#ledger, payload as never, now),
-      update_pricing: () => updatePricing(this.#ledger, payload as never, now),
+      update_pricing: () => updatePricing(this.#ledger, payload as never, [], now),
       create_budget: () => createBudget(this.#ledger, payload as never, NOTHING_SPENT, now)
     }
     Result.getOrThrow(rules[name]() as Result.Result<unknown, unknown>)

@@ -455,11 +455,4 @@ describe("a tenant's own prices", () => {
       assert.strictEqual(formatAmount(Result.getOrThrow(quoted).cost), "0.000000000022")
     })
   )
-
-  it.effect("what this version does not do is refused", () =>
-    Effect.gen(function* () {
-      const books = new Books()
-      assert.strictEqual(errorOf(yield* set(books, "1000000", { reprice_unpriced: true })), "InvalidParams")
-    })
-  )
 })

@@ -156,6 +156,45 @@ describe("nothing leaves before the commit", () => {
     }).pipe(told)
   )
 
+  it.effect("a price is given to what was on its way without one", () =>
+    Effect.gen(function* () {
+      const manager = yield* makeManager()
+      yield* manager.budget("100")
+      const use = (request_id: string, prompt_tokens: number) =>
+        manager.ask("track_usage", {
+          request_id,
+          provider: "test",
+          model: "nameless",
+          prompt_tokens,
+          completion_tokens: 0
+        })
+      yield* (yield* use("r0", 1)).success
+      const gate = yield* makeGate
+      manager.script.once("commit", gate.turn)
+      yield* use("r1", 2)
+      yield* quiet
+      yield* use("r2", 4)
+      const params = {
+        provider: "test",
+        model: "nameless",
+        pricing: { prompt_per_million: "1000000", completion_per_million: "1000000" },
+        reprice_unpriced: true
+      }
+      const [priced, again] = [
+        yield* manager.ask("update_pricing", params),
+        yield* manager.ask("update_pricing", params)
+      ]
+      yield* use("r3", 8)
+      yield* quiet
+      assert.isFalse(priced.isAnswered)
+      yield* gate.open
+      yield* quiet
+      assert.strictEqual((yield* priced.success).repriced, 3)
+      assert.strictEqual((yield* again.success).repriced, 0)
+      assert.strictEqual(yield* manager.standing, "spent 15, held 0")
+    }).pipe(told)
+  )
+
   it.effect("a new budget counts the period that its spending was read for", () =>
     Effect.gen(function* () {
       const manager = yield* makeManager()

@@ -8,9 +8,9 @@ import type { Envelope } from "../../src/actor/Envelope.ts"
 import type { SignalParams, SignalSuccess } from "../../src/signal/Catalogue.ts"
 import { decodePayload } from "../../src/signal/Decode.ts"
 import type { SignalError } from "../../src/signal/Errors.ts"
-import { NOTHING_SPENT } from "../../src/tokens/BudgetStart.ts"
+import { readBeforehand, readsBeforehand } from "../../src/tokens/Beforehand.ts"
 import { decide, type LedgerSignal } from "../../src/tokens/Decide.ts"
-import { gather, spentBefore } from "../../src/tokens/Gather.ts"
+import { gather } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
 import { KEPT_PERIODS_MS, Ledger } from "../../src/tokens/Ledger.ts"
 import type { Claim, LedgerStore } from "../../src/tokens/LedgerStore.ts"
@@ -89,13 +89,10 @@ export class Bookkeeper {
         sentAt: this.now
       } as never as Envelope<LedgerSignal>
       this.#expire()
-      if (envelope.name === "create_budget") yield* this.commit()
+      if (readsBeforehand(envelope)) yield* this.commit()
       yield* gather(this.#store, this.#ledger, [envelope]) ?? Effect.void
-      const spent =
-        envelope.name === "create_budget"
-          ? yield* spentBefore(this.#store, this.tenant, envelope, this.now)
-          : NOTHING_SPENT
-      return decide(this.#ledger, envelope, spent, this.now)
+      const before = yield* readBeforehand(this.#store, this.#ledger, envelope, this.now)
+      return decide(this.#ledger, envelope, before, this.now)
     })
   }
 

@@ -125,6 +125,19 @@ export const DAMAGES: ReadonlyArray<readonly [what: string, damage: Damage, foun
     ]
   ],
   [
+    "what an adjustment's lines are about",
+    set("usage", "usage_seq = 4", `detail = replace(detail, '"input",1', '"input",2')`),
+    [
+      "usage usage_seq 4: cost_breakdown[0].cost is 1, should be 2",
+      "usage usage_seq 4: cost_breakdown is 2 tokens, should be 1 tokens"
+    ]
+  ],
+  [
+    "what waits for a price",
+    (tenant) => `INSERT INTO unpriced_usage VALUES ('${tenant}', 'test', 'dollar', '${DAY_1}', 1, 'r1')`,
+    ["unpriced_usage damaged: rows is 1, should be 0"]
+  ],
+  [
     "who it was for",
     set("usage", "usage_seq = 1", "user_id = 'bob'"),
     ["budget_period budget_2 from 2026-03-10T00:00:00.000Z: spent is 11, should be 3"]

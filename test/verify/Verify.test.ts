@@ -14,7 +14,7 @@ import { Books } from "../../src/tokens/verify/BooksReader.ts"
 import type { Finding } from "../../src/tokens/verify/Findings.ts"
 import { verifyTenant } from "../../src/tokens/verify/Verify.ts"
 import { createTestDatabase } from "../support/Postgres.ts"
-import { busyHistory } from "./Bookkeeper.ts"
+import { Bookkeeper, busyHistory } from "./Bookkeeper.ts"
 import { DAMAGES, makeBooks } from "./Damage.ts"
 
 const database = await createTestDatabase()
@@ -65,6 +65,45 @@ for (const [name, store] of Object.entries(STORES)) {
     }
   })
 }
+
+layer(STORES["a Postgres server"], { excludeTestServices: true, timeout: 120_000 })(
+  "a price that came later",
+  (it) => {
+    it.effect("is proved, as is what waits for one", () =>
+      Effect.gen(function* () {
+        const tenant = "repriced"
+        const keeper = yield* Bookkeeper.open(yield* LedgerStore, tenant)
+        const model = { provider: "test", model: "nameless" }
+        const track = (request_id: string) =>
+          keeper.done("track_usage", { request_id, ...model, prompt_tokens: 3, completion_tokens: 0 })
+        yield* keeper.done("create_budget", { name: "all", type: "global", period: "daily", limit: "30" })
+        yield* track("r1")
+        yield* track("r2")
+        assert.deepStrictEqual((yield* verify(tenant)).found, [])
+        const sql = yield* PgClient.PgClient
+        yield* sql`DELETE FROM unpriced_usage WHERE tenant = ${tenant} AND usage_seq = 2`
+        assert.deepStrictEqual((yield* verify(tenant)).found.map(lineOf), [
+          "unpriced_usage usage_seq 2: row is nothing, should be there: it has no price"
+        ])
+        const { repriced } = yield* keeper.done("update_pricing", {
+          ...model,
+          pricing: { prompt_per_million: "1000000", completion_per_million: "1000000" },
+          reprice_unpriced: true
+        })
+        assert.strictEqual(repriced, 1)
+        const usage = { prompt_tokens: 2, completion_tokens: 0 }
+        yield* keeper.done("correct_usage", { request_id: "r1", usage, reason: "one less" })
+        assert.lengthOf((yield* verify(tenant)).found, 1)
+        yield* sql`UPDATE usage SET detail = replace(detail, '"input",3', '"input",4')
+WHERE tenant = ${tenant} AND usage_seq = 3`
+        assert.deepInclude(
+          (yield* verify(tenant)).found.map(lineOf),
+          "usage usage_seq 3: cost_breakdown is 4 tokens, should be 3 tokens"
+        )
+      })
+    )
+  }
+)
 
 layer(STORES["a Postgres server"], { excludeTestServices: true, timeout: 120_000 })("damage", (it) => {
   const tenant = "damaged"

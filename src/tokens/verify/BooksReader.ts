@@ -19,6 +19,7 @@ import type {
   StoreUnreachable,
   UsageRow
 } from "../LedgerStore.ts"
+import type { UnpricedRow } from "../UnpricedUse.ts"
 
 type Read<A> = Effect.Effect<A, StoreUnreachable>
 
@@ -65,6 +66,10 @@ export interface BooksReader {
     tenant: string,
     seqs: ReadonlyArray<number>
   ) => Read<ReadonlyArray<Stored<number, UsageRow>>>
+  /** Which of these are on the list of what waits for a price, by their numbers. */
+  readonly unpricedAmong: (tenant: string, rows: ReadonlyArray<UnpricedRow>) => Read<ReadonlyArray<number>>
+  /** How many are on it, with greater numbers than `after`. */
+  readonly unpricedCount: (tenant: string, after: number) => Read<number>
   readonly requests: (
     tenant: string,
     after: string | undefined,

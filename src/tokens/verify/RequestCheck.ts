@@ -8,9 +8,11 @@ import { Effect } from "effect"
 import type { TokenUsage } from "../../signal/Usage.ts"
 import type { AttemptRow, RequestRow, StoreUnreachable, UsageRow } from "../LedgerStore.ts"
 import { rowsOfAttempt } from "../RequestRecord.ts"
+import { type UnpricedRow, unpricedRowOf } from "../UnpricedUse.ts"
 import type { BooksReader, StoredRequest } from "./BooksReader.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
 import { type Findings, MISSING } from "./Findings.ts"
+import { linesTokens } from "./UsageCheck.ts"
 
 type Reading<A> = Effect.Effect<A, StoreUnreachable>
 
@@ -71,6 +73,28 @@ const checkAttempt = (
   findings.same("usage", key, "adjusts", row.usage.adjusts ?? "nothing", "nothing")
 }
 
+/**
+ * From the row on that has the first price, an attempt's lines are about all of its tokens: an adjustment that gives a
+ * price to what had none has the lines of all rows before it, any other has those of its own difference.
+ */
+const checkLines = (findings: Findings, rows: ReadonlyArray<UsageRow>): void => {
+  let left = 0
+  for (const { usage } of rows) {
+    left += usage.total_tokens
+    const tokens = linesTokens(usage.cost_breakdown)
+    const expected = usage.price_id === null ? 0 : left
+    if (usage.adjusts !== undefined)
+      findings.same(
+        "usage",
+        `usage_seq ${usage.usage_seq}`,
+        "cost_breakdown",
+        `${tokens} tokens`,
+        `${expected} tokens`
+      )
+    left -= expected
+  }
+}
+
 /** The rows that adjust an attempt name its first one. */
 const checkAdjustments = (
   findings: Findings,
@@ -89,6 +113,10 @@ const checkAdjustments = (
     findings.same("usage", key, "adjusts", row.usage.adjusts ?? "nothing", first)
     findings.same("usage", key, "adjusts_seq", row.adjustsSeq ?? "nothing", attempt.usageSeq)
   }
+  checkLines(
+    findings,
+    rowsOfAttempt(attempt).flatMap((seq) => rows.get(seq) ?? [])
+  )
   const answer = rows.get(attempt.answerSeq)
   const field = `attempt ${attempt.attempt} is estimated`
   const isEstimated = answer?.usage.status === "estimated"
@@ -104,7 +132,7 @@ const checkCounted = (findings: Findings, rows: ReadonlyArray<UsageRow>): void =
   }
 }
 
-/** Each attempt of these requests must name a row that is its own. */
+/** Each attempt of these requests must name a row that is its own. Says which of them have no price. */
 export const checkAttempts = Effect.fnUntraced(function* (
   reader: BooksReader,
   findings: Findings,
@@ -118,6 +146,7 @@ export const checkAttempts = Effect.fnUntraced(function* (
     tenant,
     seqs.filter((seq) => seq > from.usageSeq)
   )
+  const unpriced: Array<UnpricedRow> = []
   for (const { request } of requests) {
     const own: Array<UsageRow> = []
     for (const attempt of request.attempts) {
@@ -126,8 +155,11 @@ export const checkAttempts = Effect.fnUntraced(function* (
       checkAttempt(findings, request, attempt, row)
       if (row === undefined) continue
       checkAdjustments(findings, request, attempt, rows)
-      own.push(...rowsOfAttempt(attempt).flatMap((seq) => rows.get(seq) ?? []))
+      const all = rowsOfAttempt(attempt).flatMap((seq) => rows.get(seq) ?? [])
+      if (all.every(({ usage }) => usage.price_id === null)) unpriced.push(unpricedRowOf(row.usage))
+      own.push(...all)
     }
     if (request.attempts.every(({ usageSeq }) => usageSeq > from.usageSeq)) checkCounted(findings, own)
   }
+  return unpriced
 })

@@ -15,7 +15,8 @@ import type { Findings } from "./Findings.ts"
 
 const keyOf = ({ usage_seq }: TokenUsage): string => `usage_seq ${usage_seq}`
 
-const linesTokens = (lines: ReadonlyArray<CostLine>): number =>
+/** What the lines are about: tokens, and not requests. */
+export const linesTokens = (lines: ReadonlyArray<CostLine>): number =>
   lines.reduce((sum, { token_type, tokens }) => (token_type === "request" ? sum : sum + tokens), 0)
 
 /** Two roundings of the same sum may differ in the last digit where a row is the difference of two others. */
@@ -45,7 +46,8 @@ const checkCost = (findings: Findings, usage: TokenUsage): void => {
       cost_status,
       price_id === null ? "unpriced" : "priced or free"
     )
-  if (price_id !== null) {
+  // What an adjustment's lines are about depends on the rows before it (RequestCheck).
+  if (price_id !== null && usage.adjusts === undefined) {
     const total = `${usage.total_tokens} tokens`
     findings.same("usage", key, "cost_breakdown", `${linesTokens(lines)} tokens`, total)
   }

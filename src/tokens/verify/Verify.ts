@@ -17,6 +17,7 @@ import { addHeld, checkEnded, checkOpen, type LastVersion } from "./HoldCheck.ts
 import { addOverride } from "./OverrideCheck.ts"
 import { PeriodReplay, periodName } from "./PeriodReplay.ts"
 import { checkAttempts, checkNamed } from "./RequestCheck.ts"
+import { UnpricedCheck } from "./UnpricedCheck.ts"
 import { UsageCheck } from "./UsageCheck.ts"
 
 type Reading<A> = Effect.Effect<A, StoreUnreachable>
@@ -280,7 +281,8 @@ class TenantCheck {
 
   #checkRequests(head: StoredHead): Reading<void> {
     const { tenant } = this.#findings
-    return eachPage(
+    const unpriced = new UnpricedCheck(this.#reader, this.#findings)
+    const checked = eachPage(
       (after: string | undefined) => this.#reader.requests(tenant, after, ROWS_AT_ONCE),
       ROWS_AT_ONCE,
       (page) => {
@@ -291,8 +293,13 @@ class TenantCheck {
             this.#findings.differs("request", `request_id ${stored.key}`, "row", stored.problem, "a request")
         }
         const readable = page.flatMap(({ row }) => row ?? [])
-        return checkAttempts(this.#reader, this.#findings, readable, this.#from)
+        const attempts = checkAttempts(this.#reader, this.#findings, readable, this.#from)
+        return Effect.flatMap(attempts, (rows) => unpriced.next(rows))
       }
+    )
+    return Effect.andThen(
+      checked,
+      Effect.suspend(() => unpriced.end(this.#from.usageSeq))
     )
   }
 

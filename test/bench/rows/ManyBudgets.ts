@@ -70,6 +70,7 @@ const periodOf = (index: number): PeriodRow => ({
 /** A batch that writes nothing. */
 const EMPTY: Omit<Batch, "id" | "journalSeq" | "head"> = {
   usage: [],
+  unpriced: { added: [], removed: [] },
   newRequests: [],
   changedRequests: [],
   openHolds: [],

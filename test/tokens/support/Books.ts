@@ -11,10 +11,10 @@ import type { SignalError } from "../../../src/signal/Errors.ts"
 import { UNIT } from "../../../src/signal/Money.ts"
 import type { Price } from "../../../src/signal/Price.ts"
 import type { Principal } from "../../../src/signal/Principal.ts"
+import { readBeforehand, readsBeforehand } from "../../../src/tokens/Beforehand.ts"
 import { LATE_WINDOW_MS } from "../../../src/tokens/BudgetPeriods.ts"
-import { NOTHING_SPENT } from "../../../src/tokens/BudgetStart.ts"
 import { decide, type LedgerSignal } from "../../../src/tokens/Decide.ts"
-import { gather, spentBefore } from "../../../src/tokens/Gather.ts"
+import { gather } from "../../../src/tokens/Gather.ts"
 import { expireHolds } from "../../../src/tokens/HoldLife.ts"
 import { Ledger } from "../../../src/tokens/Ledger.ts"
 import { Rows, storeOver } from "./Rows.ts"
@@ -114,13 +114,10 @@ export class Books {
         sentAt: this.now
       } as never as Envelope<LedgerSignal>
       expireHolds(this.ledger, this.now)
-      if (envelope.name === "create_budget") this.commit()
+      if (readsBeforehand(envelope)) this.commit()
       yield* Effect.orDie(gather(this.store, this.ledger, [envelope]) ?? Effect.void)
-      const spent =
-        envelope.name === "create_budget"
-          ? yield* Effect.orDie(spentBefore(this.store, TENANT, envelope, this.now))
-          : NOTHING_SPENT
-      return Result.map(decide(this.ledger, envelope, spent, this.now), (success) =>
+      const before = yield* Effect.orDie(readBeforehand(this.store, this.ledger, envelope, this.now))
+      return Result.map(decide(this.ledger, envelope, before, this.now), (success) =>
         // Over the wire and back: what cannot be written down is no answer.
         decodeSuccess(name, JSON.parse(JSON.stringify(encodeSuccess(name, success as SignalSuccess<Name>))))
       )

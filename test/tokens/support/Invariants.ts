@@ -15,6 +15,7 @@ import { Ledger } from "../../../src/tokens/Ledger.ts"
 import type { BudgetDefinition, PeriodRow } from "../../../src/tokens/LedgerStore.ts"
 import { windowAt } from "../../../src/tokens/Period.ts"
 import { definitionIdOf, entityOfKey } from "../../../src/tokens/StandingKey.ts"
+import { unpricedRowOf } from "../../../src/tokens/UnpricedUse.ts"
 import { makeSalts, TENANT, TEST_PRICES } from "./Books.ts"
 import type { Rows } from "./Rows.ts"
 
@@ -171,6 +172,46 @@ const checkTotals = (rows: Rows, when: string): void => {
   same(head.cost, sums.cost, when, () => "cost")
 }
 
+/** The numbers of the first rows of attempts that no row has a price of, by the rows. */
+const withoutPrice = (rows: Rows): Set<number> => {
+  const waiting = new Set<number>()
+  for (const { usage, adjustsSeq } of rows.usage) {
+    if (usage.price_id !== null) waiting.delete(adjustsSeq ?? usage.usage_seq)
+    else if (adjustsSeq === undefined) waiting.add(usage.usage_seq)
+  }
+  return waiting
+}
+
+/** What waits for a price is on the list, once, as its first row says. */
+const checkUnpriced = (rows: Rows, when: string): void => {
+  const waiting = withoutPrice(rows)
+  same(rows.unpriced.length, waiting.size, when, () => "attempts that wait for a price")
+  for (const row of rows.unpriced) {
+    assert.ok(waiting.has(row.usageSeq), `${when}: use_${row.usageSeq} waits for a price`)
+    const usage = rows.usage[row.usageSeq - 1]?.usage
+    assert.deepStrictEqual(row, usage && unpricedRowOf(usage), `${when}: it waits as its first row says`)
+  }
+}
+
+/** The lines of an attempt are about all of its tokens from the row on that has the first price. */
+const checkLines = (rows: Rows, when: string): void => {
+  const tokens = new Map<number, number>()
+  for (const { usage, adjustsSeq = usage.usage_seq } of rows.usage) {
+    const left = (tokens.get(adjustsSeq) ?? 0) + usage.total_tokens
+    const lines = usage.cost_breakdown.reduce(
+      (sum, line) => (line.token_type === "request" ? sum : sum + line.tokens),
+      0
+    )
+    tokens.set(adjustsSeq, left - lines)
+    same(
+      left - lines,
+      usage.price_id === null ? left : 0,
+      when,
+      () => `tokens that ${usage.id} leaves unpriced`
+    )
+  }
+}
+
 // --- memory
 
 /** What a period has in memory is what the holds there keep in it. */
@@ -251,7 +292,9 @@ const OF_ROWS: ReadonlyArray<(rows: Rows, when: string) => void> = [
   checkPeriods,
   checkRollover,
   checkOverrides,
-  checkTotals
+  checkTotals,
+  checkUnpriced,
+  checkLines
 ]
 const OF_MEMORY: ReadonlyArray<(ledger: Ledger, when: string) => void> = [checkHeld]
 const OF_BOTH: ReadonlyArray<(books: BooksAtHand, when: string) => void> = [checkAtHand, checkReload]

@@ -38,6 +38,7 @@ import {
 } from "../../../src/tokens/LedgerStore.ts"
 import type { RateRow } from "../../../src/tokens/RateBook.ts"
 import { definitionIdOf } from "../../../src/tokens/StandingKey.ts"
+import type { UnpricedRow } from "../../../src/tokens/UnpricedUse.ts"
 
 const EMPTY_HEAD: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
 
@@ -64,6 +65,7 @@ export class Rows {
   head: HeadCounters = EMPTY_HEAD
   config: ManagerConfig = DEFAULT_MANAGER_CONFIG
   readonly usage: Array<UsageRow> = []
+  readonly unpriced: Array<UnpricedRow> = []
   readonly requests = new Map<string, RequestRow>()
   /** How many holds were written into each page that is there. */
   readonly pages = new Map<number, number>()
@@ -118,6 +120,12 @@ export class Rows {
     for (const row of batch.usage) {
       if (row.usage.usage_seq !== this.usage.length + 1) throw new Error("usage_seq has a gap")
       this.usage.push(row)
+    }
+    this.unpriced.push(...batch.unpriced.added)
+    for (const { usageSeq } of batch.unpriced.removed) {
+      const index = this.unpriced.findIndex((row) => row.usageSeq === usageSeq)
+      if (index === -1) throw new Error(`usage_seq ${usageSeq} does not wait for a price`)
+      this.unpriced.splice(index, 1)
     }
     for (const budget of batch.budgets) this.budgets.set(budget.id, budget)
     for (const period of batch.periods) this.periods.set(`${period.budgetId} ${period.start}`, period)
@@ -278,6 +286,14 @@ export const storeOver = (rows: Rows): LedgerStore => ({
         const before = [...rows.periods.values()].filter((it) => it.budgetId === budgetId && it.start <= at)
         return before.sort((a, b) => b.start - a.start).slice(0, 1)
       })
+    ),
+  findUnpriced: (_, { provider, model, from }, limit) =>
+    Effect.sync(() =>
+      rows.unpriced
+        .filter((row) => row.provider === provider && row.model === model)
+        .filter(({ bookedAt }) => from === null || bookedAt >= from)
+        .sort((a, b) => a.bookedAt - b.bookedAt || a.usageSeq - b.usageSeq)
+        .slice(0, limit)
     ),
   commit: (claim, batch) =>
     Effect.suspend(() => {

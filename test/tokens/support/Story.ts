@@ -12,6 +12,7 @@
  *   approve o1 15 by=bob       -> approved 15         or: deny o1 by=bob -> denied
  *   overrides pending          -> o1 20               what is listed, newest first
  *   advice r2 90               -> available           what an override could do for a refused hold
+ *   price nameless 2 reprice=yes -> repriced 3       what had no price gets it
  *   wait 10m | at 2026-03-31T23:59:59.999Z | release r1 | extend r1 tokens=5 | change A limit=50
  *   alerts                     -> threshold A 50     what was raised since this was last asked
  *   total                      -> requests 1, tokens 4, cost 4
@@ -513,9 +514,14 @@ class Teller {
         ...(tiers === undefined ? {} : { service_tiers: Object.fromEntries(tiers) })
       },
       ...(options.from === undefined ? {} : { effective_from: options.from }),
-      ...(options.sure === undefined ? {} : { confirm_outlier: true })
+      ...(options.sure === undefined ? {} : { confirm_outlier: true }),
+      ...(options.reprice === undefined ? {} : { reprice_unpriced: true })
     }
-    return Effect.map(this.#ask("update_pricing", params, options), (answer) => this.#show(answer, () => ""))
+    return Effect.map(this.#ask("update_pricing", params, options), (answer) =>
+      this.#show(answer, ({ repriced, unpriced_left: isMore }) =>
+        isMore === undefined ? "" : flags(`repriced ${repriced}`, isMore && "more are left")
+      )
+    )
   }
 
   #see(name: string, entity: string | undefined, options: Options): Effect.Effect<string> {
