@@ -67,7 +67,7 @@ export class BridgeFailed extends Schema.TaggedError<BridgeFailed>()("BridgeFail
   reason: Schema.String
 }) {
   override get message() {
-    return `Cannot listen on ${this.host}:${this.port}: ${this.reason}`
+    return `Cannot listen on ${this.host}:${this.port}: ${this.reason}. Stop what listens there, or choose another port`
   }
 }
 

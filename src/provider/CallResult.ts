@@ -52,15 +52,18 @@ const stopped = (ending: CallEnding, facts: CallFacts): ProviderFailed =>
     attempts: facts.attempts.length
   })
 
-const budgetExceeded = ({ reason, violations }: Refused): BudgetExceeded =>
-  new BudgetExceeded({
+/** Where a policy lets nobody ask for an override, nobody is told to. */
+const budgetExceeded = ({ reason, violations }: Refused): BudgetExceeded => {
+  const asks = violations.every(({ override }) => override === "available") ? "Ask for an override, r" : "R"
+  return new BudgetExceeded({
     message:
       violations.length === 0
         ? reason
-        : `${reason}. Raise the budget, ask for fewer tokens, or wait for the next period`,
+        : `${reason}. ${asks}aise the budget, ask for fewer tokens, or wait for the next period`,
     reason,
     violations
   })
+}
 
 const isSignalError = Schema.is(SignalError)
 

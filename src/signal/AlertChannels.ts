@@ -78,7 +78,10 @@ export const AlertChannel = Schema.Union([
     )
   }),
   Schema.Struct({ type: Schema.Literal("email"), to: Addresses })
-]).annotate({ identifier: "AlertChannel" })
+]).annotate({
+  identifier: "AlertChannel",
+  message: 'Expected {"type": "webhook", "url": …} or {"type": "email", "to": […]}'
+})
 export type AlertChannel = typeof AlertChannel.Type
 
 /** All channels of a tenant: what is not named goes. */

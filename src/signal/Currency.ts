@@ -22,7 +22,7 @@ const CURRENCIES: ReadonlySet<string> = new Set([...CODES.trim().split(/\s+/u), 
 const EXAMPLE = 'a currency of ISO 4217 like "USD"'
 
 /** A currency's code, as it is shown. */
-export const Currency = Schema.String.check(Schema.isPattern(/^[A-Z]{3}$/u, { expected: EXAMPLE }))
+export const Currency = Schema.String.check(Schema.isPattern(/^[A-Z]{3}$/u, { expected: EXAMPLE }).abort())
 
 /** A currency that a caller names: one that is in force. */
 export const CurrencyInForce = Currency.check(

@@ -19,18 +19,29 @@ import { encoderOf } from "./Encode.ts"
 import { InvalidParams, SignalError, UnknownSignal } from "./Errors.ts"
 import { nearest } from "./Nearest.ts"
 import { Event } from "./Subscriptions.ts"
+import { isForbiddenKey } from "./Text.ts"
 
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
 const ISSUES_MAX = 50
 /** Marks the message of an unknown field, and carries the names that were possible to where the path is known. */
 const UNKNOWN_FIELD = "\u0001"
+/** Marks the message of a name that cannot stand here, and carries what names must be. */
+const WRONG_NAME = "\u0002"
+
+/** What the names of a record must be, such as the currencies of `{EUR: …}`. */
+const namesMustBe = ({ indexSignatures }: SchemaAST.Objects): string =>
+  indexSignatures
+    .flatMap(({ parameter }) => parameter.checks ?? [])
+    .map(({ annotations }) => annotations?.expected)
+    .find((expected) => typeof expected === "string") ?? "another name"
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
+    const fields = "ast" in issue && SchemaAST.isObjects(issue.ast) ? issue.ast : undefined
+    const names = fields?.propertySignatures.map(({ name }) => String(name)) ?? []
+    if (issue._tag === "InvalidType" && names.length > 0) return `Expected an object with ${names.join(", ")}`
     if (issue._tag !== "UnexpectedKey") return SchemaIssue.defaultLeafHook(issue)
-    const names = SchemaAST.isObjects(issue.ast)
-      ? issue.ast.propertySignatures.map((field) => String(field.name))
-      : []
+    if (fields !== undefined && fields.indexSignatures.length > 0) return WRONG_NAME + namesMustBe(fields)
     return UNKNOWN_FIELD + names.join(UNKNOWN_FIELD)
   }
 })
@@ -40,8 +51,12 @@ const pathSegment = (segment: unknown): string | number =>
 
 const wordingOf = (message: string, path: ReadonlyArray<string | number>): string => {
   if (message === "Missing key") return "This field is required"
-  if (!message.startsWith(UNKNOWN_FIELD)) return message
   const field = String(path.at(-1))
+  if (message.startsWith(WRONG_NAME)) {
+    if (isForbiddenKey(field)) return `Expected no key named ${field}`
+    return `Expected ${message.slice(WRONG_NAME.length)}: ${JSON.stringify(field)} is none`
+  }
+  if (!message.startsWith(UNKNOWN_FIELD)) return message
   const names = message.split(UNKNOWN_FIELD).filter((name) => name !== "")
   if (names.length === 0) return `Unexpected name ${JSON.stringify(field)}`
   const guess = nearest(field, names)

@@ -90,7 +90,7 @@ export const formatTimestamp = rememberingLast<Millis>(4, (at) => new Date(at).t
 export const Timestamp = Schema.String.check(
   Schema.isPattern(TIMESTAMP_PATTERN, {
     expected: 'a time of RFC 3339 in UTC like "2026-11-23T09:30:00Z"'
-  }),
+  }).abort(),
   Schema.makeFilter((text: string) => isRealInstant(text) || "Expected a day that exists")
 )
   .annotate({ format: "date-time" })
@@ -140,7 +140,7 @@ const TAG_NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/u
 /** Up to 16 tags: names of `[a-z0-9_.-]`, values of up to 256 bytes. */
 export const Tags = Schema.Record(
   Schema.String.check(
-    Schema.isPattern(TAG_NAME),
+    Schema.isPattern(TAG_NAME, { expected: "a name of a-z, 0-9, _, . and -, at most 64 long" }),
     Schema.makeFilter((name: string) => !isForbiddenKey(name) || `Expected no key named ${name}`)
   ),
   boundedText(VALUE_BYTES_MAX)

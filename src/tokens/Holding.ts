@@ -100,7 +100,7 @@ const unpriceable = (
   return Result.succeed(
     refusal(
       ledger,
-      `Refused: ${provider}/${model} has no price and a hard cost budget applies; set one with update_pricing, or give estimated_cost`,
+      `Refused: ${provider}/${model} has no price and a hard cost budget applies; set one with update_pricing, or give check_budget an estimated_cost`,
       estimated
     )
   )

@@ -80,6 +80,23 @@ describe("a host", () => {
     const refused = await failureOf(bursar.send("complete", { ...FAST, user_id: "poor" }))
     assert.instanceOf(refused, BudgetExceeded)
     assert.strictEqual(refused.violations[0]?.entity_id, "poor")
+    // Half of the limit is far too little, and more may not be asked for; where that would do, it is said.
+    assert.match(refused.message, /\. Raise the budget, ask for fewer tokens, or wait/u)
+    await bursar.send("create_budget", {
+      name: "raised",
+      type: "user",
+      entity_id: "raised",
+      period: "daily",
+      limit: "0.000001",
+      override_policy: {
+        requires_approval: true,
+        approvers: ["budget_admin"],
+        max_override_percentage: 1_000_000_000,
+        notification_required: false
+      }
+    })
+    const askable = await failureOf(bursar.send("complete", { ...FAST, user_id: "raised" }))
+    assert.match(String(askable), /\. Ask for an override, raise the budget, ask for fewer tokens, or wait/u)
     const invalid = await failureOf(bursar.send("get_usage", { limit: 0 }))
     assert.instanceOf(invalid, InvalidParams)
     assert.deepStrictEqual(invalid.issues[0]?.path, ["limit"])

@@ -62,6 +62,59 @@ describe("all issues are told, not only the first", () => {
     assert.strictEqual(issuesOf("track_usage", { ...REPORT, ...many }).length, 50)
   })
 
+  it("and one value has one, about what is wrong with it first", () => {
+    const table: ReadonlyArray<readonly [SignalName, Fields, string]> = [
+      [
+        "get_usage",
+        { from: "yesterday" },
+        'from: Expected a time of RFC 3339 in UTC like "2026-11-23T09:30:00Z"'
+      ],
+      ["get_usage", { from: "2026-02-30T00:00:00Z" }, "from: Expected a day that exists"],
+      [
+        "check_budget",
+        { request_id: "r1", currency: "eur" },
+        'currency: Expected a currency of ISO 4217 like "USD"'
+      ]
+    ]
+    for (const [name, params, message] of table) {
+      const decoded = decodePayload(name, params)
+      assert.strictEqual(Result.isFailure(decoded) ? decoded.failure.message : "", message)
+    }
+  })
+
+  it("a value of another shape is told which", () => {
+    const made = { name: "n", type: "team", entity_id: "x", period: "daily", limit: "1" }
+    const table: ReadonlyArray<readonly [SignalName, Fields, string]> = [
+      ["create_budget", { ...made, rollover: true }, "Expected an object with max, min"],
+      ["extend_hold", { hold_id: "h", by: "5" }, "Expected an object with tokens, cost"],
+      [
+        "configure_manager",
+        { alert_channels: [{ type: "sms" }] },
+        'Expected {"type": "webhook", "url": …} or {"type": "email", "to": […]}'
+      ]
+    ]
+    for (const [name, params, message] of table) {
+      assert.deepStrictEqual(
+        issuesOf(name, params).map((issue) => issue.message),
+        [message]
+      )
+    }
+  })
+
+  it("a name that cannot stand where names are free is told what it must be", () => {
+    const rates = issuesOf("update_exchange_rates", { base: "USD", rates: { ABC: "1" } })
+    assert.deepStrictEqual(rates, [
+      { path: ["rates", "ABC"], message: 'Expected a currency of ISO 4217 like "USD": "ABC" is none' }
+    ])
+    const [upperCase] = issuesOf("track_usage", { ...REPORT, tags: { Team: "x" } })
+    assert.strictEqual(
+      upperCase?.message,
+      'Expected a name of a-z, 0-9, _, . and -, at most 64 long: "Team" is none'
+    )
+    const [forbidden] = issuesOf("track_usage", { ...REPORT, tags: { constructor: "x" } })
+    assert.strictEqual(forbidden?.message, "Expected no key named constructor")
+  })
+
   it("what is not an object is refused", () => {
     for (const params of [[], "text", 5, true, [REPORT]]) {
       assert.deepStrictEqual(refused("track_usage", params), [""])

@@ -18,6 +18,23 @@ const unitOf = (violation: WireViolation): string =>
 const isTooLargeEver = ({ requested, limit }: WireViolation): boolean =>
   parseAmount(requested) > parseAmount(limit)
 
+/** What an override would have to add. */
+const overrideOf = ({ budget_id, entity_id, shortfall }: WireViolation): string =>
+  String(new URLSearchParams({ budget_id, ...(entity_id === null ? {} : { entity_id }), amount: shortfall }))
+
+const Override = ({ violations }: Pick<RefusalProps, "violations">) => {
+  const askable = violations.find(({ override }) => override === "available")
+  if (askable !== undefined) {
+    return (
+      <a className="button small" href={hrefTo("send", `request_override?${overrideOf(askable)}`)}>
+        Ask for an override
+      </a>
+    )
+  }
+  const isAsked = violations.some(({ override }) => override === "pending")
+  return isAsked ? <span>An override is asked for, and waits for a decision.</span> : null
+}
+
 export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
   <section className="refusal" aria-label="Why it was refused">
     <p className="refusal-reason">{reason ?? "Refused, without a reason."}</p>
@@ -67,6 +84,7 @@ export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
       <a className="button small" href={hrefTo("budgets")}>
         All budgets
       </a>
+      <Override violations={violations} />
       {violations[0] !== undefined && (
         <a
           className="button small"

@@ -92,7 +92,8 @@ const BudgetCard = ({ budget, isExact }: { readonly budget: WireBudget; readonly
           {scopeOf(budget)} · {budget.period} {inMeasure(budget.limit, budget)}
           {budget.measure === "cost" ? "" : ` ${budget.measure}`}
           {budget.override_total !== "0" && ` + ${inMeasure(budget.override_total, budget)} by override`}
-          {budget.pending_overrides > 0 && ` · ${budget.pending_overrides} pending`}
+          {budget.pending_overrides > 0 &&
+            ` · ${budget.pending_overrides} override${budget.pending_overrides === 1 ? "" : "s"} pending`}
           {isSoft && " · soft: warns, never refuses"}
         </span>
         <span>

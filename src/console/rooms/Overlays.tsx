@@ -15,7 +15,7 @@ export const Alerts = ({ onClose }: OverlayProps) => {
   return (
     <Dialog kind="drawer" title="Alerts" onClose={onClose}>
       {alerts.length === 0 ? (
-        <Empty title="No alerts">
+        <Empty title="No alerts since this page was opened">
           Thresholds, exceeded budgets, unpriced models and unsettled holds show up here.
         </Empty>
       ) : (
