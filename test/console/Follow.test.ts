@@ -3,12 +3,17 @@ import { Store } from "../../src/console/model/Store.ts"
 import { Connection } from "../../src/console/wire/Connection.ts"
 import { RpcClient, RpcFailure, type Socket, Unanswered } from "../../src/console/wire/RpcClient.ts"
 import { parseAmount } from "../../src/signal/Money.ts"
-import { actor, record, usage } from "./Fixtures.ts"
+import { actor, budget, record, usage } from "./Fixtures.ts"
 
 interface Asked {
   readonly id: number
   readonly method: string
-  readonly params: { readonly topic?: string; readonly from_cursor?: string; readonly cursor?: string }
+  readonly params: {
+    readonly topic?: string
+    readonly from_cursor?: string
+    readonly cursor?: string
+    readonly budget_id?: string
+  }
 }
 
 /** A socket whose other end is the test. */
@@ -127,6 +132,24 @@ describe("following", () => {
     await open(socket)
     await until(() => expect(store.model.connection.kind).toBe("live"))
     await until(() => expect(store.model.totals?.cost).toBe(parseAmount("1.5")))
+    connection.stop()
+  })
+
+  it("reads who stands in each default, and goes without where that are too many", async () => {
+    const everybody = budget({ id: "b1", entity_id: "*" })
+    const crowd = budget({ id: "b2", entity_id: "*" })
+    const tooMany = new Error("More than 1000 match")
+    tooMany.name = "InvalidParams"
+    const socket = new TestSocket((asked) => {
+      if (asked.method !== "get_budget_status") return answers(asked)
+      if (asked.params.budget_id === undefined) return { budgets: [everybody, crowd, budget({ id: "b3" })] }
+      return asked.params.budget_id === "b2"
+        ? tooMany
+        : { budgets: [everybody, budget({ id: "b1", entity_id: "ada" })] }
+    })
+    const { store, connection } = connect([socket])
+    await open(socket)
+    await until(() => expect([...store.model.budgets.keys()]).toEqual(["b1", "b2", "b3", "b1/ada"]))
     connection.stop()
   })
 

@@ -7,9 +7,11 @@ import {
   ENDED_ACTOR_MS,
   LOG_MAX,
   type Model,
+  STANDINGS_MAX,
   type WireEvent
 } from "../../src/console/model/Model.ts"
 import { reduce } from "../../src/console/model/Reduce.ts"
+import { standingsByDefault } from "../../src/console/model/Standings.ts"
 import { parseAmount } from "../../src/signal/Money.ts"
 import { actor, at, budget, progress, record, standing, usage } from "./Fixtures.ts"
 
@@ -225,6 +227,62 @@ describe("budgets", () => {
       period_end: at(59)
     })
     expect(model.unknownBudgets.size).toBe(0)
+  })
+
+  it("whoever stands in a default is beside it, from a reading or from an event", () => {
+    const everybody = budget({ entity_id: "*", spent: "0", held: "0", remaining: "10" })
+    const read: Change = {
+      kind: "budgets",
+      budgets: [everybody, budget({ entity_id: "ada", override_total: "2", pending_overrides: 1 })],
+      isAll: true
+    }
+    const model = reduce(EMPTY_MODEL, [
+      read,
+      event(standing({ entity_id: "ada", spent: "5", held: "0", remaining: "7", state: "warning" })),
+      event(standing({ entity_id: "mary", spent: "4", held: "1", remaining: "8" }))
+    ])
+    expect(model.budgets.get("b1")).toEqual(everybody)
+    expect(model.budgets.get("b1/ada")).toMatchObject({
+      spent: "5",
+      state: "warning",
+      override_total: "2",
+      pending_overrides: 1
+    })
+    // 10 + 3 is what 4, 1 and 8 add up to.
+    expect(model.budgets.get("b1/mary")).toMatchObject({ spent: "4", override_total: "3", carried_over: "0" })
+    expect(standingsByDefault(model.budgets)).toEqual(new Map([["b1", 2]]))
+    expect(model.unknownBudgets.size).toBe(0)
+  })
+
+  it("a key that sees one standing of a default keeps that one", () => {
+    const model = reduce(EMPTY_MODEL, [
+      { kind: "budgets", budgets: [budget({ entity_id: "ada" })], isAll: true },
+      event(standing({ entity_id: "mary", spent: "9" })),
+      event(standing({ entity_id: "ada", spent: "5" }))
+    ])
+    expect([...model.budgets]).toMatchObject([["b1", { entity_id: "ada", spent: "5" }]])
+  })
+
+  it("of a default, those who used most are kept", () => {
+    const many = Array.from({ length: STANDINGS_MAX + 5 }, (_, index) =>
+      event(
+        standing({
+          entity_id: `u${index}`,
+          limit: "100",
+          spent: String(index),
+          remaining: String(100 - index)
+        })
+      )
+    )
+    const everybody = budget({ entity_id: "*", spent: "0", held: "0", remaining: "10" })
+    const { budgets } = reduce(EMPTY_MODEL, [
+      { kind: "budgets", budgets: [everybody, budget({ id: "b2" })], isAll: true },
+      ...many
+    ])
+    expect(standingsByDefault(budgets)).toEqual(new Map([["b1", STANDINGS_MAX]]))
+    expect(budgets.has("b2")).toBe(true)
+    expect(budgets.has(`b1/u${STANDINGS_MAX + 4}`)).toBe(true)
+    expect(budgets.has("b1/u0")).toBe(false)
   })
 
   it("that nobody has read yet are asked for", () => {

@@ -24,7 +24,7 @@ export const suggestionsIn = (model: Model): Suggestions => {
     add("model", call.model)
     for (const field of ATTRIBUTION_FIELDS) add(field, call.attribution[field])
   }
-  for (const id of model.budgets.keys()) add("budget_id", id)
+  for (const { id } of model.budgets.values()) add("budget_id", id)
   for (const budget of model.budgets.values()) add("entity_id", budget.entity_id ?? undefined)
   for (const address of model.actors.keys()) add("address", address)
   return found

@@ -41,6 +41,8 @@ export const byUrgency = (a: WireBudget, b: WireBudget): number =>
   stepOf(b) - stepOf(a) ||
   (a.name < b.name ? -1 : 1)
 
-/** What a budget is for, in words: `agent researcher`, `everything`. */
-export const scopeOf = (budget: { readonly type: string; readonly entity_id: string | null }): string =>
-  budget.type === "global" ? "everything" : `${budget.type} ${budget.entity_id ?? "any"}`
+/** What a budget is for, in words: `agent researcher`, `each user`, `everything`. */
+export const scopeOf = ({ type, entity_id }: Pick<WireBudget, "type" | "entity_id">): string => {
+  if (type === "global") return "everything"
+  return entity_id === "*" ? `each ${type}` : `${type} ${entity_id ?? "any"}`
+}

@@ -25,6 +25,8 @@ export const LOG_MAX = 2_000
 /** Calls kept, in flight or not; those that ended go first. */
 export const CALLS_MAX = 400
 export const ALERTS_MAX = 100
+/** Of all who stand in defaults, the ones who used most are kept. */
+export const STANDINGS_MAX = 60
 /** Actors kept; more are counted, not listed. */
 export const ACTORS_MAX = 3_000
 /** Actors that ended stay visible this long, and at most so many. */
@@ -130,6 +132,7 @@ export interface Model {
   readonly totals: Totals | null
   /** The newest usage that is counted in `totals`. */
   readonly usageSeq: number
+  /** By id; who stands in a default is beside it (Standings). */
   readonly budgets: ReadonlyMap<string, WireBudget>
   /** Budgets that an event named and that nobody has read yet. */
   readonly unknownBudgets: ReadonlySet<string>

@@ -29,6 +29,7 @@ import {
   type WireRecord,
   type WireUsage
 } from "./Model.ts"
+import { afterEvent, boundStandings, keyOf } from "./Standings.ts"
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 type WireFact = typeof ActorFact.Encoded
@@ -226,12 +227,9 @@ const addEvent = (draft: Draft, topic: Topic, event: WireEvent, now: number): vo
     calls.set(id, withProgress(calls.get(id), event.in_flight))
   } else if ("usage" in event) addUsage(draft, event.usage)
   else if ("budget" in event) {
-    const { budget_id: id, resets_at, ...standing } = event.budget
-    const known = draft.next.budgets.get(id)
-    // Where one entity stands in a default: the list shows the default itself.
-    if (known !== undefined && known.entity_id !== standing.entity_id) return
-    if (known === undefined) draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(id)
-    else draft.budgets().set(id, { ...known, ...standing, period_end: resets_at })
+    const after = afterEvent(draft.next.budgets, event.budget)
+    if (after !== undefined) draft.budgets().set(keyOf(draft.next.budgets, after), after)
+    else draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(event.budget.budget_id)
   } else if ("override" in event)
     // What is approved and what is pending is not in a standing: the budget is read again.
     draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(event.override.budget_id)
@@ -259,8 +257,7 @@ const readBudgets = (draft: Draft, list: ReadonlyArray<WireBudget>, isAll: boole
   const unknown = new Set(isAll ? [] : draft.next.unknownBudgets)
   for (const budget of list) {
     // A default that was asked for by its id comes first, and then all who stand in it.
-    if (budgets.get(budget.id)?.entity_id === "*" && budget.entity_id !== "*") continue
-    budgets.set(budget.id, budget)
+    budgets.set(keyOf(budgets, budget), budget)
     unknown.delete(budget.id)
   }
   draft.next.unknownBudgets = unknown
@@ -311,5 +308,6 @@ export const reduce = (model: Model, changes: ReadonlyArray<Change>): Model => {
   for (const change of changes) applyChange(draft, change)
   if (draft.next.log.length > LOG_MAX) draft.next.log = draft.next.log.slice(-LOG_MAX)
   if (draft.next.calls !== model.calls) boundCalls(draft.calls())
+  if (draft.next.budgets !== model.budgets) boundStandings(draft.budgets())
   return draft.next
 }

@@ -3,6 +3,7 @@ import { useMemo } from "react"
 import { byUrgency, meterOf, scopeOf } from "../model/Budgets.ts"
 import { duration, inMeasure, inMeasureCompact, moment } from "../model/Figures.ts"
 import type { WireBudget } from "../model/Model.ts"
+import { isDefault, standingsByDefault } from "../model/Standings.ts"
 import { useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
 import { hrefTo } from "../parts/Route.ts"
@@ -60,13 +61,41 @@ interface SumProps {
   readonly isExact: boolean
 }
 
-const BudgetCard = ({ budget, isExact }: { readonly budget: WireBudget; readonly isExact: boolean }) => {
+/** `daily $5.00`: what may be spent, and how often. */
+const Terms = ({ budget }: { readonly budget: WireBudget }) => (
+  <>
+    {scopeOf(budget)} · {budget.period} {inMeasure(budget.limit, budget)}
+    {budget.measure === "cost" ? "" : ` ${budget.measure}`}
+    {budget.carried_over !== "0" && ` + ${inMeasure(budget.carried_over, budget)} carried over`}
+    {budget.override_total !== "0" && ` + ${inMeasure(budget.override_total, budget)} by override`}
+    {budget.pending_overrides > 0 &&
+      ` · ${budget.pending_overrides} override${budget.pending_overrides === 1 ? "" : "s"} pending`}
+    {budget.enforcement === "soft" && " · soft: warns, never refuses"}
+  </>
+)
+
+/** Nobody spends from a default itself: it says what each has, and who has used most of theirs has a card as well. */
+const DefaultCard = ({ budget, standings }: { readonly budget: WireBudget; readonly standings: number }) => (
+  <li className={`budget ${budget.active ? "" : "is-inactive"}`}>
+    <div className="budget-head">
+      <h3>{budget.name}</h3>
+      <span className="state">{budget.active ? "default" : "inactive"}</span>
+    </div>
+    <p className="budget-foot">
+      <span>
+        <Terms budget={budget} />
+      </span>
+      {standings > 0 && <span>{standings} in use shown</span>}
+    </p>
+  </li>
+)
+
+const BudgetCard = ({ budget, name, isExact }: BudgetCardProps) => {
   const { used } = meterOf(budget)
-  const isSoft = budget.enforcement === "soft"
   return (
     <li className={`budget is-${budget.state} ${budget.active ? "" : "is-inactive"}`}>
       <div className="budget-head">
-        <h3>{budget.name}</h3>
+        <h3>{name}</h3>
         <span className={`state state-${budget.state}`}>
           {budget.active ? STATE_SAYS[budget.state] : "inactive"}
         </span>
@@ -89,12 +118,7 @@ const BudgetCard = ({ budget, isExact }: { readonly budget: WireBudget; readonly
       </dl>
       <p className="budget-foot">
         <span>
-          {scopeOf(budget)} · {budget.period} {inMeasure(budget.limit, budget)}
-          {budget.measure === "cost" ? "" : ` ${budget.measure}`}
-          {budget.override_total !== "0" && ` + ${inMeasure(budget.override_total, budget)} by override`}
-          {budget.pending_overrides > 0 &&
-            ` · ${budget.pending_overrides} override${budget.pending_overrides === 1 ? "" : "s"} pending`}
-          {isSoft && " · soft: warns, never refuses"}
+          <Terms budget={budget} />
         </span>
         <span>
           <Resets at={budget.period_end} />
@@ -104,7 +128,13 @@ const BudgetCard = ({ budget, isExact }: { readonly budget: WireBudget; readonly
   )
 }
 
-const idOf = (budget: WireBudget): string => budget.id
+interface BudgetCardProps {
+  readonly budget: WireBudget
+  readonly name: string
+  readonly isExact: boolean
+}
+
+const idOf = ({ id, entity_id }: WireBudget): string => `${id}/${entity_id}`
 
 const PHONE_MAX = 4
 
@@ -112,6 +142,7 @@ const BudgetList = ({ isAlone }: { readonly isAlone: boolean }) => {
   const isPhone = useMedia("(width < 760px)")
   const budgets = useModel((model) => model.budgets)
   const sorted = useMemo(() => [...budgets.values()].sort(byUrgency), [budgets])
+  const standings = useMemo(() => standingsByDefault(budgets), [budgets])
   const { rows, hold } = useSteadyOrder(sorted, idOf)
   if (rows.length === 0) {
     return (
@@ -127,13 +158,18 @@ const BudgetList = ({ isAlone }: { readonly isAlone: boolean }) => {
   return (
     <>
       <ul className="budgets" {...hold}>
-        {shown.map((budget) => (
-          <BudgetCard key={budget.id} budget={budget} isExact={isAlone} />
-        ))}
+        {shown.map((budget) => {
+          const count = standings.get(budget.id)
+          if (count === undefined || !isDefault(budget)) {
+            const name = count === undefined ? budget.name : `${budget.name}: ${budget.entity_id}`
+            return <BudgetCard key={idOf(budget)} budget={budget} name={name} isExact={isAlone && !isPhone} />
+          }
+          return <DefaultCard key={idOf(budget)} budget={budget} standings={count} />
+        })}
       </ul>
       {shown.length < rows.length && (
         <a className="all-of-them" href={hrefTo("budgets")}>
-          All {rows.length} budgets
+          All budgets
         </a>
       )}
     </>
@@ -146,7 +182,8 @@ const Summary = () => {
   if (budgets.size === 0) return null
   return (
     <span className="panel-note">
-      {budgets.size} {needing > 0 && <b className="is-warn">· {needing} near or past the limit</b>}
+      {new Set([...budgets.values()].map(({ id }) => id)).size}{" "}
+      {needing > 0 && <b className="is-warn">· {needing} near or past the limit</b>}
     </span>
   )
 }

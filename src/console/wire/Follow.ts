@@ -6,14 +6,17 @@
  * Does not decide: when there is a connection (Connection), what a change means (Reduce).
  */
 import type { Topic } from "../../signal/Subscriptions.ts"
-import type { Change, WireActor, WireRecord } from "../model/Model.ts"
+import type { Change, WireActor, WireBudget, WireRecord } from "../model/Model.ts"
 import { ACTORS_MAX } from "../model/Model.ts"
+import { isDefault } from "../model/Standings.ts"
 import type { Store } from "../model/Store.ts"
 import { type EventFrame, type RpcClient, RpcFailure } from "./RpcClient.ts"
 
 const TOPICS: ReadonlyArray<Topic> = ["usage", "alerts", "budgets", "signals", "actors"]
 const PAGE = 1_000
 const RECENT_USAGE = 200
+/** Defaults whose standings are read; those of others are seen when they change. */
+const DEFAULTS_MAX = 20
 /** Events that may wait for the snapshot; past it they are applied at once. */
 const HELD_MAX = 20_000
 /** How long after the end of a period the budgets are read again, and how seldom at least and at most. */
@@ -77,9 +80,8 @@ export class Follow {
     const reread = () => {
       if (this.#isReading || client.isClosed) return
       this.#isReading = true
-      client
-        .request("get_budget_status", { include_inactive: true })
-        .then(({ budgets }) => this.#store.push({ kind: "budgets", budgets, isAll: true }))
+      this.#readBudgets(client)
+        .then((change) => this.#store.push(change))
         .catch(() => undefined)
         .finally(() => {
           this.#isReading = false
@@ -142,10 +144,7 @@ export class Follow {
     }
     const asks = [
       read("status", async () => ({ kind: "status", status: await client.request("get_status", {}) })),
-      read("budgets", async () => {
-        const { budgets } = await client.request("get_budget_status", { include_inactive: true })
-        return { kind: "budgets", budgets, isAll: true }
-      })
+      read("budgets", () => this.#readBudgets(client))
     ]
     // A resumed `usage` brings every record that is missing, so that totals go on from where they were.
     if (!resumed.has("usage") || this.#store.model.totals === null) {
@@ -165,6 +164,24 @@ export class Follow {
       }))
     )
     return Promise.all(asks)
+  }
+
+  /** All budgets, and who stands in the defaults among them: a list does not say that, a default's id does. */
+  async #readBudgets(client: RpcClient): Promise<Change> {
+    const { budgets } = await client.request("get_budget_status", { include_inactive: true })
+    const defaults = budgets.filter((budget) => budget.active && isDefault(budget)).slice(0, DEFAULTS_MAX)
+    const standings = await Promise.all(defaults.map(({ id }) => this.#readStandings(client, id)))
+    return { kind: "budgets", budgets: [...budgets, ...standings.flat()], isAll: true }
+  }
+
+  /** A default with too many standings lists none: whoever spends is seen when it happens. */
+  async #readStandings(client: RpcClient, id: string): Promise<ReadonlyArray<WireBudget>> {
+    try {
+      return (await client.request("get_budget_status", { budget_id: id })).budgets
+    } catch (error) {
+      if (!(error instanceof RpcFailure)) throw error
+      return []
+    }
   }
 
   async #listActors(client: RpcClient): Promise<ReadonlyArray<WireActor>> {
