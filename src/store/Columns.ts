@@ -78,7 +78,7 @@ const TEXT: Encoding<string | null> = {
 }
 
 /** Postgres itself refuses U+0000; only lone surrogates would be changed without a word. */
-export const textColumn = (values: ReadonlyArray<string | null>) => {
+export const textColumn = (values: ReadonlyArray<string | null>): Column => {
   for (const value of values) {
     if (value !== null && !value.isWellFormed())
       throw new Unencodable("a text is not well-formed Unicode (it has a lone surrogate)")
@@ -96,16 +96,16 @@ export const mustBePlain = (json: string): void => {
 }
 
 /** JSON that is kept as the text that it is. What jsonb would refuse is refused here. */
-export const plainJsonColumn = (values: ReadonlyArray<string | null>) => {
+export const plainJsonColumn = (values: ReadonlyArray<string | null>): Column => {
   for (const value of values) if (value !== null) mustBePlain(value)
   return new Values(values, TEXT)
 }
 
 /** JSON texts, to be cast to jsonb in the statement, which refuses U+0000 and lone surrogates itself. */
-export const jsonColumn = (values: ReadonlyArray<string | null>) => new Values(values, TEXT)
+export const jsonColumn = (values: ReadonlyArray<string | null>): Column => new Values(values, TEXT)
 
 /** Small arrays of integers, each as a literal, to be cast to integer[] row by row. */
-export const integersColumn = (values: ReadonlyArray<ReadonlyArray<number>>) =>
+export const integersColumn = (values: ReadonlyArray<ReadonlyArray<number>>): Column =>
   new Values(
     values.map((integers) => `{${integers.join(",")}}`),
     TEXT
@@ -121,27 +121,27 @@ const INT8: Encoding<number | null> = {
   all: (values) => array(values.map(wide), PgTypes.OID.int8),
   one: (value) => PgTypes.int8(wide(value))
 }
-export const int8Column = (values: ReadonlyArray<number | null>) => new Values(values, INT8)
+export const int8Column = (values: ReadonlyArray<number | null>): Column => new Values(values, INT8)
 
 const INT4: Encoding<number> = { all: (values) => array(values, PgTypes.OID.int4), one: PgTypes.int4 }
-export const int4Column = (values: ReadonlyArray<number>) => new Values(values, INT4)
+export const int4Column = (values: ReadonlyArray<number>): Column => new Values(values, INT4)
 
 const BOOL: Encoding<boolean> = { all: (values) => array(values, PgTypes.OID.bool), one: PgTypes.bool }
-export const boolColumn = (values: ReadonlyArray<boolean>) => new Values(values, BOOL)
+export const boolColumn = (values: ReadonlyArray<boolean>): Column => new Values(values, BOOL)
 
 const TIME: Encoding<Millis | null> = {
   all: (values) => array(values, PgTypes.OID.timestamptz),
   one: PgTypes.timestamptz
 }
 /** `null` stays NULL. */
-export const timeColumn = (values: ReadonlyArray<Millis | null>) => new Values(values, TIME)
+export const timeColumn = (values: ReadonlyArray<Millis | null>): Column => new Values(values, TIME)
 
 const AMOUNT: Encoding<Amount | null> = {
   all: (values) => `{${values.map((value) => (value === null ? "NULL" : formatAmount(value))).join(",")}}`,
   one: (value) => (value === null ? null : formatAmount(value))
 }
 /** As a literal, to be cast to numeric in the statement: the binary form costs more to make than to read. */
-export const amountColumn = (values: ReadonlyArray<Amount | null>) => new Values(values, AMOUNT)
+export const amountColumn = (values: ReadonlyArray<Amount | null>): Column => new Values(values, AMOUNT)
 
 /** For `oneOf` and `unnest` in a query. */
 export const textArray = (values: ReadonlyArray<string | null>): Parameter => textColumn(values).all
