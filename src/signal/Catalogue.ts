@@ -18,6 +18,7 @@ import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
 import { Complete } from "./Providers.ts"
+import { CleanUsage, CleanupOldData, RecordCleanup } from "./Retention.ts"
 import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
 import { CorrectUsage, GetUsage, TrackUsage } from "./Tracking.ts"
 
@@ -41,6 +42,7 @@ export const SIGNALS = {
   configure_manager: ConfigureManager,
   get_status: GetStatus,
   get_audit_trail: GetAuditTrail,
+  cleanup_old_data: CleanupOldData,
   complete: Complete,
   list_actors: ListActors,
   inspect_actor: InspectActor,
@@ -55,7 +57,11 @@ export type Signals = typeof SIGNALS
 export type SignalName = keyof Signals
 
 /** Signals between parts of the runtime. They are no part of the contract: no door finds them. */
-const INTERNAL_SIGNALS = { record_audit: RecordAudit } as const
+const INTERNAL_SIGNALS = {
+  record_audit: RecordAudit,
+  clean_usage: CleanUsage,
+  record_cleanup: RecordCleanup
+} as const
 
 /** Everything that an actor can be sent. */
 export const ACTOR_SIGNALS = { ...SIGNALS, ...INTERNAL_SIGNALS }

@@ -4,6 +4,7 @@ import { AlertChannels, channelsProblem, ShownChannel } from "./AlertChannels.ts
 import { ATTRIBUTION_FIELDS, AttributionField } from "./Attribution.ts"
 import { Currency, CurrencyInForce } from "./Currency.ts"
 import { Decimal } from "./Money.ts"
+import { RetentionDays } from "./Retention.ts"
 import { command, query } from "./Signal.ts"
 import { Count, notYet, optional, PositiveCount, Timestamp } from "./Text.ts"
 
@@ -23,7 +24,9 @@ export const ManagerConfig = Schema.Struct({
   on_store_down: StoreDownPolicy,
   alert_channels: Schema.Array(ShownChannel),
   commit_interval_ms: Count,
-  max_pending: PositiveCount
+  max_pending: PositiveCount,
+  /** After how many days cleanup_old_data takes usage, where it is not told; it never runs by itself. */
+  retention_days: RetentionDays
 }).annotate({ identifier: "ManagerConfig" })
 export type ManagerConfig = typeof ManagerConfig.Type
 
@@ -36,7 +39,8 @@ export const DEFAULT_MANAGER_CONFIG: ManagerConfig = {
   on_store_down: "deny",
   alert_channels: [],
   commit_interval_ms: 0,
-  max_pending: 10_000
+  max_pending: 10_000,
+  retention_days: 90
 }
 
 export const ConfigureManager = command("configure_manager", {
@@ -48,7 +52,7 @@ export const ConfigureManager = command("configure_manager", {
     default_completion_tokens: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(10_000_000))),
     budget_check_mode: optional(BudgetCheckMode),
     on_store_down: optional(StoreDownPolicy),
-    retention_days: optional(notYet("retention; nothing is ever cleaned up unasked")),
+    retention_days: optional(RetentionDays),
     commit_interval_ms: optional(Count.check(Schema.isLessThanOrEqualTo(1000))),
     max_pending: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(1_000_000))),
     currency: optional(CurrencyInForce),

@@ -7,6 +7,7 @@
  *
  * Only the parts that have rows are in the text, so there are few texts and each is prepared once.
  */
+import { PgTypes } from "@effect/sql-pg"
 import { formatAmount } from "../signal/Money.ts"
 import type { Batch, Claim } from "../tokens/LedgerStore.ts"
 import { AUDIT_COLUMNS, auditValues } from "./AuditRows.ts"
@@ -22,6 +23,7 @@ import {
   periodValues,
   priceValues
 } from "./BudgetRows.ts"
+import { CLEANED_COLUMNS, CLEANED_GROW, cleanedValues } from "./CleanedRows.ts"
 import {
   type Column,
   type Columns,
@@ -165,12 +167,32 @@ AND r.recipient_id <> ALL($${parts.parameters.length}::text[]))`
  * Says how many head rows were ours: 1, or 0 for an owner that is fenced. A changed request that is not there
  * fails the statement (a text that is no number), which undoes all of it: a batch is written whole or not at all.
  */
-const outcome = (parts: Parts, changed: number): string => {
-  if (changed === 0) return "SELECT count(*) AS heads FROM h"
-  parts.parameters.push(count(changed))
-  return `SELECT CASE WHEN n.heads = 0 OR n.changed = $${parts.parameters.length} THEN n.heads
-ELSE ('of the changed requests only these are there: ' || n.changed)::int8 END AS heads
-FROM (SELECT (SELECT count(*) FROM h) AS heads, (SELECT count(*) FROM request_up) AS changed) n`
+const outcome = (parts: Parts, { changedRequests, cleaned }: Batch): string => {
+  const touched: Array<string> = []
+  if (changedRequests.length > 0) touched.push("SELECT 1 FROM request_up")
+  if (cleaned !== undefined) touched.push("SELECT 1 FROM usage_del")
+  if (touched.length === 0) return "SELECT count(*) AS heads FROM h"
+  const expected = parts.parameter(count(changedRequests.length + (cleaned?.seqs.length ?? 0)))
+  return `SELECT CASE WHEN n.heads = 0 OR n.changed = ${expected} THEN n.heads
+ELSE ('of the changed requests and deleted rows only these are there: ' || n.changed)::int8 END AS heads
+FROM (SELECT (SELECT count(*) FROM h) AS heads, (SELECT count(*) FROM (${touched.join(" UNION ALL ")}) t) AS changed) n`
+}
+
+/** Old usage goes, and its sums are added to the cells. */
+const cleanUsage = (parts: Parts, { cleaned }: Batch): void => {
+  if (cleaned === undefined) return
+  const seqs = parts.parameters.push(int8Array(cleaned.seqs))
+  const before = parts.parameter(PgTypes.timestamptz(cleaned.before))
+  parts.texts.push(
+    `usage_del AS (DELETE FROM usage u USING h WHERE u.tenant = h.tenant AND u.tenant = $1
+AND u.usage_seq = ${oneOf(seqs, "int8")} AND u.recorded_at < ${before}::timestamptz RETURNING 1)`
+  )
+  // What waited for a price never gets one.
+  parts.texts.push(
+    `unpriced_cleaned AS (DELETE FROM unpriced_usage u USING h WHERE u.tenant = h.tenant AND u.tenant = $1
+AND u.usage_seq = ${oneOf(seqs, "int8")})`
+  )
+  parts.insert("usage_cleaned", CLEANED_COLUMNS, cleanedValues(cleaned.cells), CLEANED_GROW)
 }
 
 /** Throws `Unencodable` when a value cannot be sent as it is. */
@@ -194,6 +216,7 @@ export const commitStatement = (claim: Claim, batch: Batch): Statement => {
   addRecipients(parts, batch)
   if (batch.commands.length > 0) parts.insert("command", COMMAND_COLUMNS, commandValues(batch.commands))
   if (batch.audit.length > 0) parts.insert("audit", AUDIT_COLUMNS, auditValues(batch.audit))
-  const text = `WITH ${parts.texts.join(",\n")}\n${outcome(parts, batch.changedRequests.length)}`
+  cleanUsage(parts, batch)
+  const text = `WITH ${parts.texts.join(",\n")}\n${outcome(parts, batch)}`
   return { text, parameters: parts.parameters }
 }

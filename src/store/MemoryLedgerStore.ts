@@ -13,7 +13,9 @@ import { type Amount, amountOfCount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import type { TokenUsage } from "../signal/Usage.ts"
 import { EMPTY_CHAIN } from "../tokens/AuditChain.ts"
-import { entityOf } from "../tokens/BudgetIndex.ts"
+import { entityOf, type Subject } from "../tokens/BudgetIndex.ts"
+import type { CleanedUsage } from "../tokens/CleanedUsage.ts"
+import { oldestOf } from "../tokens/Cleaning.ts"
 import {
   type AlertRow,
   type AuditFilter,
@@ -42,6 +44,7 @@ import { rowsOfAttempt } from "../tokens/RequestRecord.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
 import type { UnpricedQuery, UnpricedRow } from "../tokens/UnpricedUse.ts"
 import { isStorable } from "./Columns.ts"
+import { MemoryCells } from "./MemoryCells.ts"
 import { MemoryDeliveries } from "./MemoryDeliveries.ts"
 import { MemoryOverrides } from "./MemoryOverrides.ts"
 import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
@@ -69,6 +72,7 @@ class Tenant {
   readonly usage: Array<UsageRow> = []
   /** By the number of their first row. */
   readonly unpriced = new Map<number, UnpricedRow>()
+  readonly cells = new MemoryCells()
   readonly requests = new Map<string, EndedRequest>()
   readonly pages = new Map<number, HoldPage>()
   readonly budgets = new Map<string, BudgetDefinition>()
@@ -103,6 +107,9 @@ class Tenant {
       if (!this.requests.has(requestId)) return `the changed request ${requestId} is not there`
     }
     if (this.#hasUsageOf(batch.usage)) return "a usage_seq is there already"
+    const { cleaned } = batch
+    if (cleaned?.seqs.some((seq) => (this.usageOf(seq)?.recorded_at ?? cleaned.before) >= cleaned.before))
+      return "a deleted row is not there"
     if (batch.alerts.some(({ seq }) => this.alerts.has(seq))) return "an alert is there already"
     if (batch.rates.some(({ seq }) => this.rates.has(seq))) return "an exchange rate is there already"
     if (batch.commands.some((row) => this.commands.has(commandKey(row.signal, row.requestId)))) {
@@ -154,6 +161,21 @@ class Tenant {
     for (const { seq, alert } of batch.alerts) this.alerts.set(seq, { seq, alert })
     for (const row of batch.commands) this.commands.set(commandKey(row.signal, row.requestId), row)
     this.audit.push(...batch.audit)
+    if (batch.cleaned !== undefined) this.#clean(batch.cleaned)
+  }
+
+  #clean({ seqs, cells }: CleanedUsage): void {
+    const gone = new Set(seqs)
+    const left = this.usage.filter(({ usage }) => !gone.has(usage.usage_seq))
+    this.usage.length = 0
+    for (const row of left) this.usage.push(row)
+    for (const seq of seqs) this.unpriced.delete(seq)
+    this.cells.add(cells)
+  }
+
+  /** The oldest rows before a moment. */
+  oldUsage(before: number): ReadonlyArray<UsageRow> {
+    return oldestOf(this.usage, before)
   }
 
   #writePeriod(row: PeriodRow): void {
@@ -260,7 +282,15 @@ const isAbout = (row: AuditRow, { kind, principal, from, to }: AuditFilter): boo
   (from === undefined || row.at >= from) &&
   (to === undefined || row.at < to)
 
-const spentIn = (rows: ReadonlyArray<UsageRow>, query: SpentQuery): Amount => {
+/** What counts in budgets: a row that is there, or the sums of rows that are not. */
+interface Charge {
+  readonly usage: Subject & Pick<TokenUsage, "booked_at" | "cost" | "total_tokens">
+  readonly requests: number
+}
+
+const chargesOf = (tenant: Tenant): ReadonlyArray<Charge> => [...tenant.usage, ...tenant.cells.charges]
+
+const spentIn = (rows: ReadonlyArray<Charge>, query: SpentQuery): Amount => {
   let amount = 0n
   for (const { usage, requests } of rows) {
     if (usage.booked_at < query.from || (query.to !== null && usage.booked_at >= query.to)) continue
@@ -272,11 +302,11 @@ const spentIn = (rows: ReadonlyArray<UsageRow>, query: SpentQuery): Amount => {
 }
 
 const spentByEntity = (
-  rows: ReadonlyArray<UsageRow>,
+  rows: ReadonlyArray<Charge>,
   query: SpentByEntityQuery,
   limit: number
 ): ReadonlyMap<string, Amount> => {
-  const byEntity = new Map<string, Array<UsageRow>>()
+  const byEntity = new Map<string, Array<Charge>>()
   for (const row of rows) {
     const entityId = entityOf(query.type, row.usage)
     if (entityId == null) continue
@@ -390,9 +420,12 @@ export const makeMemoryLedgerStore = ({
     findOverrides: (name, ids) => Effect.sync(() => tenantOf(name).overrides.byId(ids)),
     overridePage: (name, filter, beforeSeq, limit) =>
       Effect.sync(() => tenantOf(name).overrides.page(filter, beforeSeq, limit)),
-    spent: (name, query) => Effect.sync(() => spentIn(tenantOf(name).usage, query)),
+    oldUsage: (name, before, limit) => Effect.sync(() => tenantOf(name).oldUsage(before).slice(0, limit)),
+    countOldUsage: (name, before) => Effect.sync(() => tenantOf(name).oldUsage(before).length),
+    cleanedAfter: (name, after, limit) => Effect.sync(() => tenantOf(name).cells.after(after, limit)),
+    spent: (name, query) => Effect.sync(() => spentIn(chargesOf(tenantOf(name)), query)),
     spentByEntity: (name, query, limit) =>
-      Effect.sync(() => spentByEntity(tenantOf(name).usage, query, limit)),
+      Effect.sync(() => spentByEntity(chargesOf(tenantOf(name)), query, limit)),
     findPeriods: (name, queries) =>
       Effect.sync(() => {
         const { periods } = tenantOf(name)

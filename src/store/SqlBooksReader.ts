@@ -4,6 +4,7 @@
  * Owns: that all of it is read as of one moment, in a transaction that can write nothing; pages by primary key.
  * Does not decide: what must be true of the rows (tokens/verify).
  */
+
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
@@ -21,6 +22,7 @@ import {
   type StoredBudget,
   type StoredPeriod
 } from "./BudgetRows.ts"
+import { cleanedAfter } from "./CleanedRows.ts"
 import { isStorable, oneOf, textArray } from "./Columns.ts"
 import { countersFrom, type StoredHead as HeadRow } from "./LedgerReads.ts"
 import { overrideFrom, SELECT_OVERRIDES, type StoredOverride } from "./OverrideRows.ts"
@@ -33,6 +35,7 @@ import { SELECT_USAGE_ROWS, type StoredUsageRow, usageRowFrom } from "./UsageRow
 const OF_TENANTS = [
   "usage",
   "unpriced_usage",
+  "usage_cleaned",
   "request",
   "hold_page",
   "budget",
@@ -135,6 +138,7 @@ export const readerOn = (sql: SqlClient.SqlClient): BooksReader => {
         [tenant, BigInt(after), BigInt(limit)],
         (row) => stored(row, Number(row.override_seq), overrideFrom)
       ),
+    cleaned: (tenant, after, limit) => Effect.mapError(cleanedAfter(sql, tenant, after, limit), unreachable),
     usage: (tenant, after, limit) =>
       select(
         `${SELECT_USAGE_ROWS} WHERE tenant = $1 AND usage_seq > $2 ORDER BY usage_seq LIMIT $3::int8`,

@@ -24,6 +24,7 @@ import {
 } from "../tokens/LedgerStore.ts"
 import { auditHead, auditPage } from "./AuditRows.ts"
 import { alertFrom } from "./BudgetRows.ts"
+import { cleanedAfter, countOldUsage, oldUsage } from "./CleanedRows.ts"
 import { commitStatement } from "./CommitStatement.ts"
 import { readCommands, readLedger, readPeriodsAt, readRequests } from "./LedgerReads.ts"
 import { overridePage, overridesById } from "./OverrideRows.ts"
@@ -196,6 +197,9 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
     findOverrides: (tenant, ids) => asked(overridesById(sql, tenant, ids)),
     overridePage: (tenant, filter, beforeSeq, limit) =>
       asked(overridePage(sql, tenant, filter, beforeSeq, limit)),
+    oldUsage: (tenant, before, limit) => asked(oldUsage(sql, tenant, before, limit)),
+    countOldUsage: (tenant, before) => asked(countOldUsage(sql, tenant, before)),
+    cleanedAfter: (tenant, after, limit) => asked(cleanedAfter(sql, tenant, after, limit)),
     spent: (tenant, query) => asked(spent(sql, tenant, query)),
     spentByEntity: (tenant, query, limit) => asked(spentByEntity(sql, tenant, query, limit)),
     findPeriods: (tenant, queries) => asked(readPeriodsAt(sql, tenant, queries)),

@@ -81,6 +81,34 @@ export const TABLES: ReadonlyArray<string> = [
   PRIMARY KEY (tenant, provider, model, booked_at, usage_seq)
 )`,
 
+  // Sums of usage rows that were deleted: with the rows that are left they add up to every counter. A cell is a quarter
+  // of an hour of booked_at, and stands for all that a budget can be about, between two moments when budgets were made.
+  `CREATE TABLE usage_cleaned (
+  tenant text NOT NULL,
+  booked_from timestamptz NOT NULL,
+  currency text NOT NULL,
+  after_seq bigint NOT NULL,
+  cell text NOT NULL,
+  rows bigint NOT NULL,
+  requests bigint NOT NULL,
+  prompt_tokens numeric NOT NULL,
+  completion_tokens numeric NOT NULL,
+  total_tokens numeric NOT NULL,
+  cost numeric NOT NULL,
+  converted jsonb,
+  provider text,
+  model text,
+  user_id text,
+  team_id text,
+  project_id text,
+  feature text,
+  agent text,
+  operation text,
+  workflow_id text,
+  conversation_id text,
+  PRIMARY KEY (tenant, after_seq, booked_from, currency, cell)
+)`,
+
   `CREATE TABLE request (
   tenant text NOT NULL,
   request_id text NOT NULL,

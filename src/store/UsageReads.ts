@@ -38,6 +38,11 @@ class Where {
   get text(): string {
     return `WHERE ${this.#conditions.join(" AND ")}`
   }
+
+  /** The same for the sums of deleted rows. What a period begins or ends with is never within a cell. */
+  get ofCells(): string {
+    return this.text.replaceAll("booked_at", "booked_from")
+  }
 }
 
 const ofTenant = (tenant: string): Where => new Where().and("tenant = ?", tenant)
@@ -174,7 +179,8 @@ export const spent = (sql: SqlClient.SqlClient, tenant: string, query: SpentQuer
   const column = MEASURED[query.measure]
   return Effect.map(
     sql.unsafe<{ readonly amount: string }>(
-      `SELECT coalesce(sum(${column}), 0)::numeric AS amount FROM usage ${where.text}`,
+      `SELECT coalesce(sum(amount), 0)::numeric AS amount FROM (SELECT sum(${column}) AS amount FROM usage ${where.text}
+UNION ALL SELECT sum(${column}) FROM usage_cleaned ${where.ofCells}) s`,
       where.parameters
     ),
     ([row]) => (row === undefined ? 0n : measured(query.measure, row.amount))
@@ -192,8 +198,11 @@ export const spentByEntity = (
   const sum = `sum(${MEASURED[query.measure]})`
   return Effect.map(
     sql.unsafe<{ readonly entity: string; readonly amount: string }>(
-      `SELECT ${entity} AS entity, ${sum}::numeric AS amount FROM usage ${where.text} AND ${entity} IS NOT NULL
-GROUP BY ${entity} HAVING ${sum} <> 0 LIMIT $${where.parameters.length + 1}::int8`,
+      `SELECT entity, sum(amount)::numeric AS amount FROM (
+SELECT ${entity} AS entity, ${sum} AS amount FROM usage ${where.text} AND ${entity} IS NOT NULL GROUP BY 1
+UNION ALL
+SELECT ${entity}, ${sum} FROM usage_cleaned ${where.ofCells} AND ${entity} IS NOT NULL GROUP BY 1) s
+GROUP BY entity HAVING sum(amount) <> 0 LIMIT $${where.parameters.length + 1}::int8`,
       [...where.parameters, BigInt(limit)]
     ),
     (rows) => new Map(rows.map((row) => [row.entity, measured(query.measure, row.amount)]))

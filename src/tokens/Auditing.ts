@@ -173,6 +173,9 @@ export const AUDITORS = {
   correct_usage: auditCorrectUsage,
   // It is an entry itself.
   record_audit: NOT_AUDITED,
+  // The cleanup whose steps they are is one entry.
+  clean_usage: NOT_AUDITED,
+  record_cleanup: NOT_AUDITED,
   track_usage: NOT_AUDITED,
   check_budget: NOT_AUDITED,
   extend_hold: NOT_AUDITED,

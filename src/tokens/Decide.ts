@@ -22,6 +22,7 @@ import type { Millis } from "../signal/Text.ts"
 import { changeRecipients } from "./AlertRecipients.ts"
 import { AUDITORS, type Auditor } from "./Auditing.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
+import { cleanUsage, recordCleanup } from "./Cleaning.ts"
 import { correctUsage } from "./Correcting.ts"
 import { calculateCost, getPricing, updatePricing } from "./Costing.ts"
 import { currencyProblem, updateExchangeRates } from "./Currencies.ts"
@@ -50,7 +51,9 @@ export const LEDGER_SIGNALS = [
   "update_pricing",
   "update_exchange_rates",
   "configure_manager",
-  "record_audit"
+  "record_audit",
+  "clean_usage",
+  "record_cleanup"
 ] as const satisfies ReadonlyArray<ActorSignalName>
 export type LedgerSignal = (typeof LEDGER_SIGNALS)[number]
 
@@ -123,6 +126,10 @@ const apply = (
       return configure(ledger, envelope.payload, now)
     case "record_audit":
       return record(ledger, envelope.payload, principal, now)
+    case "clean_usage":
+      return cleanUsage(ledger, envelope.payload)
+    case "record_cleanup":
+      return recordCleanup(ledger, envelope.payload, principal, now)
   }
 }
 

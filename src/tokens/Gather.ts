@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
 import type { Millis } from "../signal/Text.ts"
 import { ENTITIES_AT_START_MAX, NOTHING_SPENT, type SpentBefore } from "./BudgetStart.ts"
+import { CLEANED_AT_ONCE } from "./Cleanup.ts"
 import { commandIdOf, type LedgerSignal } from "./Decide.ts"
 import { requestIdOfHold } from "./HoldLife.ts"
 import type { Ledger } from "./Ledger.ts"
@@ -45,7 +46,9 @@ const lookUp = (
   const requestIds = new Set<string>()
   const overrideIds = new Set<string>()
   const commands: Array<{ readonly signal: string; readonly requestId: string }> = []
+  let cleaning: Envelope<"clean_usage"> | undefined
   for (const envelope of envelopes) {
+    if (envelope.name === "clean_usage") cleaning = envelope
     const requestId = requestIdOf(envelope)
     if (requestId !== undefined) {
       const known = ledger.request(requestId)
@@ -85,6 +88,7 @@ const lookUp = (
       })
     )
   }
+  if (cleaning !== undefined) lookUps.push(oldUsage(store, ledger, cleaning.payload.before))
   return lookUps.length > 1 ? Effect.all(lookUps, { discard: true }) : lookUps[0]
 }
 
@@ -107,6 +111,12 @@ export const gather = (
     Effect.suspend(() => borrow() ?? Effect.void)
   )
 }
+const oldUsage = (
+  store: LedgerStore,
+  ledger: Ledger,
+  before: Millis
+): Effect.Effect<void, StoreUnreachable> =>
+  Effect.map(store.oldUsage(ledger.tenant, before, CLEANED_AT_ONCE), (rows) => ledger.cleaning.learn(rows))
 
 /** What was spent before a budget is made. Nothing may be on its way to the store meanwhile. */
 export const spentBefore = (

@@ -17,6 +17,7 @@ import { BudgetIndex } from "./BudgetIndex.ts"
 import { LATE_WINDOW_MS, type PeriodRecord } from "./BudgetPeriods.ts"
 import { BudgetRecord, isForeign } from "./BudgetRecord.ts"
 import { CheapestPrices } from "./CheapestPrices.ts"
+import { CleaningDraft } from "./CleaningDraft.ts"
 import { DeadlineHeap } from "./DeadlineHeap.ts"
 import { type Draft, emptyDraft, hasEntries } from "./Draft.ts"
 import { Fifo } from "./Fifo.ts"
@@ -99,6 +100,7 @@ export class Ledger {
   readonly #closed = new Fifo<RequestRecord>()
   readonly #commands = new Map<string, CommandRow>()
   readonly #borrowers = new Borrowers(this.index.defaults)
+  readonly cleaning = new CleaningDraft()
   #draft: Draft = emptyDraft()
   /** Counts seals; commits follow in the same order. */
   #batchNumber = 1
@@ -168,7 +170,8 @@ export class Ledger {
   }
 
   /** Takes over what the store knows of a request. */
-  learnRequest({ request, usage }: KnownRequest): void {
+  learnRequest({ request, usage: rows }: KnownRequest): void {
+    const usage = rows.filter((row) => !this.cleaning.hasTaken(row.usage_seq))
     const known = this.#requests.get(request.requestId)
     if (known !== undefined) {
       // An activation reads open requests without the usage of their attempts.
@@ -373,7 +376,7 @@ export class Ledger {
   }
 
   get hasEntries(): boolean {
-    return hasEntries(this.#draft) || this.overrides.hasEntries
+    return hasEntries(this.#draft) || this.overrides.hasEntries || this.cleaning.hasEntries
   }
 
   /** Everything decided since the last seal, as rows. Later decisions do not change them. */
@@ -407,6 +410,7 @@ export class Ledger {
       recipients: draft.recipients,
       commands: draft.commands,
       audit: draft.audit,
+      cleaned: this.cleaning.seal(),
       config: draft.isConfigChanged ? this.config : undefined
     }
     this.#journalSeq += 1

@@ -24,9 +24,11 @@ import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { UsageTotals } from "../signal/Tracking.ts"
 import type { TokenUsage, UsageStatus } from "../signal/Usage.ts"
+import type { CleanedReads, CleanedUsage } from "./CleanedUsage.ts"
 import type { RateRow } from "./RateBook.ts"
 import type { CommitError, Fenced, StoreUnreachable } from "./StoreFailures.ts"
 import type { FindUnpriced, UnpricedChanges } from "./UnpricedUse.ts"
+import type { UsageRow } from "./UsageRow.ts"
 
 export {
   BatchRefused,
@@ -36,6 +38,7 @@ export {
   OutcomeUnknown,
   StoreUnreachable
 } from "./StoreFailures.ts"
+export type { UsageRow } from "./UsageRow.ts"
 
 /** A budget as it was defined; its counters are in its periods. */
 export interface BudgetDefinition {
@@ -242,14 +245,6 @@ export interface Claim {
   readonly epoch: number
 }
 
-/** A usage row; `requests` is 1 for the first recorded attempt of a request, otherwise 0. */
-export interface UsageRow {
-  readonly usage: TokenUsage
-  readonly requests: number
-  /** Of an adjustment: the number of the row that it adjusts. */
-  readonly adjustsSeq?: number
-}
-
 export interface AlertRow {
   readonly seq: number
   readonly alert: Alert
@@ -326,6 +321,8 @@ export interface Batch {
   readonly commands: ReadonlyArray<CommandRow>
   /** In order; the last one is the chain's new head. */
   readonly audit: ReadonlyArray<AuditRow>
+  /** Where a row of it is not there, nothing of the batch is written. */
+  readonly cleaned: CleanedUsage | undefined
   readonly config: ManagerConfig | undefined
 }
 
@@ -405,7 +402,7 @@ export interface UsagePage {
   readonly limit: number
 }
 
-export interface LedgerStore {
+export interface LedgerStore extends CleanedReads {
   readonly kind: "embedded" | "server"
   /** What an acknowledged write survives, in words. */
   readonly durability: string
@@ -434,6 +431,7 @@ export interface LedgerStore {
     beforeSeq: number,
     limit: number
   ) => Effect.Effect<ReadonlyArray<OverrideRow>, StoreUnreachable>
+  /** Deleted rows count, like in `spentByEntity`. */
   readonly spent: (tenant: string, query: SpentQuery) => Effect.Effect<Amount, StoreUnreachable>
   /** By entity, where it is not nothing; any `limit` of them if there are more. */
   readonly spentByEntity: (

@@ -43,6 +43,14 @@ const reused = (report: Report): Conflict =>
     message: `Attempt ${report.attempt} of request ${report.request_id} was recorded with other content; give a new call a new attempt number`
   })
 
+/** Its request is known for ever; its row is not. */
+const cleanedUp = (report: Report): NotFound =>
+  new NotFound({
+    kind: "usage",
+    id: report.request_id,
+    message: `Attempt ${report.attempt} of request ${report.request_id} was recorded and has been cleaned up since: it is counted, and cannot be counted again or changed`
+  })
+
 /** The first answer again, with today's budgets and no alerts. */
 const repeated = (ledger: Ledger, usage: TokenUsage, now: Millis): Tracked => ({
   tracked: true,
@@ -342,6 +350,7 @@ export const trackUsage = (
   }
   const answer = known.usageBySeq(attempt.answerSeq)
   if (attempt.digest === digest && answer !== undefined) return Result.succeed(repeated(ledger, answer, now))
+  if (answer === undefined) return Result.fail(cleanedUp(report))
   const rows = isFinalAfterEstimate(attempt, report) ? known.rowsOf(attempt) : undefined
   if (rows !== undefined && isAbout(rows[0], report)) {
     return replaceEstimate(ledger, report, known, attempt, rows, digest, now)

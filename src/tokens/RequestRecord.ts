@@ -99,6 +99,11 @@ export class RequestRecord {
     else if (this.usageBySeq(usage.usage_seq) === undefined) this.#usage = [...this.#usage, usage]
   }
 
+  /** The row has been cleaned up. */
+  forgetUsage(seq: number): void {
+    this.#usage = this.#usage.filter((usage) => usage.usage_seq !== seq)
+  }
+
   get isOpen(): boolean {
     return this.hold?.state === "held"
   }

@@ -16,6 +16,7 @@ import type { Price } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { AheadAnswers } from "./AheadAnswers.ts"
 import { getAuditTrail } from "./AuditQuery.ts"
+import { cleanup } from "./Cleanup.ts"
 import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
 import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
@@ -60,6 +61,8 @@ class TokenManager {
   readonly #clock: Clock.Clock
   readonly #vitals: Vitals
   readonly #reads = Semaphore.makeUnsafe(READS_AT_ONCE)
+  /** One at a time: each takes the rows that are the oldest. */
+  readonly #cleanups = Semaphore.makeUnsafe(1)
   readonly #fork: Fork
   readonly #ahead: AheadAnswers
   readonly #storeAway: StoreAway
@@ -187,6 +190,7 @@ class TokenManager {
       if (isLedgerSignal(envelope)) forLedger.push(envelope)
       else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope), false)
       else if (envelope.name === "get_usage") this.#readFor(envelope, this.#answerUsage(envelope))
+      else if (envelope.name === "cleanup_old_data") this.#readFor(envelope, this.#answerCleanup(envelope))
       else if (envelope.name === "get_audit_trail") this.#readFor(envelope, this.#answerAudit(envelope))
       else if (envelope.name === "list_overrides") this.#readFor(envelope, this.#answerOverrides(envelope))
       else {
@@ -223,6 +227,27 @@ class TokenManager {
     return Effect.timeoutOption(caughtUp, isPatient ? PATIENCE_MS : PING_MS).pipe(
       Effect.flatMap((done) => (isPatient && Option.isNone(done) ? tooLong : read))
     )
+  }
+
+  #answerCleanup(envelope: Envelope<"cleanup_old_data">): Effect.Effect<void> {
+    const { tenant, store } = this.#options
+    const work = Effect.suspend(() => {
+      const now = this.#clock.currentTimeMillisUnsafe()
+      const retentionDays = this.#vitals.config.retention_days
+      const env = { store, tenant, ref: this.#context.ref, now, retentionDays }
+      return cleanup(env, envelope.payload, envelope.principal)
+    })
+    return this.#cleanups
+      .withPermits(1)(work)
+      .pipe(
+        Effect.match({
+          onSuccess: (answer) => envelope.succeed(answer),
+          onFailure: (error) =>
+            envelope.fail(
+              error._tag === "StoreUnreachable" ? unavailable("The store cannot be reached") : error
+            )
+        })
+      )
   }
 
   #answerUsage(envelope: Envelope<"get_usage">): Effect.Effect<void> {

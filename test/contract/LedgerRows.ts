@@ -185,6 +185,7 @@ export const batch = (
   recipients: undefined,
   commands: [],
   audit: [],
+  cleaned: undefined,
   config: undefined,
   ...fields
 })

@@ -22,6 +22,7 @@ import {
 } from "../../src/tokens/LedgerStore.ts"
 import type { UnpricedRow } from "../../src/tokens/UnpricedUse.ts"
 import { auditing } from "./AuditContract.ts"
+import { cleaningUp } from "./CleanupContract.ts"
 import {
   attempt,
   batch,
@@ -1112,6 +1113,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
     refusals(check)
     reading(check)
     auditing(check, openTenant)
+    cleaningUp(check)
     check(
       "can be reached, and says what it survives",
       Effect.gen(function* () {

@@ -46,6 +46,7 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   configure_manager: { may: [], otherTenant: "unseen", otherUser: "done" },
   get_status: { may: ["analyst", "operator"], otherTenant: "unseen", otherUser: "done" },
   get_audit_trail: { may: ["analyst"], otherTenant: "unseen", otherUser: "done" },
+  cleanup_old_data: { may: [], otherTenant: "unseen", otherUser: "done" },
   complete: { may: ["app"], otherTenant: "unseen", otherUser: "Forbidden" },
   list_actors: { may: ["operator"], otherTenant: "unseen", otherUser: "done" },
   inspect_actor: { may: ["operator"], otherTenant: "never", otherUser: "done" },
@@ -183,6 +184,8 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
       return { name: "made", roles: ["app"], tenant: things.tenant, attribution: { user_id: user } }
     case "revoke_key":
       return { key_id: things.key_id }
+    case "cleanup_old_data":
+      return { dry_run: false }
     case "get_audit_trail":
       return { limit: 1000 }
     case "get_status":

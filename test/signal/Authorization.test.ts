@@ -42,6 +42,7 @@ const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   configure_manager: [],
   get_status: ["analyst", "operator"],
   get_audit_trail: ["analyst"],
+  cleanup_old_data: [],
   complete: ["app"],
   list_actors: ["operator"],
   inspect_actor: ["operator"],

@@ -187,7 +187,8 @@ const config = {
     { type: "email", to: ["ops@example.com"] }
   ],
   commit_interval_ms: 0,
-  max_pending: 10_000
+  max_pending: 10_000,
+  retention_days: 90
 } as const
 
 const actor = {
@@ -466,6 +467,12 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       ]
     },
     results: [{ config }]
+  },
+  cleanup_old_data: {
+    params: { older_than_days: 30, dry_run: false },
+    results: [
+      { dry_run: false, usage_rows: 7, before: "2026-02-08T10:00:00.000Z", message: "7 rows were deleted" }
+    ]
   },
   get_audit_trail: {
     params: {

@@ -1,5 +1,5 @@
 /**
- * The histories find what they are for: with one rule of the ledger broken at a time, a few hundred of them are
+ * The histories find what they are for: with one rule of the ledger broken at a time, some thousands of them are
  * enough, and the seed that is named shows it again. With all rules kept the same seeds find nothing (Ledger.test).
  *
  * The rules are broken from outside: each module is replaced by one that does the same, but for the rule that is
@@ -7,13 +7,14 @@
  */
 import { afterEach, assert, describe, it, vi } from "vitest"
 import type * as BudgetPeriodsModule from "../../src/tokens/BudgetPeriods.ts"
+import type * as CleaningModule from "../../src/tokens/Cleaning.ts"
 import type * as HoldLifeModule from "../../src/tokens/HoldLife.ts"
 import type * as PostingModule from "../../src/tokens/Posting.ts"
 import type * as RoomModule from "../../src/tokens/Room.ts"
 import { HistoryFailure, runHistories, runHistory } from "./History.ts"
 
 /** Histories in which each broken rule is found. */
-const WITHIN = 500
+const WITHIN = 5_000
 
 const rules = vi.hoisted(() => ({ broken: "" }))
 
@@ -90,6 +91,23 @@ vi.mock("../../src/tokens/BudgetPeriods.ts", async (original) => {
   return { ...real, BudgetPeriods }
 })
 
+vi.mock("../../src/tokens/Cleaning.ts", async (original) => {
+  const real = await original<typeof CleaningModule>()
+  const cleanUsage: typeof real.cleanUsage = (ledger, payload) => {
+    const answer = real.cleanUsage(ledger, payload)
+    const cleaned = ledger.cleaning.seal()
+    if (cleaned === undefined) return answer
+    const cells = cleaned.cells.map((cell) => ({
+      ...cell,
+      ...(rules.broken === "what is cleaned up stays counted in each currency" ? { converted: {} } : {}),
+      ...(rules.broken === "what is cleaned up is apart by when budgets were made" ? { afterSeq: 0 } : {})
+    }))
+    ledger.cleaning.put({ ...cleaned, cells })
+    return answer
+  }
+  return { ...real, cleanUsage }
+})
+
 afterEach(() => {
   rules.broken = ""
 })
@@ -116,6 +134,8 @@ describe(`broken on purpose, it is found within ${WITHIN} histories`, () => {
     ["a duplicate is counted once", /spent is the sum of rows|is changed, and nobody/u],
     ["every budget that applies has room", /has admitted beyond its room/u],
     ["what is held is not handed over", /carried over to/u],
+    ["what is cleaned up stays counted in each currency", /spent is the sum of rows/u],
+    ["what is cleaned up is apart by when budgets were made", /spent is the sum of rows/u],
     ["late usage changes what was handed over", /carried over to|what is read again/u]
   ])("the rule that %s", (rule, found) => {
     rules.broken = rule

@@ -19,7 +19,7 @@ import type { HoldRecord } from "../../src/tokens/RequestRecord.ts"
 import { type Asked, askedOf } from "../../src/tokens/Room.ts"
 import type { Rows } from "../tokens/support/Rows.ts"
 import type { Answered } from "./Owner.ts"
-import { ASKER, type Command, senderOf } from "./Signals.ts"
+import { type AnyCommand, ASKER, senderOf } from "./Signals.ts"
 
 type Refusal = Extract<Approval, { readonly allowed: false }>
 
@@ -28,7 +28,8 @@ const REFUSALS: ReadonlyArray<string> = ["Conflict", "NotFound", "InvalidParams"
 
 const attemptKey = ({ request_id, attempt }: TokenUsage): string => `${request_id}/${attempt}`
 
-const isSettling = ({ name, params }: Command): boolean => name === "track_usage" && params.settle !== false
+const isSettling = ({ name, params }: AnyCommand): boolean =>
+  name === "track_usage" && params.settle !== false
 
 const isHard = ({ definition }: BudgetRecord): boolean =>
   definition.isActive && definition.enforcement === "hard"
@@ -101,7 +102,7 @@ const checkRefusal = (ledger: Ledger, { violations }: Refusal, when: string): vo
 
 /** All rows of an attempt add up to what its last correction says. */
 const checkCorrected = (
-  command: Command,
+  command: AnyCommand,
   { usage, duplicate, alerts }: SignalSuccess<"correct_usage">,
   ledger: Ledger,
   when: string
@@ -164,7 +165,7 @@ export class Claims {
   }
 
   /** What is approved has somebody else's eyes or the policy's word for it, and stays within the cap. */
-  #overridden(override: Override, command: Command, ledger: Ledger, when: string): void {
+  #overridden(override: Override, command: AnyCommand, ledger: Ledger, when: string): void {
     if (override.decided_by === override.requested_by) throw new Error(`${when}: two eyes decided`)
     const row = ledger.overrides.get(override.id)
     const approval = `${override.id} ${override.decided_at} ${override.approved_amount}`
@@ -228,17 +229,18 @@ export class Claims {
   }
 
   #checkTold(key: string, told: TokenUsage, when: string): void {
-    const row = this.#rows.usage[told.usage_seq - 1]?.usage
+    if (told.usage_seq <= this.#rows.cleanedTo) return
+    const row = this.#rows.rowOf(told.usage_seq)?.usage
     if (row?.id !== told.id || attemptKey(row) !== key || row.cost !== told.cost)
       throw new Error(`${when}: ${key} was acknowledged, and is not there`)
   }
 
   /** Something was written. */
   check(when: string): void {
-    const { usage, open } = this.#rows
-    for (; this.#counted < usage.length; this.#counted++) {
-      const row = usage[this.#counted]?.usage
-      if (row === undefined) continue
+    const { lastSeq, open } = this.#rows
+    while (this.#counted < lastSeq) {
+      const row = this.#rows.rowOf(++this.#counted)?.usage
+      if (row === undefined) throw new Error(`${when}: the row ${this.#counted} was cleaned up as it came`)
       const key = attemptKey(row)
       const recorded = this.#recorded.get(key) ?? { rows: 0, replaced: 0, isPriced: false }
       const isRepriced = row.adjusts !== undefined && row.price_id !== null && !recorded.isPriced

@@ -6,12 +6,13 @@
  * Does not decide: which signals there are (Signals), what must be true (Claims, Invariants).
  */
 import { Result } from "effect"
+import { CELL_MS } from "../../src/tokens/Cleaning.ts"
 import { checkInvariants, checkMemory, checkRows } from "../tokens/support/Invariants.ts"
 import { Rows, storeOver } from "../tokens/support/Rows.ts"
 import { Claims } from "./Claims.ts"
 import { type Outcome, Owner } from "./Owner.ts"
 import { Random } from "./Random.ts"
-import { type Command, Signals } from "./Signals.ts"
+import { type AnyCommand, Signals } from "./Signals.ts"
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -125,6 +126,7 @@ class History {
     [1, () => this.#wake()],
     [1, () => this.#forget()],
     [6, () => this.#pass()],
+    [0.7, () => this.#clean()],
     [0.7, () => this.#putBack()]
   ] as const satisfies ReadonlyArray<readonly [number, () => void]>
 
@@ -201,7 +203,7 @@ class History {
 
   // --- signals and commits
 
-  #send(command: Command): void {
+  #send(command: AnyCommand): void {
     if (this.#owner.needsCalm(command)) this.#commit("written")
     const when = `${this.#when}: ${command.name} ${JSON.stringify(command.params)}`
     const answered = this.#owner.decide(command, this.#now, this.#overTheWire)
@@ -209,6 +211,14 @@ class History {
       `${new Date(this.#now).toISOString()} ${when} -> ${JSON.stringify(answered.answer, readable)}`
     )
     this.#claims.decided(answered, this.#owner.ledger, when)
+  }
+
+  /** Old usage goes, sooner than anybody may ask for it, so that it meets what still goes on. One step in a batch. */
+  #clean(): void {
+    if (this.#owner.ledger.cleaning.hasEntries) this.#commit("written")
+    const age = this.#random.pick([0, HOUR_MS, 12 * HOUR_MS, 10 * DAY_MS])
+    const before = Math.floor((this.#now - age) / CELL_MS) * CELL_MS
+    this.#send({ name: "clean_usage", params: { before: new Date(before).toISOString() } })
   }
 
   /** What was decided is written, and whoever asked is told. */

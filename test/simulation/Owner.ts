@@ -20,22 +20,22 @@ import type { Batch, Claim, LedgerStore } from "../../src/tokens/LedgerStore.ts"
 import { expireOverrides } from "../../src/tokens/Overrides.ts"
 import type { HoldRecord } from "../../src/tokens/RequestRecord.ts"
 import { makeSalts, TENANT, TEST_PRICES } from "../tokens/support/Books.ts"
-import { type Command, senderOf } from "./Signals.ts"
+import { type AnyCommand, senderOf } from "./Signals.ts"
 
 type Decided = Result.Result<SignalSuccess<LedgerSignal>, SignalError>
 
 /** An answer that was decided; nobody has it before its batch is written. */
 export interface Answered {
-  readonly command: Command
+  readonly command: AnyCommand
   readonly answer: Decided
   /** What the hold that the answer names had asked for before; `undefined` where it is a new one. */
   readonly before: { readonly cost: Amount; readonly tokens: number } | undefined
 }
 
 /** What is sent again is the same object: it is read once. */
-const payloads = new WeakMap<Command, ReturnType<typeof decodePayload>>()
+const payloads = new WeakMap<AnyCommand, ReturnType<typeof decodePayload>>()
 
-const payloadOf = (command: Command): ReturnType<typeof decodePayload> => {
+const payloadOf = (command: AnyCommand): ReturnType<typeof decodePayload> => {
   const known = payloads.get(command)
   if (known !== undefined) return known
   const payload = decodePayload(command.name, command.params as SignalParams<typeof command.name>)
@@ -82,7 +82,7 @@ export class Owner {
   }
 
   /** Whether a signal reads what was recorded before: nothing may be on its way then. */
-  needsCalm({ name, params }: Command): boolean {
+  needsCalm({ name, params }: AnyCommand): boolean {
     const reads = name === "create_budget" || (name === "update_pricing" && params.reprice_unpriced === true)
     return reads && (this.ledger.hasEntries || this.#undelivered.length > 0)
   }
@@ -94,7 +94,7 @@ export class Owner {
   }
 
   /** Decides a signal. `overTheWire`: as it would come and go there, written down and read again. */
-  decide(command: Command, now: number, overTheWire: boolean): Answered {
+  decide(command: AnyCommand, now: number, overTheWire: boolean): Answered {
     this.expire(now)
     const hold = this.#holdOf(command)
     const before = hold && { cost: hold.estimatedCost, tokens: hold.estimatedTokens }
@@ -105,13 +105,13 @@ export class Owner {
   }
 
   /** The open hold that a signal is about. */
-  #holdOf({ name, params }: Command): HoldRecord | undefined {
+  #holdOf({ name, params }: AnyCommand): HoldRecord | undefined {
     if (name === "extend_hold") return this.ledger.holds.get(params.hold_id)
     const hold = name === "check_budget" ? this.ledger.request(params.request_id)?.hold : undefined
     return hold?.state === "held" ? hold : undefined
   }
 
-  #decide(command: Command, now: number): Decided {
+  #decide(command: AnyCommand, now: number): Decided {
     const payload = payloadOf(command)
     if (Result.isFailure(payload)) return Result.fail(payload.failure)
     const envelope = {

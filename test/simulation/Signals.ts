@@ -20,6 +20,11 @@ export type Command =
   | { readonly name: "update_pricing"; readonly params: SignalParams<"update_pricing"> }
   | { readonly name: "update_exchange_rates"; readonly params: SignalParams<"update_exchange_rates"> }
 
+/** Also what no client sends. */
+export type AnyCommand =
+  | Command
+  | { readonly name: "clean_usage"; readonly params: SignalParams<"clean_usage"> }
+
 /** Mostly such that end while a history goes on. */
 const PERIODS = [
   [4, "hourly"],
@@ -69,7 +74,7 @@ export const ASKER: Principal = keyNamed("asker", ["admin"])
 const OWN = "my own"
 
 /** Who sends a signal. */
-export const senderOf = ({ name, params }: Command): Principal =>
+export const senderOf = ({ name, params }: AnyCommand): Principal =>
   name === "request_override" || (name === "decide_override" && params.note === OWN) ? ASKER : ADMIN
 
 export class Signals {

@@ -30,7 +30,8 @@ const AUDITED: { readonly [name: string]: SignalParams<ActorSignalName> } = {
   correct_usage: { request_id: "used", usage: { prompt_tokens: 2, completion_tokens: 0 }, reason: "less" },
   update_exchange_rates: { base: "USD", rates: { EUR: "0.9" }, source: "a bank" },
   configure_manager: { default_completion_tokens: 7 },
-  record_audit: { request_id: "create_key k", action: "create_key", subject: "k", before: null, after: {} }
+  record_audit: { request_id: "create_key k", action: "create_key", subject: "k", before: null, after: {} },
+  record_cleanup: { before: "2026-01-01T00:00:00Z", usage_rows: 3, answers: null }
 }
 
 /** Commands without an entry, and why. */
@@ -40,6 +41,8 @@ const EXEMPT: { readonly [name: string]: string } = {
   extend_hold: "its hold is its record",
   release_hold: "its hold is its record",
   complete: "it asks and reports, and its rows are its record",
+  cleanup_old_data: "record_cleanup notes it when it has ended",
+  clean_usage: "the cleanup whose steps they are is one entry",
   subscribe: "it changes nothing",
   unsubscribe: "it changes nothing",
   create_key: "the bridge notes it by record_audit (test/runtime/AuditTrail)",
@@ -81,7 +84,11 @@ describe("commands", () => {
         assert.isTrue(Result.isSuccess(answer))
         assert.lengthOf(books.rows.audit, 3)
         const entry = books.rows.audit.at(-1)
-        const action = name === "record_audit" ? "create_key" : name
+        const actions: { readonly [name: string]: string } = {
+          record_audit: "create_key",
+          record_cleanup: "cleanup_old_data"
+        }
+        const action = actions[name] ?? name
         assert.deepInclude(entry, { action, keyId: "admin", owner: "admin", at: MORNING })
         assert.deepInclude(bodyOf(entry), {
           action,

@@ -9,6 +9,7 @@ import type { SignalParams, SignalSuccess } from "../../src/signal/Catalogue.ts"
 import { decodePayload } from "../../src/signal/Decode.ts"
 import type { SignalError } from "../../src/signal/Errors.ts"
 import { readBeforehand, readsBeforehand } from "../../src/tokens/Beforehand.ts"
+import { CELL_MS } from "../../src/tokens/Cleaning.ts"
 import { decide, type LedgerSignal } from "../../src/tokens/Decide.ts"
 import { gather } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
@@ -96,6 +97,15 @@ export class Bookkeeper {
     })
   }
 
+  /** Deletes the rows that are older than this: sooner than anybody may, so that it meets what still goes on. */
+  cleanUp(ageMs: number) {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.commit()
+      const before = Math.floor((this.now - ageMs) / CELL_MS) * CELL_MS
+      yield* this.done("clean_usage", { before: new Date(before).toISOString() })
+    })
+  }
+
   /** Decides a signal that must succeed, and writes what follows from it. */
   done<Name extends LedgerSignal>(name: Name, params: SignalParams<Name>, owner?: string) {
     return Effect.gen({ self: this }, function* () {
@@ -122,6 +132,7 @@ export const busyHistory = (store: LedgerStore, tenant: string, seed: number, st
       yield* send(signals.next(keeper.now))
       if (random.isLikely(0.2)) yield* keeper.commit()
       if (random.isLikely(0.02)) yield* keeper.crash()
+      if (random.isLikely(0.05)) yield* keeper.cleanUp(random.pick([HOUR_MS, 12 * HOUR_MS]))
       if (random.isLikely(0.2)) keeper.now += random.pick([1, 60_000, HOUR_MS, 7 * HOUR_MS])
     }
     yield* keeper.commit()

@@ -38,7 +38,7 @@ const verify = (tenant: string, periodsAtOnce?: number) =>
     const found: Array<Finding> = []
     const books = yield* Books
     const checked = yield* books.use((reader) =>
-      verifyTenant(reader, tenant, (finding) => found.push(finding), undefined, periodsAtOnce)
+      verifyTenant(reader, tenant, (finding) => found.push(finding), periodsAtOnce)
     )
     return { checked, found }
   })
@@ -55,7 +55,10 @@ for (const [name, store] of Object.entries(STORES)) {
           yield* busyHistory(yield* LedgerStore, tenant, seed, 300)
           const { checked, found } = yield* verify(tenant)
           assert.deepStrictEqual(found, [])
-          assert.isAbove(checked.usageRows, 20)
+          const store = yield* LedgerStore
+          assert.isAbove(yield* store.lastUsageSeq(tenant), 20)
+          assert.isAbove((yield* store.cleanedAfter(tenant, undefined, 100)).length, 5)
+          assert.isAbove(checked.usageRows, 0)
           assert.isAbove(checked.requests, 20)
           assert.isAbove(checked.auditEntries, 3)
           // Few periods at a time: the usage is read once for each group, and nothing else changes.

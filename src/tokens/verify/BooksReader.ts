@@ -6,6 +6,7 @@
  */
 import { Context, type Effect } from "effect"
 import type { ManagerConfig } from "../../signal/Management.ts"
+import type { CleanedCell, CleanedPlace } from "../CleanedUsage.ts"
 import type {
   AlertRow,
   AuditHead,
@@ -57,6 +58,12 @@ export interface BooksReader {
     after: number,
     limit: number
   ) => Read<ReadonlyArray<Stored<number, OverrideRow>>>
+  /** What is kept of rows that were cleaned up, in the order of their places. */
+  readonly cleaned: (
+    tenant: string,
+    after: CleanedPlace | undefined,
+    limit: number
+  ) => Read<ReadonlyArray<CleanedCell>>
   readonly usage: (
     tenant: string,
     after: number,

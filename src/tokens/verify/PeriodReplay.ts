@@ -16,7 +16,7 @@ import { chargeOf } from "../Charging.ts"
 import type { BudgetDefinition, PeriodRow, UsageRow } from "../LedgerStore.ts"
 import { type PeriodWindow, windowAt } from "../Period.ts"
 import { definitionIdOf, entityOfKey, standingKey } from "../StandingKey.ts"
-import { type Checkpoint, periodKey } from "./Checkpoint.ts"
+import { type ChargedRow, periodKey } from "./Checkpoint.ts"
 import { type Findings, MISSING } from "./Findings.ts"
 
 const TABLE = "budget_period"
@@ -78,8 +78,7 @@ export class PeriodReplay {
     definitions: ReadonlyArray<BudgetDefinition>,
     group: ReadonlySet<string>,
     rows: ReadonlyArray<PeriodRow>,
-    { held, overrides }: Outside,
-    from: Checkpoint
+    { held, overrides }: Outside
   ) {
     this.#findings = findings
     this.#group = group
@@ -90,10 +89,9 @@ export class PeriodReplay {
     }
     for (const row of rows.toSorted((a, b) => a.start - b.start)) {
       const key = periodKey(row.budgetId, row.start)
-      const spent = from.spent.get(key) ?? 0n
       this.#recordOf(row.budgetId)?.restore({
         ...row,
-        spent,
+        spent: 0n,
         held: held.get(key) ?? 0n,
         carriedOver: 0n,
         overrideTotal: overrides.get(key) ?? 0n
@@ -110,7 +108,7 @@ export class PeriodReplay {
   }
 
   /** The rows come in the order of their numbers. */
-  next(row: UsageRow): void {
+  next(row: ChargedRow): void {
     this.#make(row.usage.usage_seq)
     for (const budget of this.#index.matching(row.usage)) {
       if (!this.#group.has(budget.definition.id) || !budget.counts(row.usage.booked_at)) continue
@@ -204,8 +202,10 @@ export class PeriodReplay {
     return sinceSeq >= usage.usage_seq && this.#group.has(id) && isIn(window, usage.booked_at)
   }
 
-  #charge(budget: BudgetRecord, { usage, requests }: UsageRow): void {
-    const amount = chargeOf(budget, usage, requests)
+  #charge(budget: BudgetRecord, { usage, requests, converted }: ChargedRow): void {
+    const { measure, currency } = budget.definition
+    const inOther = measure === "cost" ? converted?.[currency] : undefined
+    const amount = inOther ?? chargeOf(budget, usage, requests)
     if (amount === 0n) return
     const record = budget.isStanding ? (this.#recordOf(budget.key) ?? budget) : budget
     const period = record.periodAt(usage.booked_at)

@@ -11,7 +11,7 @@ import type { BudgetDefinition, StoreUnreachable, UsageRow } from "../LedgerStor
 import { definitionIdOf } from "../StandingKey.ts"
 import type { BooksReader, Stored, StoredHead, StoredRequest } from "./BooksReader.ts"
 import { AlertCheck, ChainCheck } from "./ChainCheck.ts"
-import { BEGINNING, type Checkpoint, periodKey } from "./Checkpoint.ts"
+import { type Checkpoint, eachCell, periodKey, readCheckpoint, rowOfCell } from "./Checkpoint.ts"
 import { type Finding, Findings, MISSING } from "./Findings.ts"
 import { addHeld, checkEnded, checkOpen, type LastVersion } from "./HoldCheck.ts"
 import { addOverride } from "./OverrideCheck.ts"
@@ -231,9 +231,10 @@ class TenantCheck {
       this.#periods += rows.length
       const definitions = [...budgets.values()]
       const outside = { held: this.#held, overrides: this.#overrides }
-      const replay = new PeriodReplay(this.#findings, definitions, group, rows, outside, this.#from)
+      const replay = new PeriodReplay(this.#findings, definitions, group, rows, outside)
+      yield* eachCell(this.#reader, tenant, (cell) => replay.next(rowOfCell(cell)))
       yield* eachPage(
-        (after: number | undefined) => this.#reader.usage(tenant, after ?? this.#from.usageSeq, ROWS_AT_ONCE),
+        (after: number | undefined) => this.#reader.usage(tenant, after ?? 0, ROWS_AT_ONCE),
         ROWS_AT_ONCE,
         (page) => {
           for (const { row } of page) if (row !== undefined) replay.next(row)
@@ -333,7 +334,9 @@ export const verifyTenant = (
   reader: BooksReader,
   tenant: string,
   tell: (finding: Finding) => void,
-  from: Checkpoint = BEGINNING,
   periodsAtOnce: number = PERIODS_AT_ONCE
 ): Reading<Checked> =>
-  Effect.suspend(() => new TenantCheck(reader, new Findings(tenant, tell), from, periodsAtOnce).run)
+  Effect.flatMap(
+    readCheckpoint(reader, tenant),
+    (from) => new TenantCheck(reader, new Findings(tenant, tell), from, periodsAtOnce).run
+  )

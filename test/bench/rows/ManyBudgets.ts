@@ -84,6 +84,7 @@ const EMPTY: Omit<Batch, "id" | "journalSeq" | "head"> = {
   recipients: undefined,
   commands: [],
   audit: [],
+  cleaned: undefined,
   config: undefined
 }
 

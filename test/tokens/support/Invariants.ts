@@ -88,6 +88,12 @@ const spentByRows = (rows: Rows, budget: BudgetDefinition, { budgetId, start, en
     if (end !== null && usage.booked_at >= end) continue
     spent += convert(usage.cost, usage.budget_rates?.[currency] ?? 0n)
   }
+  for (const cell of rows.cells.values()) {
+    if (cell.afterSeq < sinceSeq || cell.afterSeq >= until || entityOf(type, cell.subject) !== entityId)
+      continue
+    if (cell.bookedFrom < start || (end !== null && cell.bookedFrom >= end)) continue
+    spent += cell.converted[currency] ?? 0n
+  }
   return spent
 }
 
@@ -166,7 +172,14 @@ const checkTotals = (rows: Rows, when: string): void => {
     if (adjusts === undefined || exchange_rate === UNIT)
       same(cost, convert(lines, exchange_rate), when, () => `the lines of ${id} add up to its cost`)
   }
-  same(head.usageSeq, usage.length, when, () => "usage_seq has no gap")
+  let cleaned = 0
+  for (const cell of rows.cells.values()) {
+    cleaned += cell.rows
+    sums.tracked += cell.requests
+    sums.tokens += cell.totalTokens
+    sums.cost += cell.cost
+  }
+  same(head.usageSeq, usage.length + cleaned, when, () => "usage_seq has no gap")
   same(head.tracked, sums.tracked, when, () => "requests")
   same(head.tokens, amountOfCount(sums.tokens), when, () => "tokens")
   same(head.cost, sums.cost, when, () => "cost")
@@ -188,7 +201,7 @@ const checkUnpriced = (rows: Rows, when: string): void => {
   same(rows.unpriced.length, waiting.size, when, () => "attempts that wait for a price")
   for (const row of rows.unpriced) {
     assert.ok(waiting.has(row.usageSeq), `${when}: use_${row.usageSeq} waits for a price`)
-    const usage = rows.usage[row.usageSeq - 1]?.usage
+    const usage = rows.rowOf(row.usageSeq)?.usage
     assert.deepStrictEqual(row, usage && unpricedRowOf(usage), `${when}: it waits as its first row says`)
   }
 }
@@ -197,6 +210,7 @@ const checkUnpriced = (rows: Rows, when: string): void => {
 const checkLines = (rows: Rows, when: string): void => {
   const tokens = new Map<number, number>()
   for (const { usage, adjustsSeq = usage.usage_seq } of rows.usage) {
+    if (adjustsSeq <= rows.cleanedTo) continue
     const left = (tokens.get(adjustsSeq) ?? 0) + usage.total_tokens
     const lines = usage.cost_breakdown.reduce(
       (sum, line) => (line.token_type === "request" ? sum : sum + line.tokens),

@@ -12,6 +12,8 @@ import type { Price } from "../../../src/signal/Price.ts"
 import type { TokenUsage } from "../../../src/signal/Usage.ts"
 import { EMPTY_CHAIN } from "../../../src/tokens/AuditChain.ts"
 import { entityOf } from "../../../src/tokens/BudgetIndex.ts"
+import { type CleanedCell, type CleanedUsage, sumOfCells } from "../../../src/tokens/CleanedUsage.ts"
+import { oldestOf } from "../../../src/tokens/Cleaning.ts"
 import {
   type AuditHead,
   type AuditRow,
@@ -66,6 +68,8 @@ export class Rows {
   config: ManagerConfig = DEFAULT_MANAGER_CONFIG
   readonly usage: Array<UsageRow> = []
   readonly unpriced: Array<UnpricedRow> = []
+  /** The sums of rows that were cleaned up. */
+  readonly cells = new Map<string, CleanedCell>()
   readonly requests = new Map<string, RequestRow>()
   /** How many holds were written into each page that is there. */
   readonly pages = new Map<number, number>()
@@ -83,6 +87,8 @@ export class Rows {
   get auditHead(): AuditHead {
     return this.audit.at(-1) ?? EMPTY_CHAIN
   }
+
+  lastSeq = 0
 
   claim(tenant: string, owner: string): Claim {
     this.owner = owner
@@ -118,7 +124,8 @@ export class Rows {
         throw new Error(`page ${page} is dropped, and ${left[0]?.requestId} is still in it`)
     }
     for (const row of batch.usage) {
-      if (row.usage.usage_seq !== this.usage.length + 1) throw new Error("usage_seq has a gap")
+      if (row.usage.usage_seq !== this.lastSeq + 1) throw new Error("usage_seq has a gap")
+      this.lastSeq += 1
       this.usage.push(row)
     }
     this.unpriced.push(...batch.unpriced.added)
@@ -137,6 +144,7 @@ export class Rows {
     this.audit.push(...batch.audit)
     this.config = batch.config ?? this.config
     this.recipients = batch.recipients ?? this.recipients
+    if (batch.cleaned !== undefined) this.#clean(batch.cleaned)
     this.head = batch.head
     this.journalSeq += 1
     this.lastBatchId = batch.id
@@ -188,11 +196,43 @@ export class Rows {
 
   usageOf(request: RequestRow): ReadonlyArray<TokenUsage> {
     const seqs = request.attempts.flatMap(({ usageSeq, adjustments }) => [usageSeq, ...adjustments])
-    return seqs.flatMap((seq) => this.usage[seq - 1]?.usage ?? [])
+    return seqs.flatMap((seq) => this.rowOf(seq)?.usage ?? [])
+  }
+
+  /** Rows are cleaned up in the order of their numbers: those up to this one are gone. */
+  get cleanedTo(): number {
+    return this.lastSeq - this.usage.length
+  }
+
+  rowOf(seq: number): UsageRow | undefined {
+    return this.usage[seq - 1 - this.cleanedTo]
+  }
+
+  #clean({ before, seqs, cells }: CleanedUsage): void {
+    for (const seq of seqs) {
+      const index = this.usage.findIndex(({ usage }) => usage.usage_seq === seq)
+      if ((this.usage[index]?.usage.recorded_at ?? before) >= before) throw new Error(`row ${seq} is not old`)
+      this.usage.splice(index, 1)
+      const waiting = this.unpriced.findIndex((row) => row.usageSeq === seq)
+      if (waiting !== -1) this.unpriced.splice(waiting, 1)
+    }
+    for (const cell of cells) {
+      const place = `${cell.bookedFrom} ${cell.currency} ${cell.afterSeq} ${cell.key}`
+      const known = this.cells.get(place)
+      this.cells.set(place, known === undefined ? cell : sumOfCells(known, cell))
+    }
+  }
+
+  oldUsage(before: number): ReadonlyArray<UsageRow> {
+    return oldestOf(this.usage, before)
   }
 
   spentByEntity(query: SpentByEntityQuery, limit: number): ReadonlyMap<string, Amount> {
-    const entities = new Set(this.usage.map(({ usage }) => entityOf(query.type, usage)))
+    const subjects = [
+      ...this.usage.map(({ usage }) => usage),
+      ...[...this.cells.values()].map((cell) => cell.subject)
+    ]
+    const entities = new Set(subjects.map((subject) => entityOf(query.type, subject)))
     const amounts = [...entities]
       .filter((entityId) => typeof entityId === "string")
       .map((entityId) => [entityId, this.spent({ ...query, entityId })] as const)
@@ -215,6 +255,16 @@ export class Rows {
         cost: usage.cost,
         tokens: amountOfCount(usage.total_tokens),
         requests: amountOfCount(requests)
+      }[measure]
+    }
+    for (const cell of this.cells.values()) {
+      if (cell.afterSeq < rowsBefore || cell.afterSeq >= lastSeq) continue
+      if (entityOf(type, cell.subject) !== entityId) continue
+      if (cell.bookedFrom < from || (to !== null && cell.bookedFrom >= to)) continue
+      spent += {
+        cost: cell.cost,
+        tokens: amountOfCount(cell.totalTokens),
+        requests: amountOfCount(cell.requests)
       }[measure]
     }
     return spent
@@ -310,7 +360,10 @@ export const storeOver = (rows: Rows): LedgerStore => ({
         isWritten: rows.lastBatchId === batchId
       })
     }),
-  lastUsageSeq: () => Effect.sync(() => rows.usage.length),
+  lastUsageSeq: () => Effect.sync(() => rows.head.usageSeq),
+  oldUsage: (_, before, limit) => Effect.sync(() => rows.oldUsage(before).slice(0, limit)),
+  countOldUsage: (_, before) => Effect.sync(() => rows.oldUsage(before).length),
+  cleanedAfter: () => Effect.sync(() => [...rows.cells.values()]),
   usagePage: (_, filter, { maxSeq, beforeSeq, limit }) =>
     Effect.sync(() =>
       rows
