@@ -106,9 +106,11 @@ const serving = (mayPlay: boolean) =>
     const set = yield* settings
     const options = optionsOf(set)
     const isPlaying = mayPlay && isPlayground(options)
-    yield* Effect.scoped(
-      Effect.andThen(warnOfLaterProviders, run(set, isPlaying)).pipe(Effect.provide(layer(options)))
-    ).pipe(Effect.provide(loggingOf(set)))
+    // The doors close before what is behind them: a bridge that still takes signals would wake actors that have stopped.
+    yield* Effect.scoped(Effect.andThen(warnOfLaterProviders, run(set, isPlaying))).pipe(
+      Effect.provide(layer(options)),
+      Effect.provide(loggingOf(set))
+    )
   })
 
 const verifying = (tenant: string | undefined) =>
