@@ -27,8 +27,8 @@ const ADD = `WITH mine AS (
 WHERE p.tenant = $1 AND p.budget_id = mine.budget_id AND p.period_start = mine.period_start`
 
 const ADD_COUNTERS = `INSERT INTO budget_period
-(tenant, budget_id, period_start, period_end, spent, held, carried_over, override_total, alerts_sent)
-SELECT $1, x.id, now(), 'infinity', 0, 0, 0, 0, '{}' FROM unnest($2::text[]) AS x(id)`
+(tenant, budget_id, period_start, period_end, spent, spent_afterwards, held, carried_over, override_total, alerts_sent)
+SELECT $1, x.id, now(), 'infinity', 0, 0, 0, 0, 0, '{}' FROM unnest($2::text[]) AS x(id)`
 
 const NOT_TEXT = new Set(["usage_seq", "recorded_at", "booked_at", "attempt", "requests", "cost"])
 
