@@ -18,11 +18,10 @@ import { LATE_WINDOW_MS, type PeriodRecord } from "./BudgetPeriods.ts"
 import { BudgetRecord, isForeign } from "./BudgetRecord.ts"
 import { CheapestPrices } from "./CheapestPrices.ts"
 import { CleaningDraft } from "./CleaningDraft.ts"
-import { DeadlineHeap } from "./DeadlineHeap.ts"
+import { CommandBook } from "./CommandBook.ts"
 import { type Draft, emptyDraft, hasEntries } from "./Draft.ts"
 import { Fifo } from "./Fifo.ts"
-import { HoldPages } from "./HoldPages.ts"
-import { HoldsByKey } from "./HoldsByKey.ts"
+import { HoldBook } from "./HoldBook.ts"
 import type {
   AuditHead,
   Batch,
@@ -32,7 +31,6 @@ import type {
   HoldRow,
   KnownRequest,
   LedgerSnapshot,
-  OpenHold,
   OpenRequest,
   PeriodRow,
   RecipientRow,
@@ -43,22 +41,14 @@ import { OverrideBook } from "./OverrideBook.ts"
 import { PeriodSweep } from "./PeriodSweep.ts"
 import { inOrderOfIds, PriceBook } from "./PriceBook.ts"
 import { RateBook, type RateRow } from "./RateBook.ts"
-import { type HoldRecord, keep, RequestRecord, toHoldRow } from "./RequestRecord.ts"
+import { type HoldRecord, keep, RequestRecord } from "./RequestRecord.ts"
 import { UnpricedDraft } from "./UnpricedUse.ts"
 
 /** Closed requests that are kept at hand for repeats; the store has them all. Few, so that they die young. */
 const RECENT_REQUESTS_MAX = 1_000
 
-/** Command results that are kept at hand for repeats. */
-const RECENT_COMMANDS_MAX = 10_000
-
-/** Deadlines of closed holds that may wait in the heap, beside four for each open hold. */
-const STALE_DEADLINES_MAX = 4_096
-
 /** Periods that ended before this much ago are neither loaded nor kept; an hour more than can still be booked. */
 export const KEPT_PERIODS_MS = LATE_WINDOW_MS + 3_600_000
-
-const commandKey = (signal: string, requestId: string): string => `${signal}\n${requestId}`
 
 export class Ledger {
   readonly tenant: string
@@ -69,9 +59,10 @@ export class Ledger {
   readonly index = new BudgetIndex()
   /** How many of the budgets are active. */
   activeBudgets = 0
-  readonly holds = new Map<string, HoldRecord>()
-  readonly holdsByKey = new HoldsByKey()
-  readonly deadlines = new DeadlineHeap()
+  readonly #holds = new HoldBook()
+  readonly holds = this.#holds.byId
+  readonly holdsByKey = this.#holds.byKey
+  readonly deadlines = this.#holds.deadlines
   readonly overrides = new OverrideBook()
   readonly unpriced = new UnpricedDraft()
   /** Models whose missing price was told since the ledger was loaded. */
@@ -94,11 +85,10 @@ export class Ledger {
   /** Periods that ended before are not in memory. */
   #horizon: Millis
   readonly #requests = new Map<string, RequestRecord>()
-  readonly #pages = new HoldPages()
   readonly #sweep = new PeriodSweep(this.index.defaults)
   /** Requests that were closed when a batch was sealed, the oldest first. */
   readonly #closed = new Fifo<RequestRecord>()
-  readonly #commands = new Map<string, CommandRow>()
+  readonly #commands = new CommandBook()
   readonly #borrowers = new Borrowers(this.index.defaults)
   readonly cleaning = new CleaningDraft()
   #draft: Draft = emptyDraft()
@@ -204,41 +194,30 @@ export class Ledger {
   }
 
   openHold(hold: HoldRecord): void {
-    this.holds.set(hold.id, hold)
-    this.holdsByKey.opened(hold.keyId)
-    this.watchDeadline(hold)
+    this.#holds.open(hold)
   }
 
   closeHold(hold: HoldRecord): void {
-    if (this.holds.delete(hold.id)) this.holdsByKey.closed(hold.keyId)
-    this.#pages.leave(hold)
-    this.#forgetStaleDeadlines()
+    this.#holds.close(hold)
   }
 
   /** Notes the deadline of an open hold, a new one or a later one. */
   watchDeadline(hold: HoldRecord): void {
-    this.deadlines.add(hold.id, hold.expiresAt)
-    this.#forgetStaleDeadlines()
-  }
-
-  #forgetStaleDeadlines(): void {
-    if (this.deadlines.size > STALE_DEADLINES_MAX + 4 * this.holds.size) {
-      this.deadlines.rebuild(Array.from(this.holds.values(), ({ id, expiresAt }) => ({ id, at: expiresAt })))
-    }
+    this.#holds.watchDeadline(hold)
   }
 
   // --- commands
 
   knowsCommand(signal: string, requestId: string): boolean {
-    return this.#commands.has(commandKey(signal, requestId))
+    return this.#commands.has(signal, requestId)
   }
 
   command(signal: string, requestId: string): CommandRow | undefined {
-    return this.#commands.get(commandKey(signal, requestId))
+    return this.#commands.get(signal, requestId)
   }
 
   learnCommand(row: CommandRow): void {
-    this.#commands.set(commandKey(row.signal, row.requestId), row)
+    this.#commands.put(row)
   }
 
   rememberCommand(row: CommandRow): void {
@@ -399,8 +378,8 @@ export class Ledger {
       unpriced: this.unpriced.seal(),
       newRequests,
       changedRequests,
-      openHolds: this.#sealHolds(draft.requests),
-      closedPages: this.#pages.takeClosed(),
+      openHolds: this.#holds.sealPage(draft.requests, this.#journalSeq),
+      closedPages: this.#holds.takeClosedPages(),
       budgets: draft.budgets.size === 0 ? [] : Array.from(draft.budgets, ({ definition }) => definition),
       periods: draft.periods.map((period) => period.toRow()),
       overrides: this.overrides.seal(),
@@ -418,27 +397,12 @@ export class Ledger {
     return batch
   }
 
-  /** The open holds that change with this batch: they are its page. */
-  #sealHolds(changed: ReadonlyArray<RequestRecord>): ReadonlyArray<OpenHold> {
-    const page: Array<OpenHold> = []
-    const put = (hold: HoldRecord) => {
-      this.#pages.put(hold, this.#journalSeq)
-      page.push({ requestId: hold.requestId, hold: toHoldRow(hold) })
-    }
-    for (const { hold } of changed) if (hold?.state === "held") put(hold)
-    for (const hold of this.#pages.toMove()) if (hold.page !== this.#journalSeq) put(hold)
-    return page
-  }
-
   /** The oldest sealed batch is committed: what is closed and old may be forgotten. */
   committed(now: Millis): void {
     this.#committedNumber += 1
     this.#forgetRequests()
     this.overrides.committed()
-    for (const key of this.#commands.keys()) {
-      if (this.#commands.size <= RECENT_COMMANDS_MAX) break
-      this.#commands.delete(key)
-    }
+    this.#commands.forgetOldest()
     this.#borrowers.giveBack(this.#committedNumber)
     if (this.#committedNumber % 1024 === 0 && !this.#sweep.isUnderWay) {
       this.#horizon = Math.max(this.#horizon, now - KEPT_PERIODS_MS)
@@ -480,7 +444,7 @@ export class Ledger {
     record.isStored = request !== undefined
     record.attempts = request?.attempts ?? []
     record.hold = this.#restoreHold(requestId, row)
-    this.#pages.put(record.hold, page)
+    this.#holds.restore(record.hold, page)
     this.#requests.set(requestId, record)
   }
 
@@ -492,7 +456,6 @@ export class Ledger {
         throw new Error(`the store has a hold on ${budgetId}, but not the period it is in`)
       keep(hold, period, amount)
     }
-    this.openHold(hold)
     return hold
   }
 }
