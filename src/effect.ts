@@ -22,11 +22,26 @@ import type { SignalRouter } from "./signal/SignalRouter.ts"
 import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
 import type { LedgerStore } from "./tokens/LedgerStore.ts"
 
+export type { ActorRef } from "./actor/ActorRef.ts"
+export { type ActorContext, type ActorOptions, ActorSystem } from "./actor/ActorSystem.ts"
+export { type Address, scopedAddress, sharedAddress, tenantAddress } from "./actor/Address.ts"
+export {
+  type BehaveOptions,
+  type Behaviour,
+  behave,
+  type Handler,
+  type Step,
+  type Turn
+} from "./actor/Behave.ts"
+export type { EnvelopeIn } from "./actor/Envelope.ts"
+export type { SupervisionPolicy } from "./actor/Supervision.ts"
 export type { AlertsConfig } from "./runtime/Alerts.ts"
 export { type ServeOptions, serve } from "./runtime/Serve.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
 export { installationPrincipal, type Principal } from "./signal/Principal.ts"
+export { type Protocol, protocol } from "./signal/Protocol.ts"
+export { command, query } from "./signal/Signal.ts"
 export { SignalRouter } from "./signal/SignalRouter.ts"
 
 /** How to reach a provider. */

@@ -5,14 +5,16 @@
  * Does not decide: what the actor does with a signal (its behaviour).
  */
 import { Effect } from "effect"
-import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { ActorSignals } from "../signal/Catalogue.ts"
 import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import type { Address } from "./Address.ts"
 import { type DeadLetters, previewOf } from "./DeadLetters.ts"
-import type { Envelope, EnvelopeOf } from "./Envelope.ts"
+import type { AnyEnvelope, EnvelopeIn } from "./Envelope.ts"
 import type { Inspection } from "./Inspection.ts"
 import { Mailbox } from "./Mailbox.ts"
+import { discretionOf } from "./Redaction.ts"
 
 const RETRY_AFTER_MS = 100
 
@@ -24,25 +26,19 @@ export interface ActorSurroundings {
   readonly now: () => number
 }
 
-type Resume<Name extends ActorSignalName> = (answer: Effect.Effect<SignalSuccess<Name>, SignalError>) => void
+type Resume = (answer: Effect.Effect<unknown, SignalError>) => void
 
-class Sent<Name extends ActorSignalName> implements EnvelopeOf<Name> {
-  readonly name: Name
-  readonly payload: SignalPayload<Name>
+class Sent implements AnyEnvelope {
+  readonly name: string
+  readonly payload: unknown
   readonly principal: Principal
-  readonly #ref: ActorRef
-  readonly #resume: Resume<Name> | undefined
+  readonly #ref: AnyRef
+  readonly #resume: Resume | undefined
   readonly sentAt: number
   readonly #startedMs = performance.now()
   #isAnswered = false
 
-  constructor(
-    ref: ActorRef,
-    name: Name,
-    payload: SignalPayload<Name>,
-    principal: Principal,
-    resume: Resume<Name> | undefined
-  ) {
+  constructor(ref: AnyRef, name: string, payload: unknown, principal: Principal, resume: Resume | undefined) {
     this.#ref = ref
     this.name = name
     this.payload = payload
@@ -51,7 +47,12 @@ class Sent<Name extends ActorSignalName> implements EnvelopeOf<Name> {
     this.sentAt = ref.surroundings.now()
   }
 
-  succeed(success: SignalSuccess<Name>): void {
+  get definition(): AnySignal | undefined {
+    const { protocol } = this.#ref
+    return Object.hasOwn(protocol, this.name) ? protocol[this.name] : undefined
+  }
+
+  succeed(success: unknown): void {
     if (this.#isAnswered) return
     this.#record({ success })
     this.#resume?.(Effect.succeed(success))
@@ -61,7 +62,7 @@ class Sent<Name extends ActorSignalName> implements EnvelopeOf<Name> {
     if (this.#isAnswered) return
     this.#record({ error })
     if (this.#resume !== undefined) this.#resume(Effect.fail(error))
-    else this.#ref.letDie(this as unknown as Envelope, error.message)
+    else this.#ref.letDie(this, error.message)
   }
 
   #record(answer: { readonly success: unknown } | { readonly error: SignalError }): void {
@@ -69,6 +70,7 @@ class Sent<Name extends ActorSignalName> implements EnvelopeOf<Name> {
     this.#ref.signalsHandled += 1
     this.#ref.surroundings.inspection.signal({
       name: this.name,
+      definition: this.definition,
       payload: this.payload,
       principal: this.principal,
       address: this.#ref.address,
@@ -79,15 +81,26 @@ class Sent<Name extends ActorSignalName> implements EnvelopeOf<Name> {
   }
 }
 
-export class ActorRef {
+/** What a signal needs of the actor that it was sent to. */
+interface AnyRef {
   readonly address: Address
-  readonly mailbox: Mailbox<Envelope>
+  readonly protocol: Protocol
+  readonly surroundings: ActorSurroundings
+  signalsHandled: number
+  readonly letDie: (envelope: AnyEnvelope, why: string) => void
+}
+
+export class ActorRef<P extends Protocol = ActorSignals> {
+  readonly address: Address
+  readonly protocol: P
+  readonly mailbox: Mailbox<EnvelopeIn<P>>
   readonly surroundings: ActorSurroundings
   signalsHandled = 0
   #isClosed = false
 
-  constructor(address: Address, capacity: number, surroundings: ActorSurroundings) {
+  constructor(address: Address, protocol: P, capacity: number, surroundings: ActorSurroundings) {
     this.address = address
+    this.protocol = protocol
     this.mailbox = new Mailbox(capacity)
     this.surroundings = surroundings
   }
@@ -97,18 +110,18 @@ export class ActorRef {
   }
 
   /** Sends a signal and waits for its answer. Fails with `Overloaded` at once when the mailbox is full. */
-  ask<Name extends ActorSignalName>(
+  ask<Name extends NameIn<P>>(
     name: Name,
-    payload: SignalPayload<Name>,
+    payload: PayloadIn<P, Name>,
     principal: Principal
-  ): Effect.Effect<SignalSuccess<Name>, SignalError> {
-    return Effect.callback<SignalSuccess<Name>, SignalError>((resume) => {
-      this.#send(new Sent(this, name, payload, principal, resume))
+  ): Effect.Effect<SuccessIn<P, Name>, SignalError> {
+    return Effect.callback<SuccessIn<P, Name>, SignalError>((resume) => {
+      this.#send(new Sent(this, name, payload, principal, resume as Resume))
     })
   }
 
   /** Sends a signal and waits for nothing. What fails becomes a dead letter. */
-  tell<Name extends ActorSignalName>(name: Name, payload: SignalPayload<Name>, principal: Principal): void {
+  tell<Name extends NameIn<P>>(name: Name, payload: PayloadIn<P, Name>, principal: Principal): void {
     this.#send(new Sent(this, name, payload, principal, undefined))
   }
 
@@ -118,23 +131,23 @@ export class ActorRef {
     for (const envelope of this.mailbox.takeNow(Number.POSITIVE_INFINITY)) this.#refuse(envelope)
   }
 
-  letDie({ name, payload, principal }: Envelope, why: string): void {
+  letDie({ name, definition, payload, principal }: AnyEnvelope, why: string): void {
     const { deadLetters, now } = this.surroundings
     deadLetters.add({
       address: this.address.text,
       signal: name,
-      payload: previewOf(payload),
+      payload: previewOf(payload, discretionOf(definition).hidden),
       principal,
       at: now(),
       why
     })
   }
 
-  #send<Name extends ActorSignalName>(sent: Sent<Name>): void {
-    const envelope = sent as unknown as Envelope
-    if (this.#isClosed) this.#refuse(envelope)
-    else if (!this.mailbox.offer(envelope)) {
-      envelope.fail(
+  #send(sent: Sent): void {
+    if (this.#isClosed) this.#refuse(sent)
+    // Its name and payload are of this protocol: ask and tell take no others.
+    else if (!this.mailbox.offer(sent as AnyEnvelope as EnvelopeIn<P>)) {
+      sent.fail(
         new Overloaded({
           message: `${this.address.text} has ${this.mailbox.capacity} signals waiting, which is its bound; send it again later`,
           retry_after_ms: RETRY_AFTER_MS
@@ -143,7 +156,7 @@ export class ActorRef {
     }
   }
 
-  #refuse(envelope: Envelope): void {
+  #refuse(envelope: AnyEnvelope): void {
     envelope.fail(
       new Unavailable({
         message: `${this.address.text} has stopped; send it again`,

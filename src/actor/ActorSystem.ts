@@ -6,6 +6,8 @@
  */
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, type Schema } from "effect"
 import type { ActorInfo, MachineGraph } from "../signal/Actors.ts"
+import { ACTOR_SIGNALS, type ActorSignals } from "../signal/Catalogue.ts"
+import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorFact } from "../signal/Subscriptions.ts"
 import { ActorRef, type ActorSurroundings } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
@@ -14,10 +16,12 @@ import { Inspection } from "./Inspection.ts"
 import { DEFAULT_SUPERVISION, pauseBeforeRestart, type SupervisionPolicy } from "./Supervision.ts"
 
 /** What a behaviour knows of its own actor. */
-export interface ActorContext {
-  readonly ref: ActorRef
+export interface ActorContext<P extends Protocol = ActorSignals> {
+  readonly ref: ActorRef<P>
   /** Says in which state the actor's machine is now; `detail` is the event that led there. */
   readonly transition: (state: string, detail?: string) => void
+  /** Says how to look inside this life. */
+  readonly shows: (insight: () => ActorInsight) => void
 }
 
 /** What an actor shows of itself when it is inspected. */
@@ -26,36 +30,44 @@ export interface ActorInsight {
   readonly context: { readonly [name: string]: Schema.Json }
 }
 
-export interface ActorOptions {
+export interface ActorOptions<P extends Protocol = ActorSignals> {
   readonly address: Address
+  /** The signals that it takes. Default: the product's own. */
+  readonly protocol?: P
   readonly parent?: Address
   readonly mailboxCapacity?: number
   readonly supervision?: SupervisionPolicy
   /** The actor's loop. When it returns the actor has stopped; when it fails or dies, supervision decides. */
-  readonly behaviour: (context: ActorContext) => Effect.Effect<void, unknown>
+  readonly behaviour: (context: ActorContext<P>) => Effect.Effect<void, unknown>
   readonly insight?: () => ActorInsight
 }
 
 const DEFAULT_MAILBOX_CAPACITY = 1000
 
+/** An actor's options, whatever it takes: its behaviour is only ever run with its own context. */
+type AnyOptions = ActorOptions<Protocol>
+
 /** One actor: its handle, its state of life, and the fiber that runs its loop. */
 class Actor {
-  readonly ref: ActorRef
-  readonly options: ActorOptions
+  readonly ref: ActorRef<Protocol>
+  readonly options: AnyOptions
   readonly startedAt: number
   status: ActorInfo["status"] = "starting"
   state: string | null = null
   restarts = 0
   readonly crashes: Array<number> = []
   fiber: Fiber.Fiber<void> | undefined
+  insight: () => ActorInsight
   /** What was last told of its mailbox. */
   #toldDepth = 0
   #toldHandled = 0
 
-  constructor(options: ActorOptions, surroundings: ActorSurroundings) {
+  constructor(options: AnyOptions, surroundings: ActorSurroundings) {
     this.options = options
-    this.ref = new ActorRef(
+    this.insight = options.insight ?? (() => NO_INSIGHT)
+    this.ref = new ActorRef<Protocol>(
       options.address,
+      options.protocol ?? ACTOR_SIGNALS,
       options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY,
       surroundings
     )
@@ -101,7 +113,7 @@ const NO_INSIGHT: ActorInsight = { machine: null, context: {} }
 const entryOf = (actor: Actor): ActorEntry => ({
   address: actor.ref.address,
   info: actor.info,
-  insight: actor.options.insight ?? (() => NO_INSIGHT)
+  insight: actor.insight
 })
 
 const make = Effect.gen(function* () {
@@ -130,11 +142,14 @@ const make = Effect.gen(function* () {
   const tellInTime = Effect.andThen(Effect.sleep(MAILBOX_FACTS_MS), tellMailboxes)
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(surroundings.inspection.observed, tellInTime)))
 
-  const contextOf = (actor: Actor): ActorContext => ({
+  const contextOf = (actor: Actor): ActorContext<Protocol> => ({
     ref: actor.ref,
     transition: (state, detail) => {
       actor.state = state
       tell(actor, "transition", detail ?? null)
+    },
+    shows: (insight) => {
+      actor.insight = insight
     }
   })
 
@@ -178,13 +193,17 @@ const make = Effect.gen(function* () {
       )
     )
 
-  const spawn = (options: ActorOptions): Effect.Effect<ActorRef> =>
+  const start = (options: AnyOptions): Effect.Effect<ActorRef<Protocol>> =>
     Effect.suspend(() => {
       const known = actors.get(options.address.text)
       if (known?.status === "stopping" && known.fiber !== undefined) {
-        return Effect.andThen(Fiber.await(known.fiber), spawn(options))
+        return Effect.andThen(Fiber.await(known.fiber), start(options))
       }
-      if (known !== undefined) return Effect.succeed(known.ref)
+      if (known !== undefined) {
+        return known.ref.protocol === (options.protocol ?? ACTOR_SIGNALS)
+          ? Effect.succeed(known.ref)
+          : Effect.die(new Error(`Another kind of actor lives at ${options.address.text}: stop it first`))
+      }
       const actor = new Actor(options, surroundings)
       actor.status = "running"
       actors.set(options.address.text, actor)
@@ -206,10 +225,16 @@ const make = Effect.gen(function* () {
       return Fiber.interrupt(actor.fiber)
     })
 
-  return {
-    spawn,
+  const find = <P extends Protocol>(address: Address, protocol: P): ActorRef<P> | undefined => {
+    const ref = actors.get(address.text)?.ref
+    return ref?.protocol === protocol ? (ref as unknown as ActorRef<P>) : undefined
+  }
+
+  const system: ActorSystem = {
+    spawn: <P extends Protocol>(options: ActorOptions<P>) =>
+      start(options as unknown as AnyOptions) as unknown as Effect.Effect<ActorRef<P>>,
     stop,
-    find: (address: Address) => actors.get(address.text)?.ref,
+    find: (address: Address, protocol: Protocol = ACTOR_SIGNALS) => find(address, protocol) as never,
     entry: (address: string) => {
       const actor = actors.get(address)
       return actor === undefined ? undefined : entryOf(actor)
@@ -218,14 +243,19 @@ const make = Effect.gen(function* () {
     inspection: surroundings.inspection,
     deadLetters: surroundings.deadLetters
   }
+  return system
 })
 
 export interface ActorSystem {
   /** Starts an actor; where one lives at the address already, that one is answered. */
-  readonly spawn: (options: ActorOptions) => Effect.Effect<ActorRef>
+  readonly spawn: <P extends Protocol = ActorSignals>(options: ActorOptions<P>) => Effect.Effect<ActorRef<P>>
   /** Interrupts an actor's loop and waits until it has ended. */
   readonly stop: (address: Address) => Effect.Effect<void>
-  readonly find: (address: Address) => ActorRef | undefined
+  /** The actor that lives at the address, if it takes this protocol. Default: the product's own. */
+  readonly find: <P extends Protocol = ActorSignals>(
+    address: Address,
+    protocol?: P
+  ) => ActorRef<P> | undefined
   readonly entry: (address: string) => ActorEntry | undefined
   readonly entries: () => ReadonlyArray<ActorEntry>
   readonly inspection: Inspection

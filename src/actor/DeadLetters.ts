@@ -6,16 +6,14 @@
  */
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
+import { NEVER_SHOWN } from "./Redaction.ts"
 
 const KEPT_MAX = 1000
 const PREVIEW_LENGTH = 2_000
 const PREVIEW_PARTS = 200
 
-/** What may hold a secret is not shown, however it came: nobody has decoded a notification that was wrong. */
-const HIDDEN_FIELDS = new Set(["secret", "alert_channels"])
-
-/** The beginning of a value as text. Looks at no more of it than it shows. */
-export const previewOf = (value: unknown): string => {
+/** The beginning of a value as text, without what is `hidden`. Looks at no more of it than it shows. */
+export const previewOf = (value: unknown, hidden: ReadonlySet<string> = NEVER_SHOWN): string => {
   let parts = 0
   const show = (inner: unknown, depth: number): string => {
     parts += 1
@@ -30,7 +28,7 @@ export const previewOf = (value: unknown): string => {
     const shown: Array<string> = []
     for (const name in inner) {
       if (parts > PREVIEW_PARTS) break
-      const field = HIDDEN_FIELDS.has(name) ? "…" : (inner as Record<string, unknown>)[name]
+      const field = hidden.has(name) ? "…" : (inner as Record<string, unknown>)[name]
       shown.push(`${name.slice(0, 200)}:${show(field, depth + 1)}`)
     }
     return `{${shown.join(",")}}`

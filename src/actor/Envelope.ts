@@ -3,20 +3,36 @@
  *
  * Owns: the routing facts beside the payload, and how the answer finds its way back.
  */
-import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { ActorSignalName, ActorSignals } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 
-export interface EnvelopeOf<Name extends ActorSignalName> {
-  readonly name: Name
-  readonly payload: SignalPayload<Name>
+/** What is known of a signal on its way whatever its protocol. */
+export interface AnyEnvelope {
+  readonly name: string
+  /** From it come redaction, and how the signal is written; `undefined` where the actor's protocol has no such signal. */
+  readonly definition: AnySignal | undefined
+  readonly payload: unknown
   readonly principal: Principal
   /** When it was sent, in milliseconds since 1970. */
   readonly sentAt: number
-  /** Answers whoever asked. The first answer counts; for a tell it is only recorded. */
-  succeed(success: SignalSuccess<Name>): void
   fail(error: SignalError): void
 }
 
-/** One signal of those named, discriminated by `name`. */
-export type Envelope<Name extends ActorSignalName = ActorSignalName> = { [N in Name]: EnvelopeOf<N> }[Name]
+interface OneEnvelope<P extends Protocol, Name extends NameIn<P>> extends AnyEnvelope {
+  readonly name: Name
+  readonly payload: PayloadIn<P, Name>
+  /** Answers whoever asked. The first answer counts; for a tell it is only recorded. */
+  succeed(success: SuccessIn<P, Name>): void
+}
+
+/** A signal of a protocol, discriminated by `name`. */
+export type EnvelopeIn<P extends Protocol, Name extends NameIn<P> = NameIn<P>> = {
+  [N in Name]: OneEnvelope<P, N>
+}[Name]
+
+export type EnvelopeOf<Name extends ActorSignalName> = OneEnvelope<ActorSignals, Name>
+
+/** A signal of the product's own protocol. */
+export type Envelope<Name extends ActorSignalName = ActorSignalName> = EnvelopeIn<ActorSignals, Name>

@@ -45,6 +45,16 @@ export class Mailbox<Message> {
     this.#signalReader()
   }
 
+  /** Takes the first message, if one is there. */
+  take(): Message | undefined {
+    if (this.#head === this.#messages.length) return undefined
+    const first = this.#messages[this.#head]
+    // What was taken must not live on in the queue.
+    this.#messages[this.#head] = undefined as Message
+    this.#advance(1)
+    return first
+  }
+
   /** Takes up to `count` messages that are there now. */
   takeNow(count: number): ReadonlyArray<Message> {
     if (this.#head === 0 && this.#messages.length <= count) {
@@ -53,7 +63,12 @@ export class Mailbox<Message> {
       return all
     }
     const taken = this.#messages.slice(this.#head, this.#head + count)
-    this.#head += taken.length
+    this.#advance(taken.length)
+    return taken
+  }
+
+  #advance(count: number): void {
+    this.#head += count
     if (this.#head === this.#messages.length) {
       this.#messages = []
       this.#head = 0
@@ -61,7 +76,6 @@ export class Mailbox<Message> {
       this.#messages = this.#messages.slice(this.#head)
       this.#head = 0
     }
-    return taken
   }
 
   /** Called when a message has come; for a reader that waits for other things too. */

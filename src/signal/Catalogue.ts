@@ -65,7 +65,7 @@ const INTERNAL_SIGNALS = {
 
 /** Everything that an actor can be sent. */
 export const ACTOR_SIGNALS = { ...SIGNALS, ...INTERNAL_SIGNALS }
-type ActorSignals = typeof ACTOR_SIGNALS
+export type ActorSignals = typeof ACTOR_SIGNALS
 export type ActorSignalName = keyof ActorSignals
 
 /** What a signal takes, as it is written on the wire. */

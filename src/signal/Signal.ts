@@ -21,6 +21,8 @@ export type Family =
   | "actors"
   | "keys"
   | "bridge"
+  /** Of whoever builds on the runtime. */
+  | "host"
 
 /** What is known of a signal beside its schemas. */
 export interface SignalTraits {
@@ -31,6 +33,8 @@ export interface SignalTraits {
   readonly description: string
   /** The payload carries attribution, so a key's forced attribution joins it. */
   readonly isAttributed: boolean
+  /** Fields that are never shown, at whatever depth; beside those that are never shown of any signal. */
+  readonly sensitive: ReadonlyArray<string>
 }
 
 const Traits = Context.Service<SignalTraits>("bursar/signal/Traits")
@@ -43,6 +47,8 @@ interface SignalOptions<Fields extends Schema.Struct.Fields, Success extends Sch
   /** A rule between fields: says which field is wrong and why. */
   readonly rule?: (payload: never) => RuleIssue | undefined
   readonly success: Success
+  /** Names of fields, of the payload and of the answer, that hold secrets or text that is nobody else's business. */
+  readonly sensitive?: ReadonlyArray<string>
 }
 
 interface RuleIssue {
@@ -84,7 +90,8 @@ const define = <const Tag extends string, Fields extends Schema.Struct.Fields, S
     kind,
     roles: options.roles,
     description: options.description,
-    isAttributed: "conversation_id" in options.payload
+    isAttributed: "conversation_id" in options.payload,
+    sensitive: options.sensitive ?? []
   })
 
 /** A signal that only reads. */

@@ -8,6 +8,7 @@ import { scopedAddress, sharedAddress, tenantAddress } from "../../src/actor/Add
 import type { Envelope } from "../../src/actor/Envelope.ts"
 import { recordOf } from "../../src/actor/Inspection.ts"
 import type { SupervisionPolicy } from "../../src/actor/Supervision.ts"
+import { ACTOR_SIGNALS } from "../../src/signal/Catalogue.ts"
 import { decodePayload, decodeSuccess } from "../../src/signal/Decode.ts"
 import { Conflict } from "../../src/signal/Errors.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
@@ -486,6 +487,7 @@ describe("inspection", () => {
   const answered = (payload: unknown, answer: unknown, name: "track_usage" | "complete" | "check_budget") =>
     recordOf({
       name,
+      definition: ACTOR_SIGNALS[name],
       payload,
       principal: WHO,
       address: HOME,

@@ -3,10 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { tenantAddress } from "../../src/actor/Address.ts"
 import { previewOf } from "../../src/actor/DeadLetters.ts"
 import { type AnsweredSignal, Inspection } from "../../src/actor/Inspection.ts"
+import { ACTOR_SIGNALS, type ActorSignalName } from "../../src/signal/Catalogue.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
 
-const answered = (name: AnsweredSignal["name"], payload: object, success: unknown): AnsweredSignal => ({
+const answered = (name: ActorSignalName, payload: object, success: unknown): AnsweredSignal => ({
   name,
+  definition: ACTOR_SIGNALS[name],
   payload,
   principal: installationPrincipal(),
   address: tenantAddress("echo", "default"),

@@ -1,0 +1,173 @@
+/**
+ * A behaviour as one function for each signal: `(state, payload, turn) → next state and reply`.
+ *
+ * Owns: one signal at a time, in the order of their coming; what becomes of a signal whose handler refuses it, throws or
+ * is interrupted; and that each life begins with a state of its own.
+ * Does not decide: what follows a crash (Supervision).
+ *
+ * A handler is plain: it is given what it needs and answers what shall be, so that a table tests it. Where it has to do
+ * something it answers an Effect; until that has ended, no other signal is looked at.
+ */
+import { Cause, Effect, Exit } from "effect"
+import { type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { ActorContext, ActorInsight, ActorOptions } from "./ActorSystem.ts"
+import type { EnvelopeIn } from "./Envelope.ts"
+import { reportIncident } from "./Incident.ts"
+
+/** What a handler knows beside the state and the payload. */
+export interface Turn<P extends Protocol> {
+  /** The actor itself. To ask it from its own handler would wait for ever; `tell` does not wait. */
+  readonly self: ActorContext<P>["ref"]
+  /** Who has sent the signal. */
+  readonly principal: Principal
+  readonly now: Millis
+}
+
+/** What a handler decides. Without a `state` it stays as it was. */
+export type Step<State, Reply> = (
+  | { readonly state?: State; readonly reply: Reply }
+  /** Whoever asked gets the error; it is no crash. */
+  | { readonly state?: State; readonly error: SignalError }
+) & {
+  /** The actor has done its work: it stops when this is answered. */
+  readonly ends?: boolean
+}
+
+export type Handler<P extends Protocol, Name extends NameIn<P>, State> = (
+  state: State,
+  payload: PayloadIn<P, Name>,
+  turn: Turn<P>
+) => Step<State, SuccessIn<P, Name>> | Effect.Effect<Step<State, SuccessIn<P, Name>>, SignalError>
+
+export interface BehaveOptions<P extends Protocol, State> {
+  readonly protocol: P
+  /** The state that each life begins with: made anew, or read from where it was kept. */
+  readonly initial: () => State | Effect.Effect<State, unknown>
+  readonly handlers: { readonly [Name in NameIn<P>]: Handler<P, Name, State> }
+  /** What `inspect_actor` shows of the state. Default: nothing. */
+  readonly show?: (state: State) => ActorInsight["context"]
+}
+
+/** What of an actor's options its behaviour says; an address, and whatever else is wanted, come beside it. */
+export type Behaviour<P extends Protocol> = Required<Pick<ActorOptions<P>, "protocol" | "behaviour">>
+
+/** Signals after which others get their turn, where none of them waits for anything. */
+const TURNS_AT_ONCE = 256
+const RETRY_AFTER_MS = 100
+
+type AnyStep = Step<unknown, unknown>
+type AnyHandler = (
+  state: unknown,
+  payload: unknown,
+  turn: unknown
+) => AnyStep | Effect.Effect<AnyStep, SignalError>
+
+class Life<P extends Protocol, State> {
+  readonly #context: ActorContext<P>
+  readonly #handlers: { readonly [name: string]: AnyHandler }
+  #state: State
+  hasEnded = false
+
+  constructor(context: ActorContext<P>, options: BehaveOptions<P, State>, state: State) {
+    this.#context = context
+    this.#handlers = options.handlers as unknown as { readonly [name: string]: AnyHandler }
+    this.#state = state
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  /** Handles one signal; where that takes an Effect, it is what is returned. */
+  handle(envelope: EnvelopeIn<P>): Effect.Effect<void> | undefined {
+    const handler = Object.hasOwn(this.#handlers, envelope.name) ? this.#handlers[envelope.name] : undefined
+    if (handler === undefined) {
+      const message = `${this.#context.ref.address.text} does not answer ${envelope.name}`
+      envelope.fail(new UnknownSignal({ signal: envelope.name, message }))
+      return undefined
+    }
+    let step: ReturnType<AnyHandler>
+    try {
+      step = handler(this.#state, envelope.payload, this.#turnOf(envelope))
+    } catch (cause) {
+      return this.#crash(envelope, Cause.die(cause))
+    }
+    if (Effect.isEffect(step)) return this.#wait(envelope, step)
+    this.#take(envelope, step)
+    return undefined
+  }
+
+  #turnOf({ principal }: EnvelopeIn<P>): Turn<P> {
+    const { ref } = this.#context
+    return { self: ref, principal, now: ref.surroundings.now() }
+  }
+
+  #take(envelope: EnvelopeIn<P>, step: AnyStep): void {
+    if ("state" in step) this.#state = step.state as State
+    if (step.ends === true) this.hasEnded = true
+    if ("error" in step) envelope.fail(step.error)
+    else envelope.succeed(step.reply as never)
+  }
+
+  #wait(envelope: EnvelopeIn<P>, step: Effect.Effect<AnyStep, SignalError>): Effect.Effect<void> {
+    return Effect.matchCauseEffect(step, {
+      onSuccess: (decided) => Effect.sync(() => this.#take(envelope, decided)),
+      onFailure: (cause) => {
+        const [reason] = cause.reasons
+        if (cause.reasons.length === 1 && reason?._tag === "Fail")
+          return Effect.sync(() => envelope.fail(reason.error))
+        return this.#crash(envelope, cause)
+      }
+    }).pipe(Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : this.#leaveUnanswered(envelope))))
+  }
+
+  /** Whoever asked is told the incident; the actor crashes with the cause. */
+  #crash(envelope: EnvelopeIn<P>, cause: Cause.Cause<unknown>): Effect.Effect<never> {
+    const what = `The signal ${envelope.name} to ${this.#context.ref.address.text}`
+    return Effect.flatMap(reportIncident(what, cause), (error) => {
+      envelope.fail(error)
+      return Effect.failCause(cause as Cause.Cause<never>)
+    })
+  }
+
+  /** The actor was stopped while it waited. After a crash this is answered already. */
+  #leaveUnanswered(envelope: EnvelopeIn<P>): Effect.Effect<void> {
+    return Effect.sync(() =>
+      envelope.fail(
+        new Unavailable({
+          message: `${this.#context.ref.address.text} was stopped while it worked on this; whether it was done is not known`,
+          retry_after_ms: RETRY_AFTER_MS
+        })
+      )
+    )
+  }
+}
+
+const live = <P extends Protocol, State>(context: ActorContext<P>, options: BehaveOptions<P, State>) =>
+  Effect.gen(function* () {
+    const made = options.initial()
+    const state = Effect.isEffect(made) ? yield* made as Effect.Effect<State, unknown> : made
+    const life = new Life(context, options, state)
+    const { mailbox } = context.ref
+    const { show } = options
+    if (show !== undefined) context.shows(() => ({ machine: null, context: show(life.state) }))
+    for (let turns = 1; !life.hasEnded; turns++) {
+      const envelope = mailbox.take()
+      if (envelope === undefined) {
+        yield* mailbox.nonEmpty
+        continue
+      }
+      const waiting = life.handle(envelope)
+      if (waiting !== undefined) yield* waiting
+      else if (turns % TURNS_AT_ONCE === 0) yield* Effect.yieldNow
+    }
+  })
+
+/** A behaviour by its handlers: `system.spawn({ address, ...behave({ protocol, initial, handlers }) })`. */
+export const behave = <P extends Protocol, State>(options: BehaveOptions<P, State>): Behaviour<P> => ({
+  protocol: options.protocol,
+  behaviour: (context) => live(context, options)
+})

@@ -1,0 +1,214 @@
+/** Actors by their handlers, with a protocol of a host's own. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import type { ActorRef } from "../../src/actor/ActorRef.ts"
+import { ActorSystem } from "../../src/actor/ActorSystem.ts"
+import { behave } from "../../src/actor/Behave.ts"
+import { recordOf } from "../../src/actor/Inspection.ts"
+import { protocol } from "../../src/signal/Protocol.ts"
+import { query } from "../../src/signal/Signal.ts"
+import { HOME, quiet, TILL, type Till, till, tillAt, told, WHO } from "./support/Till.ts"
+
+const pay = (ref: ActorRef<Till>, coins: number, more: { slowly?: number } = {}) =>
+  Effect.forkDetach(ref.ask("pay", { coins, ...more }, WHO), { startImmediately: true })
+
+const tagOf = (ref: Effect.Effect<unknown, { readonly _tag: string }>) =>
+  Effect.match(ref, { onSuccess: () => "ok", onFailure: ({ _tag }) => _tag })
+
+describe("a handler", () => {
+  it.effect("decides the next state and the reply", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      assert.deepStrictEqual(yield* ref.ask("pay", { coins: 2 }, WHO), { total: 2 })
+      assert.deepStrictEqual(yield* ref.ask("pay", { coins: 3 }, WHO), { total: 5 })
+      assert.deepStrictEqual(yield* ref.ask("total", {}, WHO), { total: 5 })
+      ref.tell("pay", { coins: 1 }, WHO)
+      assert.deepStrictEqual(yield* ref.ask("total", {}, WHO), { total: 6 })
+    }).pipe(told)
+  )
+
+  it.effect("may answer an Effect; until it has ended nothing else is looked at", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      const slow = yield* pay(ref, 1, { slowly: 1_000 })
+      const quick = yield* pay(ref, 10)
+      yield* TestClock.adjust(999)
+      yield* quiet
+      assert.isUndefined(slow.pollUnsafe())
+      assert.isUndefined(quick.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* Fiber.join(slow), { total: 1 })
+      assert.deepStrictEqual(yield* Fiber.join(quick), { total: 11 })
+    }).pipe(told)
+  )
+
+  it.effect("that refuses changes nothing and crashes nobody", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      yield* ref.ask("pay", { coins: 4 }, WHO)
+      assert.strictEqual(yield* tagOf(ref.ask("pay", { coins: -1 }, WHO)), "InvalidParams")
+      assert.strictEqual(yield* tagOf(ref.ask("break", { how: "fail" }, WHO)), "InvalidParams")
+      assert.deepStrictEqual(yield* ref.ask("total", {}, WHO), { total: 4 })
+      assert.strictEqual(system.entry(HOME.text)?.info.restarts, 0)
+    }).pipe(told)
+  )
+
+  for (const how of ["throw", "die", "interrupt"] as const) {
+    it.effect(
+      `that breaks (${how}) tells the incident; the next life begins afresh and takes what waits`,
+      () =>
+        Effect.gen(function* () {
+          const system = yield* ActorSystem
+          const ref = yield* system.spawn(tillAt())
+          yield* ref.ask("pay", { coins: 4 }, WHO)
+          const broken = yield* Effect.forkDetach(tagOf(ref.ask("break", { how }, WHO)), {
+            startImmediately: true
+          })
+          const waiting = yield* pay(ref, 1)
+          yield* quiet
+          assert.strictEqual(yield* Fiber.join(broken), "InternalError")
+          assert.isUndefined(waiting.pollUnsafe())
+          assert.strictEqual(system.entry(HOME.text)?.info.status, "restarting")
+          yield* TestClock.adjust("1 second")
+          yield* quiet
+          assert.deepStrictEqual(yield* Fiber.join(waiting), { total: 1 })
+        }).pipe(told)
+    )
+  }
+
+  it.effect("that is at work when its actor is stopped leaves nobody waiting", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      const atWork = yield* pay(ref, 1, { slowly: 1_000 })
+      const waiting = yield* pay(ref, 1)
+      yield* quiet
+      yield* system.stop(HOME)
+      assert.strictEqual(yield* tagOf(Fiber.join(atWork)), "Unavailable")
+      assert.strictEqual(yield* tagOf(Fiber.join(waiting)), "Unavailable")
+    }).pipe(told)
+  )
+
+  it.effect("may end its actor", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      yield* ref.ask("pay", { coins: 4 }, WHO)
+      assert.deepStrictEqual(yield* ref.ask("shut", {}, WHO), { total: 4 })
+      yield* quiet
+      assert.isUndefined(system.entry(HOME.text))
+    }).pipe(told)
+  )
+
+  it.effect("that answers at once again and again lets others live", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const Again = query("again", {
+        family: "host",
+        roles: [],
+        description: "Tells itself again.",
+        payload: {},
+        success: Schema.Void
+      })
+      const AGAIN = protocol(Again)
+      let turns = 0
+      const ref = yield* system.spawn({
+        address: HOME,
+        ...behave({
+          protocol: AGAIN,
+          initial: () => 0,
+          handlers: {
+            again: (_state, _payload, { self }) => {
+              turns += 1
+              if (turns < 5_000) self.tell("again", {}, WHO)
+              return { reply: undefined }
+            }
+          }
+        })
+      })
+      ref.tell("again", {}, WHO)
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.isAbove(turns, 0)
+      assert.isBelow(turns, 5_000)
+    }).pipe(told)
+  )
+})
+
+describe("the state that a life begins with", () => {
+  it.effect("is made anew for each, by an Effect if need be; where that fails, supervision decides", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      let lives = 0
+      const first = () => {
+        lives += 1
+        return lives === 1 ? Effect.fail("not read yet") : Effect.as(Effect.sleep(10), 100)
+      }
+      const ref = yield* system.spawn(tillAt(till(first)))
+      const waiting = yield* pay(ref, 1)
+      yield* TestClock.adjust("1 second")
+      yield* quiet
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { total: 101 })
+      assert.strictEqual(system.entry(HOME.text)?.info.restarts, 1)
+    }).pipe(told)
+  )
+})
+
+describe("a protocol of one's own", () => {
+  it.effect("is found under its address by those who know it", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      assert.strictEqual(system.find(HOME, TILL), ref)
+      assert.isUndefined(system.find(HOME), "it does not take the product's signals")
+      const other = yield* Effect.exit(system.spawn({ address: HOME, behaviour: () => Effect.never }))
+      assert.strictEqual(other._tag, "Failure")
+    }).pipe(told)
+  )
+
+  it.effect("is typed: names, payloads and answers", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      const { total }: { readonly total: number } = yield* ref.ask("pay", { coins: 1 }, WHO)
+      assert.strictEqual(total, 1)
+      // @ts-expect-error: no such signal; whoever sends it all the same is told
+      assert.strictEqual(yield* tagOf(ref.ask("constructor", {}, WHO)), "UnknownSignal")
+      // @ts-expect-error: a payload without its field
+      ref.tell("pay", {}, WHO)
+    }).pipe(told)
+  )
+
+  it("has each name once", () => {
+    const twice = () => protocol(TILL.pay, TILL.pay)
+    assert.throws(twice, "Two signals of a protocol are named pay: rename one")
+  })
+
+  it.effect("is inspected and redacted by its own definitions", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      yield* ref.ask("pay", { coins: 1, pin: "1234" }, WHO)
+      yield* ref.ask("total", {}, WHO)
+      const kept = system.inspection.recentSignals()
+      assert.notInclude(JSON.stringify(kept.map(({ payload, answer }) => [payload, answer])), "1234")
+      assert.deepInclude(recordOf(kept[0] as never), {
+        signal: "pay",
+        address: "till/default",
+        outcome: "ok",
+        payload: { coins: 1 },
+        answer: { total: 1 }
+      })
+      assert.deepInclude(recordOf(kept[1] as never), { signal: "total", answer: null })
+      assert.deepStrictEqual(system.entry(HOME.text)?.insight(), { machine: null, context: { total: 1 } })
+      ref.tell("pay", { coins: -1, pin: "1234" }, WHO)
+      yield* quiet
+      assert.notInclude(JSON.stringify(system.deadLetters.newest(1)), "1234")
+      assert.include(JSON.stringify(system.deadLetters.newest(1)), "coins:-1")
+    }).pipe(told)
+  )
+})
