@@ -9,7 +9,7 @@
  * server runs a statement only when it has all of it, and then to its end.
  */
 import { PgClient } from "@effect/sql-pg"
-import { type Duration, Effect, Fiber, Layer } from "effect"
+import { type Duration, Effect, Layer } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import type { Alert } from "../signal/Budget.ts"
 import {
@@ -28,6 +28,7 @@ import { cleanedAfter, countOldUsage, oldUsage } from "./CleanedRows.ts"
 import { commitStatement } from "./CommitStatement.ts"
 import { readCommands, readLedger, readPeriodsAt, readRequests } from "./LedgerReads.ts"
 import { overridePage, overridesById } from "./OverrideRows.ts"
+import { patiently } from "./Patience.ts"
 import { commitFailure, unreachable } from "./SqlFailures.ts"
 import { unpricedOf } from "./UnpricedRows.ts"
 import { spent, spentByEntity, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
@@ -47,26 +48,6 @@ const ANSWER_TIMEOUT: { readonly [K in Kind]: Duration.Input } = {
   server: "6 seconds",
   embedded: "70 seconds"
 }
-
-/**
- * Waits no longer than `duration`. Ending a statement on a connection that is dead without a word takes the client
- * seconds of its own; that goes on behind.
- */
-const patiently = <A, E, E2>(
-  effect: Effect.Effect<A, E>,
-  duration: Duration.Input,
-  orElse: () => Effect.Effect<never, E2>
-): Effect.Effect<A, E | E2> =>
-  Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) =>
-    Fiber.join(fiber).pipe(
-      Effect.timeoutOrElse({ duration, orElse }),
-      Effect.ensuring(
-        Effect.suspend(() =>
-          fiber.pollUnsafe() === undefined ? Effect.forkDetach(Fiber.interrupt(fiber)) : Effect.void
-        )
-      )
-    )
-  )
 
 /** An activation reads much, and nobody is served before it is done. */
 const LOAD_TIMEOUT: Duration.Input = "2 minutes"

@@ -15,6 +15,7 @@ import { completionLogLayer } from "./SqlCompletionLog.ts"
 import { deliveryStoreLayer } from "./SqlDeliveryStore.ts"
 import { keyStoreLayer } from "./SqlKeyStore.ts"
 import { ledgerStoreLayer } from "./SqlLedgerStore.ts"
+import { machineStoreLayer } from "./SqlMachineStore.ts"
 import { installationSecretLayer, sessionStoreLayer } from "./SqlSessionStore.ts"
 import { monthsAheadLayer } from "./UsagePartitions.ts"
 
@@ -33,6 +34,7 @@ const storeOn = (kind: "embedded" | "server") =>
     installationSecretLayer,
     completionLogLayer,
     deliveryStoreLayer,
+    machineStoreLayer(kind),
     monthsAheadLayer
   ).pipe(Layer.provide(migrationsLayer))
 

@@ -16,6 +16,8 @@
  *   ending a hold write no row of their own. An activation reads the pages, however many requests there are. Its text
  *   is neither compressed nor taken apart: it lives for seconds.
  */
+import { MACHINE_TABLES } from "./MachineTables.ts"
+
 export const TABLES: ReadonlyArray<string> = [
   `CREATE TABLE tenant_head (
   tenant text PRIMARY KEY,
@@ -329,5 +331,6 @@ WHERE due_at IS NOT NULL`,
   outcome json NOT NULL,
   finished_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant, request_id)
-)`
+)`,
+  ...MACHINE_TABLES
 ]

@@ -1,0 +1,95 @@
+/**
+ * What the author of a durable machine writes into it beside XState's own: Effects that a state invokes, and signals
+ * that go out.
+ *
+ * Owns: the key of an invocation, and how both are recognised among a machine's logic and actions.
+ * Does not decide: when an Effect is run or interrupted, and when a signal is delivered (DurableActor, MachineOutbox).
+ */
+import { Cause, type Context, Effect } from "effect"
+import { fromPromise, type PromiseActorLogic } from "xstate"
+import type { ActorSignalName, SignalParams } from "../signal/Catalogue.ts"
+import type { Address } from "./Address.ts"
+
+/** One stay in a state that invokes an Effect. */
+export interface Invocation<Input> {
+  readonly input: Input
+  /**
+   * `ADDRESS:ID:REVISION`, the revision being the step that entered the state. It is the same each time that the
+   * Effect is run for this stay, also in another process: what it asks for carries `request_id`s made of it, so that
+   * it is applied once.
+   */
+  readonly key: string
+  readonly address: Address
+  /** The id of the invocation in the machine. */
+  readonly id: string
+  readonly revision: number
+}
+
+type DurableRun = (invocation: Invocation<unknown>, signal: AbortSignal) => Promise<unknown>
+
+const RUNS = new WeakMap<object, DurableRun>()
+
+/** How an invoked logic is run in a durable machine; `undefined` where it was not made by `durably`. */
+export const durableRunOf = (logic: object): DurableRun | undefined => RUNS.get(logic)
+
+/**
+ * An Effect as a durable machine's invoked logic: `setup({ actors: { write: durably(context, run) } })`.
+ *
+ * It is run once the step that entered the state is committed, and interrupted when the state is left. A process that
+ * died runs it again, under the same key. Its end is an event of the machine (`onDone`, `onError`) and is committed like
+ * any other; so it is applied once, however often it ran. Its output must be plain JSON; its failure comes to `onError`
+ * as plain JSON (`_tag`, `name`, `message` and its other fields). `context` has the services it needs.
+ */
+export const durably = <Input, Output, E, R>(
+  context: Context.Context<R>,
+  run: (invocation: Invocation<Input>) => Effect.Effect<Output, E, R>
+): PromiseActorLogic<Output, Input> => {
+  const logic = fromPromise<Output, Input>(() =>
+    Promise.reject(new Error("this logic was made by `durably`, and runs in a durable machine only"))
+  )
+  RUNS.set(logic, async (invocation, signal) => {
+    const exit = await Effect.runPromiseExitWith(context)(run(invocation as Invocation<Input>), { signal })
+    if (exit._tag === "Success") return exit.value
+    throw Cause.squash(exit.cause)
+  })
+  return logic
+}
+
+/** A signal that a step sends, as it is written on the wire. */
+export type Outgoing = {
+  readonly [Name in ActorSignalName]: {
+    readonly to: Address
+    readonly signal: Name
+    readonly params: SignalParams<Name>
+  }
+}[ActorSignalName]
+
+interface TellArgs {
+  // biome-ignore lint/suspicious/noExplicitAny: an action is typed where it is used, by the machine's own setup
+  readonly context: any
+  // biome-ignore lint/suspicious/noExplicitAny: the same
+  readonly event: any
+}
+type Tell = (args: TellArgs) => Outgoing | ReadonlyArray<Outgoing> | undefined
+
+const TELLS = new WeakMap<object, Tell>()
+
+/** What an action of `tell` sends; `undefined` for any other action. */
+export const tellOf = (action: object): Tell | undefined => TELLS.get(action)
+
+/**
+ * An action that sends a signal to another actor, and waits for nothing.
+ *
+ * The signal is committed with the step. It leaves afterwards, is delivered at least once, and carries a `request_id`
+ * made of the machine's address and its number where its payload has none: so whoever receives it takes it once. What the
+ * receiver refuses for good is a dead letter; what it cannot take right now is sent again.
+ */
+export const tell = <Args extends TellArgs>(
+  outgoing: (args: Args) => Outgoing | ReadonlyArray<Outgoing> | undefined
+): ((args: Args) => void) => {
+  const action = (_args: Args): void => {
+    throw new Error("`tell` sends from a durable machine only")
+  }
+  TELLS.set(action, outgoing as Tell)
+  return action
+}

@@ -1,0 +1,101 @@
+/**
+ * What makes an XState machine a durable actor: its definition.
+ *
+ * Owns: which signals it takes and what it answers, its version, what is shown and told of it.
+ * Does not decide: what the machine does (the machine), or how a step is committed (DurableActor).
+ *
+ * Each step of a durable machine is committed before anything of it is done: its snapshot, the signals that it sends,
+ * what watchers are told. So a crash at any moment neither loses nor repeats a step. Exactly:
+ *
+ * - *once*: a transition; a signal of a durable machine, taken by another one; a signal with a `request_id`; the end of
+ *   an invoked Effect; a delayed transition, which is a moment in the store.
+ * - *at least once*: an invoked Effect is run again after a crash, under the same key; an outgoing signal is sent again
+ *   under the same id until its receiver has answered.
+ * - *at most once*: actions of one's own (functions), which run after the commit: nobody repeats them. What must happen
+ *   is invoked or told.
+ */
+import type { Schema } from "effect"
+import type { AnyStateMachine, EventFromLogic, SnapshotFrom } from "xstate"
+import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { Address } from "./Address.ts"
+import type { MachineFact, MachineStatus } from "./MachineStore.ts"
+
+/** A machine as its own rules see it, after some step. */
+export interface MachineView<Machine extends AnyStateMachine> {
+  readonly address: Address
+  readonly snapshot: SnapshotFrom<Machine>
+  readonly status: MachineStatus
+  /** Why it is parked or has failed. */
+  readonly reason: string | null
+  readonly revision: number
+  readonly createdAt: Millis
+  readonly updatedAt: Millis
+}
+
+export interface SignalSource {
+  readonly principal: Principal
+  readonly now: Millis
+}
+
+/** What a signal is to a machine. Both are pure. */
+export interface SignalRule<Machine extends AnyStateMachine, Payload, Success> {
+  /**
+   * The machine's event. An error refuses the signal, and nothing is committed. `undefined`, or no such rule: the signal
+   * changes nothing, and is only answered.
+   */
+  readonly event?: (
+    payload: Payload,
+    view: MachineView<Machine>,
+    source: SignalSource
+  ) => EventFromLogic<Machine> | SignalError | undefined
+  /** What who asked is told, from the state that the signal led to, once that is committed. */
+  readonly answer: (view: MachineView<Machine>, payload: Payload) => Success | SignalError
+}
+
+export type SignalRules<Machine extends AnyStateMachine> = {
+  readonly [Name in ActorSignalName]?: SignalRule<Machine, SignalPayload<Name>, SignalSuccess<Name>>
+}
+
+/** What an earlier version of the machine left, as plain JSON. */
+export interface OldSnapshot {
+  readonly version: string
+  readonly value: Schema.Json
+  readonly context: Schema.Json
+}
+
+/**
+ * A state of the machine as it is now. What its states invoke and wait for goes on where the old snapshot had it (the
+ * same id), and begins anew where it did not.
+ */
+export interface MigratedSnapshot<Machine extends AnyStateMachine> {
+  readonly value: SnapshotFrom<Machine>["value"]
+  readonly context: SnapshotFrom<Machine>["context"]
+}
+
+export interface DurableMachine<Machine extends AnyStateMachine> {
+  /** The first part of its addresses: `KIND/TENANT/ID`. */
+  readonly kind: string
+  /** Its context, its events' outputs and the inputs of what it invokes are plain JSON: no Map, Date, bigint, class. */
+  readonly machine: Machine
+  /** Changes whenever a snapshot of before would not fit any more. */
+  readonly version: string
+  /** Makes a snapshot of an earlier version fit. Where there is none, or it answers `undefined`, the actor parks. */
+  readonly migrate?: (old: OldSnapshot) => MigratedSnapshot<Machine> | undefined
+  readonly signals: SignalRules<Machine>
+  /** What lists show of it, beside its status and state. Plain JSON, and small. */
+  readonly about?: (snapshot: SnapshotFrom<Machine>) => Schema.Json
+  /** What watchers are told of a step, beside what the machine emits (`emit`: its type is the fact's kind). */
+  readonly facts?: (
+    after: MachineView<Machine>,
+    before: MachineView<Machine> | undefined
+  ) => ReadonlyArray<MachineFact>
+  readonly mailboxCapacity?: number
+}
+
+/** Reads better than a type annotation: `const order = durableMachine({ … })`. */
+export const durableMachine = <Machine extends AnyStateMachine>(
+  definition: DurableMachine<Machine>
+): DurableMachine<Machine> => definition

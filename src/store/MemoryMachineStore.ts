@@ -1,0 +1,188 @@
+/**
+ * Durable machines in memory: for tests, and for a runtime without a store.
+ *
+ * Owns: the same promises as the tables, but for surviving the process.
+ */
+import { Effect } from "effect"
+import {
+  type ClaimedMachine,
+  type MachineClaim,
+  type MachineCommit,
+  MachineFenced,
+  type MachineRow,
+  type MachineStore,
+  type OutgoingSignal,
+  type StoredFact
+} from "../actor/MachineStore.ts"
+
+interface Head {
+  readonly tenant: string
+  readonly address: string
+  readonly kind: string
+  owner: string
+  epoch: number
+  commitId: string | undefined
+  row: MachineRow | undefined
+  outgoing: ReadonlyArray<OutgoingSignal>
+  readonly seen: Map<string, number>
+}
+
+interface Feed {
+  last: number
+  facts: ReadonlyArray<StoredFact>
+}
+
+const byAddress = (a: { readonly address: string }, b: { readonly address: string }): number =>
+  a.address < b.address ? -1 : a.address > b.address ? 1 : 0
+
+const hasEnded = (row: MachineRow): boolean => row.status === "done" || row.status === "failed"
+
+/** The rows. Whoever shares the object shares the data. */
+export class MemoryMachines {
+  readonly heads = new Map<string, Head>()
+  readonly feeds = new Map<string, Feed>()
+
+  claim(machine: Pick<Head, "tenant" | "address" | "kind">, owner: string): ClaimedMachine {
+    const head = this.heads.get(machine.address) ?? {
+      ...machine,
+      owner,
+      epoch: 0,
+      commitId: undefined,
+      row: undefined,
+      outgoing: [],
+      seen: new Map<string, number>()
+    }
+    this.heads.set(machine.address, head)
+    head.owner = owner
+    head.epoch += 1
+    return {
+      claim: { tenant: head.tenant, address: head.address, owner, epoch: head.epoch },
+      row: head.row,
+      outgoing: head.outgoing,
+      seen: Array.from(head.seen, ([id, mark]) => ({ id, mark }))
+    }
+  }
+
+  /** The head of a claim that still holds. */
+  held({ address, owner, epoch }: MachineClaim): Head | undefined {
+    const head = this.heads.get(address)
+    return head?.owner === owner && head.epoch === epoch ? head : undefined
+  }
+
+  /** Whether it was written. */
+  commit(claim: MachineClaim, commit: MachineCommit): boolean {
+    const head = this.held(claim)
+    if (head === undefined || (head.row?.revision ?? 0) !== commit.revision) return false
+    const { status, state, reason, about, version, snapshot, wakesAt, at } = commit
+    const { tenant, address, kind } = head
+    head.commitId = commit.id
+    head.row = {
+      ...{ tenant, address, kind, status, state, reason, about, version, snapshot, wakesAt },
+      revision: commit.nextRevision,
+      createdAt: head.row?.createdAt ?? at,
+      updatedAt: at
+    }
+    head.outgoing = [...head.outgoing, ...commit.outgoing]
+    for (const id of commit.forgotten) head.seen.delete(id)
+    for (const { id, mark } of commit.seen) {
+      head.seen.delete(id)
+      head.seen.set(id, mark)
+    }
+    const feed = this.feedOf(tenant)
+    feed.facts = [...feed.facts, ...commit.facts.map((fact) => ({ ...fact, seq: ++feed.last, address, at }))]
+    return true
+  }
+
+  feedOf(tenant: string): Feed {
+    const feed = this.feeds.get(tenant) ?? { last: 0, facts: [] }
+    this.feeds.set(tenant, feed)
+    return feed
+  }
+
+  /** What has been committed, by address. */
+  rows(): ReadonlyArray<MachineRow> {
+    return Array.from(this.heads.values())
+      .flatMap(({ row }) => (row === undefined ? [] : [row]))
+      .sort(byAddress)
+  }
+
+  owes(address: string): boolean {
+    return (this.heads.get(address)?.outgoing.length ?? 0) > 0
+  }
+}
+
+/** The port over rows in memory. */
+export const memoryMachineStore = (machines: MemoryMachines = new MemoryMachines()): MachineStore => ({
+  claim: (machine, owner) => Effect.sync(() => machines.claim(machine, owner)),
+  commit: (claim, commit) =>
+    Effect.suspend(() =>
+      machines.commit(claim, commit)
+        ? Effect.void
+        : Effect.fail(new MachineFenced({ address: claim.address }))
+    ),
+  resolve: (claim, commitId) =>
+    Effect.suspend(() => {
+      const head = machines.heads.get(claim.address)
+      if (head?.owner !== claim.owner) return Effect.fail(new MachineFenced({ address: claim.address }))
+      head.epoch += 1
+      return Effect.succeed({
+        claim: { ...claim, epoch: head.epoch },
+        isWritten: head.commitId === commitId
+      })
+    }),
+  isOwner: (claim) => Effect.sync(() => machines.held(claim) !== undefined),
+  delivered: (address, seqs) =>
+    Effect.sync(() => {
+      const head = machines.heads.get(address)
+      if (head !== undefined) head.outgoing = head.outgoing.filter(({ seq }) => !seqs.includes(seq))
+    }),
+  read: (address) => Effect.sync(() => machines.heads.get(address)?.row),
+  list: ({ tenant, kind, statuses, after, limit }) =>
+    Effect.sync(() =>
+      machines
+        .rows()
+        .filter((row) => row.tenant === tenant && row.kind === kind)
+        .filter(({ status }) => statuses?.includes(status) ?? true)
+        .sort((a, b) => b.createdAt - a.createdAt || byAddress(a, b))
+        .filter(
+          (row) =>
+            after === null ||
+            row.createdAt < after.createdAt ||
+            (row.createdAt === after.createdAt && row.address > after.address)
+        )
+        .slice(0, limit)
+    ),
+  due: ({ kinds, now, after, limit }) =>
+    Effect.sync(() =>
+      machines
+        .rows()
+        .filter(({ address, kind }) => kinds.includes(kind) && (after === null || address > after))
+        .filter((row) => machines.owes(row.address) || (row.wakesAt !== null && row.wakesAt <= now))
+        .slice(0, limit)
+        .map(({ tenant, address, kind }) => ({ tenant, address, kind }))
+    ),
+  facts: (tenant, afterSeq, limit) =>
+    Effect.sync(() => {
+      const { facts, last } = machines.feedOf(tenant)
+      return {
+        facts: facts.filter(({ seq }) => seq > afterSeq).slice(0, limit),
+        removedTo: (facts[0]?.seq ?? last + 1) - 1
+      }
+    }),
+  lastFactSeq: (tenant) => Effect.sync(() => machines.feedOf(tenant).last),
+  removeFacts: (tenant, keep) =>
+    Effect.sync(() => {
+      const feed = machines.feedOf(tenant)
+      feed.facts = feed.facts.filter(({ seq }) => seq > feed.last - keep)
+    }),
+  removeEnded: (kind, endedBefore, limit) =>
+    Effect.sync(() => {
+      const ended = machines
+        .rows()
+        .filter((row) => row.kind === kind && hasEnded(row) && row.updatedAt < endedBefore)
+        .filter(({ address }) => !machines.owes(address))
+        .slice(0, limit)
+      for (const { address } of ended) machines.heads.delete(address)
+      return ended.length
+    })
+})

@@ -1,0 +1,318 @@
+/**
+ * What every store of durable machines must do. Run it on each layer that claims to be one.
+ */
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import {
+  type MachineClaim,
+  type MachineCommit,
+  type MachineFact,
+  MachineStore,
+  type OutgoingSignal
+} from "../../src/actor/MachineStore.ts"
+
+const NOON = Date.UTC(2026, 10, 25, 12)
+
+let machines = 0
+const machineOf = (kind = "order") => {
+  machines += 1
+  const tenant = `tenant-${machines}`
+  return { tenant, kind, address: `${kind}/${tenant}/1` }
+}
+
+const commitOf = (id: string, revision: number, fields: Partial<MachineCommit> = {}): MachineCommit => ({
+  id,
+  revision,
+  nextRevision: revision + 1,
+  status: "active",
+  state: "open.waiting",
+  reason: null,
+  about: { title: "'a' \\ 🙂", list: [1, null] },
+  version: "1",
+  snapshot: JSON.stringify({ text: "a model wrote \u0000 and \ud800" }),
+  wakesAt: null,
+  outgoing: [],
+  seen: [],
+  forgotten: [],
+  facts: [],
+  at: NOON + revision,
+  ...fields
+})
+
+const outgoing = (seq: number): OutgoingSignal => ({
+  seq,
+  to: "token_manager/x",
+  signal: "reset_budget",
+  params: { budget_id: `b${seq}`, text: "\u0000" }
+})
+
+const fact = (text: string): MachineFact => ({ kind: "step", body: { text } })
+
+/** A machine that was claimed and committed once. */
+const opened = Effect.fnUntraced(function* (fields: Partial<MachineCommit> = {}, machine = machineOf()) {
+  const store = yield* MachineStore
+  const { claim } = yield* store.claim(machine, "owner")
+  yield* store.commit(claim, commitOf("c0", 0, fields))
+  return { store, machine, claim }
+})
+
+const claims = (it: Tests) => {
+  it.effect("a machine that was never committed is claimed, and read as nothing", () =>
+    Effect.gen(function* () {
+      const store = yield* MachineStore
+      const machine = machineOf()
+      const claimed = yield* store.claim(machine, "a")
+      assert.deepStrictEqual(claimed, {
+        claim: { tenant: machine.tenant, address: machine.address, owner: "a", epoch: 1 },
+        row: undefined,
+        outgoing: [],
+        seen: []
+      })
+      assert.isUndefined(yield* store.read(machine.address))
+      assert.deepStrictEqual(yield* store.list({ ...machine, statuses: null, after: null, limit: 9 }), [])
+      assert.isUndefined(yield* store.read("order/\u0000/1"))
+    })
+  )
+
+  it.effect("what was committed is what the next owner reads", () =>
+    Effect.gen(function* () {
+      const { store, machine, claim } = yield* opened({
+        wakesAt: NOON + 5,
+        outgoing: [outgoing(1), outgoing(2)],
+        seen: [
+          { id: "order/other/1", mark: 7 },
+          { id: "request-1", mark: 0 }
+        ]
+      })
+      yield* store.commit(
+        claim,
+        commitOf("c1", 1, {
+          nextRevision: 4,
+          status: "parked",
+          reason: "it has no price",
+          outgoing: [outgoing(3)],
+          seen: [{ id: "order/other/1", mark: 8 }],
+          forgotten: ["request-1"],
+          wakesAt: null
+        })
+      )
+      yield* store.delivered(machine.address, [1, 3])
+      const next = yield* store.claim(machine, "b")
+      assert.strictEqual(next.claim.epoch, 2)
+      const { id: _, nextRevision, at, ...written } = commitOf("c1", 1, {})
+      assert.deepStrictEqual(next.row, {
+        ...machine,
+        state: written.state,
+        about: written.about,
+        version: "1",
+        snapshot: written.snapshot,
+        status: "parked",
+        reason: "it has no price",
+        wakesAt: null,
+        revision: 4,
+        createdAt: NOON,
+        updatedAt: at
+      })
+      assert.deepStrictEqual(next.outgoing, [outgoing(2)])
+      assert.deepStrictEqual(next.seen, [{ id: "order/other/1", mark: 8 }])
+      assert.deepStrictEqual(yield* store.read(machine.address), next.row)
+    })
+  )
+
+  it.effect("who was taken over, or builds on another revision, writes nothing", () =>
+    Effect.gen(function* () {
+      const { store, machine, claim } = yield* opened()
+      const late = commitOf("late", 1, {
+        outgoing: [outgoing(1)],
+        facts: [fact("late")],
+        seen: [{ id: "s", mark: 1 }]
+      })
+      for (const wrong of [0, 2]) {
+        assert.strictEqual(
+          (yield* Effect.flip(store.commit(claim, { ...late, revision: wrong })))._tag,
+          "MachineFenced"
+        )
+      }
+      const { claim: newer } = yield* store.claim(machine, "b")
+      assert.isFalse(yield* store.isOwner(claim))
+      assert.isTrue(yield* store.isOwner(newer))
+      assert.strictEqual((yield* Effect.flip(store.commit(claim, late)))._tag, "MachineFenced")
+      assert.strictEqual((yield* Effect.flip(store.resolve(claim, "c0")))._tag, "MachineFenced")
+      const { row, outgoing: owed, seen } = yield* store.claim(machine, "c")
+      assert.deepStrictEqual([row?.revision, owed, seen], [1, [], []])
+      assert.deepStrictEqual((yield* store.facts(machine.tenant, 0, 10)).facts, [])
+    })
+  )
+
+  it.effect(
+    "after a lost connection the store says whether a commit was written, and fences the old statement",
+    () =>
+      Effect.gen(function* () {
+        const { store, claim } = yield* opened()
+        const written = yield* store.resolve(claim, "c0")
+        assert.deepStrictEqual(written, { claim: { ...claim, epoch: 2 }, isWritten: true })
+        const not = yield* store.resolve(written.claim, "c1")
+        assert.isFalse(not.isWritten)
+        assert.strictEqual((yield* Effect.flip(store.commit(claim, commitOf("c1", 1))))._tag, "MachineFenced")
+        yield* store.commit(not.claim, commitOf("c1", 1))
+      })
+  )
+}
+
+const lists = (it: Tests) => {
+  it.effect("lists a tenant's machines of a kind, the newest first, page by page", () =>
+    Effect.gen(function* () {
+      const { store, machine } = yield* opened()
+      const { tenant, kind } = machine
+      for (const [index, status] of (["done", "active", "failed"] as const).entries()) {
+        const { claim } = yield* store.claim(
+          { ...machine, address: `${kind}/${tenant}/${index + 2}` },
+          "owner"
+        )
+        yield* store.commit(claim, commitOf("c", 0, { status, at: NOON + Math.min(index, 1) }))
+      }
+      const query = { tenant, kind, statuses: null, after: null, limit: 2 }
+      const first = yield* store.list(query)
+      assert.deepStrictEqual(
+        first.map(({ address }) => address.split("/")[2]),
+        ["3", "4"]
+      )
+      const second = yield* store.list({ ...query, after: first[1] ?? null })
+      assert.deepStrictEqual(
+        second.map(({ address }) => address.split("/")[2]),
+        ["1", "2"]
+      )
+      const ended = yield* store.list({ ...query, limit: 9, statuses: ["done", "failed"] })
+      assert.deepStrictEqual(
+        ended.map(({ status }) => status),
+        ["failed", "done"]
+      )
+      assert.deepStrictEqual(yield* store.list({ ...query, kind: "other" }), [])
+    })
+  )
+
+  it.effect("what has to be in memory is due: its moment has come, or it owes somebody a signal", () =>
+    Effect.gen(function* () {
+      const store = yield* MachineStore
+      const base = machineOf("waking")
+      const cases: ReadonlyArray<readonly [string, Partial<MachineCommit>]> = [
+        ["a", { wakesAt: 0 }],
+        ["b", { wakesAt: NOON }],
+        ["c", { wakesAt: NOON + 1 }],
+        ["d", {}],
+        ["e", { outgoing: [outgoing(1)] }]
+      ]
+      const addressOf = (name: string) => `${base.kind}/${base.tenant}/${name}`
+      for (const [name, fields] of cases) {
+        const { claim } = yield* store.claim({ ...base, address: addressOf(name) }, "owner")
+        yield* store.commit(claim, commitOf("c", 0, fields))
+      }
+      yield* store.claim({ ...base, address: addressOf("f") }, "owner")
+      const query = { kinds: ["waking"], now: NOON, after: null, limit: 2 }
+      const first = yield* store.due(query)
+      assert.deepStrictEqual(first, [
+        { ...base, address: addressOf("a") },
+        { ...base, address: addressOf("b") }
+      ])
+      const rest = yield* store.due({ ...query, after: addressOf("b") })
+      assert.deepStrictEqual(rest, [{ ...base, address: addressOf("e") }])
+      yield* store.delivered(addressOf("e"), [1])
+      assert.deepStrictEqual(yield* store.due({ ...query, after: addressOf("b") }), [])
+      assert.deepStrictEqual(yield* store.due({ ...query, kinds: ["other"] }), [])
+    })
+  )
+
+  it.effect("what has ended goes once it is old and owes nothing", () =>
+    Effect.gen(function* () {
+      const store = yield* MachineStore
+      const base = machineOf("ending")
+      const addressOf = (name: string) => `${base.kind}/${base.tenant}/${name}`
+      const cases: ReadonlyArray<readonly [string, Partial<MachineCommit>]> = [
+        ["active", {}],
+        ["parked", { status: "parked" }],
+        ["done", { status: "done", seen: [{ id: "s", mark: 1 }] }],
+        ["failed", { status: "failed" }],
+        ["owes", { status: "done", outgoing: [outgoing(1)] }],
+        ["young", { status: "done", at: NOON + 10 }]
+      ]
+      for (const [name, fields] of cases) {
+        const { claim } = yield* store.claim({ ...base, address: addressOf(name) }, "owner")
+        yield* store.commit(claim, commitOf("c", 0, fields))
+      }
+      assert.strictEqual(yield* store.removeEnded("ending", NOON + 10, 1), 1)
+      assert.strictEqual(yield* store.removeEnded("ending", NOON + 10, 10), 1)
+      assert.strictEqual(yield* store.removeEnded("ending", NOON + 10, 10), 0)
+      const left = yield* store.list({ ...base, statuses: null, after: null, limit: 9 })
+      assert.deepStrictEqual(left.map(({ address }) => address.split("/")[2]).toSorted(), [
+        "active",
+        "owes",
+        "parked",
+        "young"
+      ])
+      const again = yield* store.claim({ ...base, address: addressOf("done") }, "owner")
+      assert.deepStrictEqual([again.row, again.seen, again.claim.epoch], [undefined, [], 1])
+    })
+  )
+}
+
+const feeds = (it: Tests) => {
+  it.effect(
+    "facts of a tenant are numbered in the order of their commits, also of commits at the same time",
+    () =>
+      Effect.gen(function* () {
+        const { store, machine, claim } = yield* opened({ facts: [fact("a"), fact("b \u0000")] })
+        assert.deepStrictEqual((yield* store.facts(machine.tenant, 0, 1)).facts, [
+          { seq: 1, kind: "step", body: { text: "a" }, address: machine.address, at: NOON }
+        ])
+        const others: Array<MachineClaim> = []
+        for (let index = 0; index < 8; index++) {
+          const address = `${machine.address}-${index}`
+          others.push((yield* store.claim({ ...machine, address }, "owner")).claim)
+        }
+        yield* Effect.forEach(
+          others,
+          (other, index) =>
+            store.commit(other, commitOf("c", 0, { facts: [fact(`${index}`), fact(`${index}`)] })),
+          { concurrency: "unbounded" }
+        )
+        yield* store.commit(claim, commitOf("last", 1, { facts: [fact("last")] }))
+        const { facts, removedTo } = yield* store.facts(machine.tenant, 1, 100)
+        assert.strictEqual(removedTo, 0)
+        assert.deepStrictEqual(
+          facts.map(({ seq }) => seq),
+          Array.from({ length: 18 }, (_, index) => index + 2)
+        )
+        assert.deepStrictEqual(facts[0]?.body, { text: "b \u0000" })
+        assert.deepStrictEqual(facts.at(-1)?.body, { text: "last" })
+        for (let index = 1; index < 17; index += 2)
+          assert.deepStrictEqual(facts[index]?.body, facts[index + 1]?.body)
+        assert.strictEqual(yield* store.lastFactSeq(machine.tenant), 19)
+      })
+  )
+
+  it.effect("old facts go, and whoever comes from before them can tell", () =>
+    Effect.gen(function* () {
+      const { store, machine } = yield* opened({ facts: ["a", "b", "c", "d"].map(fact) })
+      yield* store.removeFacts(machine.tenant, 10)
+      assert.strictEqual((yield* store.facts(machine.tenant, 0, 10)).facts.length, 4)
+      yield* store.removeFacts(machine.tenant, 1)
+      const page = yield* store.facts(machine.tenant, 0, 10)
+      assert.deepStrictEqual([page.facts.map(({ seq }) => seq), page.removedTo], [[4], 3])
+      assert.strictEqual(yield* store.lastFactSeq(machine.tenant), 4)
+      assert.deepStrictEqual(yield* store.facts("nobody", 0, 10), { facts: [], removedTo: 0 })
+      assert.strictEqual(yield* store.lastFactSeq("nobody"), 0)
+    })
+  )
+}
+
+type Tests = Parameters<Parameters<ReturnType<typeof layer<MachineStore, never>>>[1]>[0]
+
+export const machineStoreContract = (name: string, store: Layer.Layer<MachineStore, unknown>): void => {
+  describe(name, () => {
+    layer(store as Layer.Layer<MachineStore>, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+      claims(it)
+      lists(it)
+      feeds(it)
+    })
+  })
+}
