@@ -33,7 +33,7 @@ export {
   type Step,
   type Turn
 } from "./actor/Behave.ts"
-export { durably, type Invocation, type Outgoing, tell } from "./actor/DurableLogic.ts"
+export { durably, type Invocation, type Outgoing, signalTo, tell } from "./actor/DurableLogic.ts"
 export { type DurableMachine, durableMachine, type MachineView } from "./actor/DurableMachine.ts"
 export { type DurableKind, DurableMachines, SignalDelivery } from "./actor/DurableMachines.ts"
 export type { EnvelopeIn } from "./actor/Envelope.ts"

@@ -5,9 +5,10 @@
  * Owns: the key of an invocation, and how both are recognised among a machine's logic and actions.
  * Does not decide: when an Effect is run or interrupted, and when a signal is delivered (DurableActor, MachineOutbox).
  */
-import { Cause, type Context, Effect } from "effect"
+import { Cause, type Context, Effect, type Schema } from "effect"
 import { fromPromise, type PromiseActorLogic } from "xstate"
-import type { ActorSignalName, SignalParams } from "../signal/Catalogue.ts"
+import { encoderOf } from "../signal/Encode.ts"
+import type { AnySignal } from "../signal/Protocol.ts"
 import type { Address } from "./Address.ts"
 
 /** One stay in a state that invokes an Effect. */
@@ -56,13 +57,22 @@ export const durably = <Input, Output, E, R>(
 }
 
 /** A signal that a step sends, as it is written on the wire. */
-export type Outgoing = {
-  readonly [Name in ActorSignalName]: {
-    readonly to: Address
-    readonly signal: Name
-    readonly params: SignalParams<Name>
-  }
-}[ActorSignalName]
+export interface Outgoing {
+  readonly to: Address
+  readonly signal: string
+  readonly params: Schema.JsonObject
+}
+
+/** A signal to an actor: `signalTo(tokenManager, SIGNALS.reset_budget, { budget_id })`. */
+export const signalTo = <Definition extends AnySignal>(
+  to: Address,
+  definition: Definition,
+  payload: Definition["payloadSchema"]["Type"]
+): Outgoing => ({
+  to,
+  signal: definition._tag,
+  params: encoderOf(definition.payloadSchema)(payload) as Schema.JsonObject
+})
 
 interface TellArgs {
   // biome-ignore lint/suspicious/noExplicitAny: an action is typed where it is used, by the machine's own setup
@@ -78,7 +88,7 @@ const TELLS = new WeakMap<object, Tell>()
 export const tellOf = (action: object): Tell | undefined => TELLS.get(action)
 
 /**
- * An action that sends a signal to another actor, and waits for nothing.
+ * An action that sends signals to other actors, and waits for nothing: `tell(({ context }) => signalTo(…))`.
  *
  * The signal is committed with the step. It leaves afterwards, is delivered at least once, and carries a `request_id`
  * made of the machine's address and its number where its payload has none: so whoever receives it takes it once. What the

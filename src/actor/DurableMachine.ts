@@ -16,9 +16,9 @@
  */
 import type { Schema } from "effect"
 import type { AnyStateMachine, EventFromLogic, SnapshotFrom } from "xstate"
-import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
 import type { MachineFact, MachineStatus } from "./MachineStore.ts"
@@ -55,8 +55,9 @@ export interface SignalRule<Machine extends AnyStateMachine, Payload, Success> {
   readonly answer: (view: MachineView<Machine>, payload: Payload) => Success | SignalError
 }
 
-export type SignalRules<Machine extends AnyStateMachine> = {
-  readonly [Name in ActorSignalName]?: SignalRule<Machine, SignalPayload<Name>, SignalSuccess<Name>>
+/** A rule for each signal of the protocol. */
+export type SignalRules<Machine extends AnyStateMachine, P extends Protocol> = {
+  readonly [Name in NameIn<P>]: SignalRule<Machine, PayloadIn<P, Name>, SuccessIn<P, Name>>
 }
 
 /** What an earlier version of the machine left, as plain JSON. */
@@ -75,7 +76,7 @@ export interface MigratedSnapshot<Machine extends AnyStateMachine> {
   readonly context: SnapshotFrom<Machine>["context"]
 }
 
-export interface DurableMachine<Machine extends AnyStateMachine> {
+export interface DurableMachine<Machine extends AnyStateMachine, P extends Protocol> {
   /** The first part of its addresses: `KIND/TENANT/ID`. */
   readonly kind: string
   /** Its context, its events' outputs and the inputs of what it invokes are plain JSON: no Map, Date, bigint, class. */
@@ -84,7 +85,9 @@ export interface DurableMachine<Machine extends AnyStateMachine> {
   readonly version: string
   /** Makes a snapshot of an earlier version fit. Where there is none, or it answers `undefined`, the actor parks. */
   readonly migrate?: (old: OldSnapshot) => MigratedSnapshot<Machine> | undefined
-  readonly signals: SignalRules<Machine>
+  /** The signals that it takes. */
+  readonly protocol: P
+  readonly signals: SignalRules<Machine, P>
   /** What lists show of it, beside its status and state. Plain JSON, and small. */
   readonly about?: (snapshot: SnapshotFrom<Machine>) => Schema.Json
   /** What watchers are told of a step, beside what the machine emits (`emit`: its type is the fact's kind). */
@@ -96,6 +99,6 @@ export interface DurableMachine<Machine extends AnyStateMachine> {
 }
 
 /** Reads better than a type annotation: `const order = durableMachine({ … })`. */
-export const durableMachine = <Machine extends AnyStateMachine>(
-  definition: DurableMachine<Machine>
-): DurableMachine<Machine> => definition
+export const durableMachine = <Machine extends AnyStateMachine, P extends Protocol>(
+  definition: DurableMachine<Machine, P>
+): DurableMachine<Machine, P> => definition

@@ -7,13 +7,14 @@
 import { Context, type Effect } from "effect"
 import type { AnyStateMachine, InputFrom } from "xstate"
 import type { SignalError, Unavailable } from "../signal/Errors.ts"
+import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
 import type { OutgoingSignal } from "./MachineStore.ts"
 
 /** One kind of durable machine, ready to be used. */
-export interface DurableKind<Machine extends AnyStateMachine> {
+export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol> {
   /**
    * Starts a machine at an address, and answers once its first state is committed. Where one was started already, that
    * one is answered (`isNew: false`), whatever the input is.
@@ -21,18 +22,18 @@ export interface DurableKind<Machine extends AnyStateMachine> {
   readonly start: (
     address: Address,
     input: InputFrom<Machine>
-  ) => Effect.Effect<{ readonly ref: ActorRef; readonly isNew: boolean }, SignalError>
+  ) => Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError>
   /** The actor at an address, brought into memory where it is not; `undefined` where nothing was ever started. */
-  readonly find: (address: Address) => Effect.Effect<ActorRef | undefined, Unavailable>
+  readonly find: (address: Address) => Effect.Effect<ActorRef<P> | undefined, Unavailable>
   /** A machine as it was last committed, without bringing it into memory. */
   readonly view: (address: Address) => Effect.Effect<MachineView<Machine> | undefined, Unavailable>
 }
 
 export interface DurableMachines {
   /** Makes a kind known. Machines of a kind that nobody has registered stay where they are. */
-  readonly register: <Machine extends AnyStateMachine>(
-    definition: DurableMachine<Machine>
-  ) => Effect.Effect<DurableKind<Machine>>
+  readonly register: <Machine extends AnyStateMachine, P extends Protocol>(
+    definition: DurableMachine<Machine, P>
+  ) => Effect.Effect<DurableKind<Machine, P>>
   /**
    * Brings into memory what has to be there: after a start of the process, and again every few seconds for what went idle
    * or moved here. `isMine` says which addresses live on this node. Answers how many were started.
