@@ -6,7 +6,7 @@ import { startBursar } from "../src/index.ts"
 
 const bursar = await startBursar({ dataDirectory: mkdtempSync(join(tmpdir(), "bursar-")) })
 
-await bursar.send("create_budget", {
+await bursar.create_budget({
   name: "Research",
   type: "team",
   entity_id: "research",
@@ -14,15 +14,15 @@ await bursar.send("create_budget", {
   limit: "5.00"
 })
 
-const answer = await bursar.send("complete", {
+const answer = await bursar.complete({
   provider: "simulator",
   model: "sim-fast",
   messages: [{ role: "user", content: "Say hello to the people who count." }],
   team_id: "research"
 })
-if ("content" in answer) console.log(answer.content)
+console.log(answer.content)
 
-const { totals } = await bursar.send("get_usage", { team_id: "research" })
+const { totals } = await bursar.get_usage({ team_id: "research" })
 console.log(
   `${totals?.requests} request, ${totals?.total_tokens} tokens, ${totals?.cost} ${totals?.currency}`
 )

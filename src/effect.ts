@@ -11,6 +11,7 @@ import type { KeyAudit } from "./bridge/KeyAudit.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
 import type { SessionStore } from "./bridge/SessionStore.ts"
 import { CONFIGURED_BY } from "./Config.ts"
+import type { Adapter } from "./provider/Adapter.ts"
 import { anthropic } from "./provider/Anthropic.ts"
 import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
@@ -23,7 +24,13 @@ import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
 import type { LedgerStore } from "./tokens/LedgerStore.ts"
 
 export type { ActorRef } from "./actor/ActorRef.ts"
-export { type ActorContext, type ActorOptions, ActorSystem } from "./actor/ActorSystem.ts"
+export {
+  type ActorContext,
+  type ActorEntry,
+  type ActorInsight,
+  type ActorOptions,
+  ActorSystem
+} from "./actor/ActorSystem.ts"
 export { type Address, scopedAddress, sharedAddress, tenantAddress } from "./actor/Address.ts"
 export {
   type BehaveOptions,
@@ -37,15 +44,36 @@ export { durably, type Invocation, type Outgoing, signalTo, tell } from "./actor
 export { type DurableMachine, durableMachine, type MachineView } from "./actor/DurableMachine.ts"
 export { type DurableKind, DurableMachines, SignalDelivery } from "./actor/DurableMachines.ts"
 export type { EnvelopeIn } from "./actor/Envelope.ts"
-export type { SupervisionPolicy } from "./actor/Supervision.ts"
+export { DEFAULT_SUPERVISION, NEVER_RESTART, type SupervisionPolicy } from "./actor/Supervision.ts"
+export type { Bridge } from "./bridge/Bridge.ts"
+export { type Door, type DoorOptions, makeDoor, type OpenEvents } from "./host/Door.ts"
+export type {
+  EventOf,
+  HostParams as SignalParams,
+  HostResult as SignalResult,
+  HostSignal as SignalName,
+  StreamPart,
+  SubscribeOptions,
+  TopicEventOf
+} from "./host/HostSignals.ts"
+export type { Identity } from "./host/Identity.ts"
+export {
+  type Adapter,
+  type ModelAnswer,
+  type ModelEvent,
+  type ModelRequest,
+  ProviderFailure,
+  type ReportedUsage
+} from "./provider/Adapter.ts"
 export type { AlertsConfig } from "./runtime/Alerts.ts"
 export { type ServeOptions, serve } from "./runtime/Serve.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
 export { installationPrincipal, type Principal } from "./signal/Principal.ts"
 export { type Protocol, protocol } from "./signal/Protocol.ts"
-export { command, query } from "./signal/Signal.ts"
+export { command, query, type Role } from "./signal/Signal.ts"
 export { SignalRouter } from "./signal/SignalRouter.ts"
+export type { Topic } from "./signal/Subscriptions.ts"
 
 /** How to reach a provider. */
 export interface ProviderOptions {
@@ -63,6 +91,8 @@ export interface BursarOptions {
   readonly openai?: ProviderOptions
   /** Whether the built-in model answers when it is named. */
   readonly simulator?: boolean
+  /** Providers of the host's own, beside those above. A call reaches them only with a hold, like any other. */
+  readonly adapters?: ReadonlyArray<Adapter>
   /** Webhooks to private targets, and the server for e-mail. Without it: https to public servers, and no e-mail. */
   readonly alerts?: AlertsConfig
 }
@@ -86,7 +116,8 @@ const providersOf = (options: BursarOptions): ProvidersConfig => ({
   adapters: [
     ...(options.anthropic === undefined ? [] : [anthropic(sdkOptions(options.anthropic))]),
     ...(options.openai === undefined ? [] : [openAi(sdkOptions(options.openai))]),
-    ...(options.simulator === false ? [] : [simulator()])
+    ...(options.simulator === false ? [] : [simulator()]),
+    ...(options.adapters ?? [])
   ],
   configuredBy: CONFIGURED_BY
 })

@@ -5,7 +5,7 @@
  * Does not decide: any of its settings; no environment variable is read here.
  */
 import { createServer, type Server } from "node:http"
-import { Clock, Context, Effect, type Fiber, Redacted, Schema, type Scope } from "effect"
+import { Clock, Effect, type Fiber, Redacted, Schema, type Scope } from "effect"
 import { SignalRouter } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type AccessOptions, hostNamesOf, isLoopback } from "./Access.ts"
@@ -16,13 +16,12 @@ import { makeHttpSession } from "./HttpSession.ts"
 import { makeHttpSignals } from "./HttpSignals.ts"
 import type { InstallationSecret } from "./InstallationSecret.ts"
 import type { KeyAudit } from "./KeyAudit.ts"
+import { type Credentials, makeCredentials } from "./KeySignals.ts"
 import type { KeyStore } from "./KeyStore.ts"
-import { Keys, make as makeKeys } from "./Keys.ts"
 import { DEFAULT_LIMITS, type Limits, makeRateLimiter, makeTally } from "./Limits.ts"
 import { makeMeter } from "./Meter.ts"
 import { makeOneTimeLinks } from "./OneTimeLinks.ts"
 import type { SessionStore } from "./SessionStore.ts"
-import { make as makeSessions, Sessions } from "./Sessions.ts"
 import { makeStaticFiles } from "./StaticFiles.ts"
 import { makeWebSockets, type WebSockets } from "./WebSocket.ts"
 
@@ -57,7 +56,8 @@ export interface Bridge {
   readonly port: number
   /** A link that signs a browser in as the installation: good once, for five minutes. */
   readonly oneTimeLink: () => string
-  readonly keys: Keys
+  /** Whoever revokes a key by these ends its connections at once. */
+  readonly credentials: Credentials
 }
 
 /** The address could not be listened on. */
@@ -105,13 +105,6 @@ const urlHost = (host: string): string => {
   return host.includes(":") ? `[${host}]` : host
 }
 
-const makeCredentials = Effect.fnUntraced(function* (config: BridgeConfig) {
-  const keys = yield* makeKeys(config.adminKey)
-  const sessions = yield* Effect.provideService(makeSessions, Keys, keys)
-  const installation = yield* Effect.orDie(keys.verify(Redacted.value(config.adminKey)))
-  return { keys, sessions, installation }
-})
-
 type Requirements = SignalRouter | KeyAudit | KeyStore | SessionStore | InstallationSecret | Scope.Scope
 
 /** Listens until the scope closes. */
@@ -123,10 +116,10 @@ export const serveBridge = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   const runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E> = Effect.runForkWith(services)
-  const { keys, sessions, installation } = yield* makeCredentials(config)
-  const door = yield* makeDoor(config.onDeadLetter ?? (() => Effect.void)).pipe(
-    Effect.provideContext(Context.make(Keys, keys).pipe(Context.add(Sessions, sessions)))
-  )
+  const credentials = yield* makeCredentials(config.adminKey)
+  const { keys, sessions } = credentials
+  const installation = yield* Effect.orDie(keys.verify(Redacted.value(config.adminKey)))
+  const door = yield* makeDoor(credentials, config.onDeadLetter ?? (() => Effect.void))
   const meter = yield* makeMeter
   const rates = makeRateLimiter(limits.requestsPerSecondPerKey, limits.requestBurstPerKey)
   const links = makeOneTimeLinks()
@@ -181,5 +174,5 @@ export const serveBridge = Effect.fnUntraced(function* (
     return closeGently(server, sockets, config.closeWithinMs ?? CLOSE_WITHIN_MS)
   })
   const url = `http://${urlHost(config.host)}:${port}`
-  return { url, port, keys, oneTimeLink: () => `${url}/?code=${links.issue(now())}` }
+  return { url, port, credentials, oneTimeLink: () => `${url}/?code=${links.issue(now())}` }
 })

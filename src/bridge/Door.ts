@@ -15,8 +15,7 @@ import type { Principal } from "../signal/Principal.ts"
 import { type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { RpcCall } from "./JsonRpc.ts"
-import { Keys } from "./Keys.ts"
-import { Sessions } from "./Sessions.ts"
+import { askKeys, type Credentials, isKeySignal } from "./KeySignals.ts"
 
 /** A notification that nobody could take. */
 export interface DeadLetter {
@@ -85,24 +84,16 @@ const makeErrorOf =
 
 /** `onDeadLetter` hears of every notification that failed. */
 export const makeDoor = Effect.fnUntraced(function* (
+  credentials: Credentials,
   onDeadLetter: (letter: DeadLetter) => Effect.Effect<void>
 ) {
   const router = yield* SignalRouter
-  const keys = yield* Keys
-  const sessions = yield* Sessions
   const clock = yield* Clock.Clock
   const services = yield* Effect.context<never>()
 
   const send = ({ name, payload }: Admitted, principal: Principal): Effect.Effect<unknown, SignalError> => {
+    if (isKeySignal(name)) return askKeys(credentials, name, payload as never, principal)
     switch (name) {
-      case "create_key":
-        return keys.create(payload as SignalPayload<"create_key">, principal)
-      case "list_keys":
-        return keys.list(payload as SignalPayload<"list_keys">, principal)
-      case "revoke_key": {
-        const revoke = payload as SignalPayload<"revoke_key">
-        return Effect.tap(keys.revoke(revoke, principal), sessions.endOfKey(revoke.key_id))
-      }
       case "subscribe":
       case "unsubscribe":
         return Effect.fail(needsConnection())

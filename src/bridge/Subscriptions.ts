@@ -6,11 +6,10 @@
  * Does not decide: what happens in a topic (SignalRouter), or who may watch it (signal/Authorization).
  */
 import { Cause, Effect, Exit, Fiber, Latch, Result, type Schema, Stream } from "effect"
-import { contradictionWith, mergeAttribution } from "../signal/Attribution.ts"
-import { authorizeTopic } from "../signal/Authorization.ts"
+import { authorizeSubscription } from "../signal/Authorization.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import { encodeEvent } from "../signal/Decode.ts"
-import { Forbidden, InvalidRequest, NotFound, type SignalError } from "../signal/Errors.ts"
+import { InvalidRequest, NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, SignalRouter, TopicEvent } from "../signal/SignalRouter.ts"
 import type { Topic } from "../signal/Subscriptions.ts"
@@ -107,20 +106,6 @@ const makeLossy = (id: string, outlet: Outlet, capacity: number, isClosed: () =>
   }
 }
 
-const narrow = (payload: SignalPayload<"subscribe">, principal: Principal) => {
-  const allowed = authorizeTopic(payload.topic, principal)
-  if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
-  const filter = payload.filter ?? {}
-  const field = contradictionWith(filter, principal.attribution)
-  return field === undefined
-    ? Result.succeed(mergeAttribution(filter, principal.attribution))
-    : Result.fail(
-        new Forbidden({
-          message: `This key always has its own ${field}: leave it out of the filter, or use another key`
-        })
-      )
-}
-
 export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions => {
   const { router, principal, limits, tally, outlet } = options
   const open = new Map<string, Subscription>()
@@ -182,7 +167,7 @@ export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions 
 
   return {
     subscribe: (payload) => {
-      const filter = narrow(payload, principal)
+      const filter = authorizeSubscription(payload, principal)
       if (Result.isFailure(filter)) return Effect.fail(filter.failure)
       return start(
         "subscribe",

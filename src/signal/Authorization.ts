@@ -6,11 +6,11 @@
  */
 import { Result } from "effect"
 import { type Attribution, contradictionWith, mergeAttribution } from "./Attribution.ts"
-import { SIGNALS, type SignalName } from "./Catalogue.ts"
+import { SIGNALS, type SignalName, type SignalPayload } from "./Catalogue.ts"
 import { Forbidden } from "./Errors.ts"
 import { hasRole, type Principal } from "./Principal.ts"
 import { type Role, traitsOf } from "./Signal.ts"
-import type { Topic } from "./Subscriptions.ts"
+import type { EventFilter, Topic } from "./Subscriptions.ts"
 import { TAGS_MAX } from "./Text.ts"
 
 const TOPIC_ROLES: { readonly [T in Topic]: ReadonlyArray<Role> } = {
@@ -59,8 +59,24 @@ export const authorize = <P>(
   return joinForced(payload as Attribution, principal) as Result.Result<P, Forbidden>
 }
 
-/** Whether this principal may watch this topic. */
-export const authorizeTopic = (topic: Topic, principal: Principal): Result.Result<void, Forbidden> =>
+const authorizeTopic = (topic: Topic, principal: Principal): Result.Result<void, Forbidden> =>
   TOPIC_ROLES[topic].some((role) => hasRole(principal, role))
     ? Result.succeed(undefined)
     : Result.fail(refuse(`The topic ${topic}`, TOPIC_ROLES[topic]))
+
+/** What this principal sees of a topic that it may watch: what it asks for, and never more than is attributed to it. */
+export const authorizeSubscription = (
+  { topic, filter = {} }: Pick<SignalPayload<"subscribe">, "topic" | "filter">,
+  principal: Principal
+): Result.Result<EventFilter, Forbidden> => {
+  const allowed = authorizeTopic(topic, principal)
+  if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
+  const field = contradictionWith(filter, principal.attribution)
+  return field === undefined
+    ? Result.succeed(mergeAttribution(filter, principal.attribution))
+    : Result.fail(
+        new Forbidden({
+          message: `This key always has its own ${field}: leave it out of the filter, or use another key`
+        })
+      )
+}

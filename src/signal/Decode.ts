@@ -81,7 +81,8 @@ const summaryOf = (issues: InvalidParams["issues"]): string => {
   return `${where}: ${first.message}${others.length > 0 ? ` (and ${others.length} more, see issues)` : ""}`
 }
 
-const toInvalidParams = (error: SchemaIssue.Issue): InvalidParams => {
+/** What a schema error says, as one error that names the first issue and carries all. */
+export const toInvalidParams = (error: SchemaIssue.Issue): InvalidParams => {
   const issues = issuesOf(error)
   return new InvalidParams({ message: summaryOf(issues), issues })
 }
@@ -112,6 +113,7 @@ const successDecoder = lazily<ActorSignalName, Encoder>((name) =>
   Schema.decodeUnknownSync(schemaOf(ACTOR_SIGNALS[name].successSchema))
 )
 const encodeError = Schema.encodeSync(SignalError)
+const decodeErrorData = Schema.decodeUnknownSync(SignalError)
 
 /** The signal of this name that a door may let in, or `UnknownSignal` with the nearest known name. */
 export const findSignal = (name: string): Result.Result<SignalName, UnknownSignal> => {
@@ -159,3 +161,7 @@ export const encodeErrorData = (
   const { message: _, ...data } = encodeError(error)
   return data
 }
+
+/** The error that an event `failed` carries, as the class that it is. */
+export const decodeError = (failed: { readonly message: string; readonly data: object }): SignalError =>
+  decodeErrorData({ ...failed.data, message: failed.message })

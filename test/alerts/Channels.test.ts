@@ -6,14 +6,7 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { afterAll, afterEach, beforeEach } from "vitest"
-import {
-  type Bursar,
-  type BursarEvent,
-  Conflict,
-  InvalidParams,
-  type StartOptions,
-  startBursar
-} from "../../src/index.ts"
+import { type Bursar, Conflict, InvalidParams, type StartOptions, startBursar } from "../../src/index.ts"
 import { makeDatabase, makeFolder, startProgram } from "../support/Program.ts"
 import { ADMIN_KEY, eventually, get, type Json } from "../support/Wire.ts"
 import { makeCertificate } from "./support/Certificate.ts"
@@ -111,8 +104,8 @@ describe.each(Object.entries(STORES))("on %s", (_, options) => {
       { type: "webhook", url: `${url("/in")}?…` },
       email("a@example.com", "b@example.com")
     ])
-    const alerts = bursar.subscribe("alerts")[Symbol.asyncIterator]()
-    const next = async (): Promise<Json> => ((await alerts.next()).value as BursarEvent).event
+    const alerts = (await bursar.subscribe("alerts"))[Symbol.asyncIterator]()
+    const next = async (): Promise<Json> => (await alerts.next()).value?.event
     const first = next()
     const user = await budgetOf(bursar, 50, 80)
     await spend(bursar, user, 9)

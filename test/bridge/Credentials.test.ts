@@ -40,7 +40,7 @@ describe("a revoked key", () => {
         const messages = [{ role: "user", content: "hi" }]
         yield* client.call("complete", { provider: "p", model: "m", messages, stream: true })
         client.ws.pause()
-        yield* bridge.keys.revoke({ key_id: made.key_id }, ADMIN)
+        yield* bridge.credentials.keys.revoke({ key_id: made.key_id }, ADMIN)
         yield* Deferred.await(cancelled)
       })
     )

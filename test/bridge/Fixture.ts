@@ -39,7 +39,7 @@ export const makeKey = (
   bridge: Bridge,
   payload: Partial<SignalPayload<"create_key">> = {},
   maker: Principal = ADMIN
-) => bridge.keys.create({ name: "a test's key", roles: ["admin"], ...payload }, maker)
+) => bridge.credentials.keys.create({ name: "a test's key", roles: ["admin"], ...payload }, maker)
 
 interface Closed {
   readonly code: number

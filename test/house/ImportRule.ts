@@ -1,6 +1,6 @@
 /**
  * Imports point one way:
- * signal ← actor ← {tokens, provider, workflow, alerts} ← {store, cluster, bridge} ← runtime ← {index, effect, main, playground}.
+ * signal ← actor ← {tokens, provider, workflow, alerts} ← {store, cluster, bridge} ← runtime ← host ← {index, effect, main, playground}.
  *
  * Owns: who may import whom, who may speak SQL, who may read the process's surroundings, and that no files
  * import each other in a circle.
@@ -11,7 +11,7 @@ import { parseSource, type Source, type SourceFile } from "./Sources.ts"
 const domain = ["signal", "actor"]
 const adapters = ["signal", "actor", "tokens", "provider", "workflow", "alerts"]
 const composition = [...adapters, "store", "cluster", "bridge"]
-const everything = [...composition, "runtime", "playground", "Config.ts", "index.ts", "effect.ts"]
+const everything = [...composition, "runtime", "host", "playground", "Config.ts", "index.ts", "effect.ts"]
 
 /** A folder of src, or a file right in it, and what it may import besides itself. */
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -26,6 +26,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   bridge: adapters,
   console: ["signal"],
   runtime: composition,
+  host: [...composition, "runtime"],
   playground: everything,
   "Config.ts": ["signal"],
   "index.ts": everything,

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { Attribution } from "../../src/signal/Attribution.ts"
-import { authorize, authorizeTopic } from "../../src/signal/Authorization.ts"
+import { authorize, authorizeSubscription } from "../../src/signal/Authorization.ts"
 import type { SignalName } from "../../src/signal/Catalogue.ts"
 import { decodePayload } from "../../src/signal/Decode.ts"
 import { installationPrincipal, type Principal } from "../../src/signal/Principal.ts"
@@ -97,7 +97,7 @@ describe("every topic × every role", () => {
     for (const role of ROLES) {
       it(`${role} and ${topic}`, () => {
         const isAllowed = role === "admin" || may.includes(role)
-        assert.strictEqual(Result.isSuccess(authorizeTopic(topic, principal([role]))), isAllowed)
+        assert.strictEqual(Result.isSuccess(authorizeSubscription({ topic }, principal([role]))), isAllowed)
       })
     }
   }

@@ -1,0 +1,158 @@
+/**
+ * A door as promises.
+ *
+ * Owns: a method for every signal of the catalogue, made from its names; AbortSignals; what is read in loops.
+ * Does not decide: anything about a signal (Door).
+ */
+import { type Context, Effect, Result } from "effect"
+import type { Forbidden, InvalidParams } from "../signal/Errors.ts"
+import type { Topic } from "../signal/Subscriptions.ts"
+import type { Door } from "./Door.ts"
+import {
+  HOST_SIGNALS,
+  type HostParams,
+  type HostResult,
+  type HostSignal,
+  type StreamPart,
+  type SubscribeOptions,
+  type TopicEventOf
+} from "./HostSignals.ts"
+import type { Identity } from "./Identity.ts"
+import type { Life } from "./Life.ts"
+import { openReading, type Reading } from "./Reader.ts"
+
+export interface SendOptions {
+  /** Ends the waiting; of a call to a model that nobody else waits for, the call. It is charged for what it used. */
+  readonly signal?: AbortSignal
+}
+
+/** What a method of a signal takes: its params may be left out where it needs none. */
+type Given<Name extends HostSignal> =
+  Record<never, never> extends HostParams<Name>
+    ? [params?: HostParams<Name>, options?: SendOptions]
+    : [params: HostParams<Name>, options?: SendOptions]
+
+/** Every signal as a method of its own name. */
+export type SignalMethods = {
+  readonly [Name in HostSignal]: (...given: Given<Name>) => Promise<HostResult<Name>>
+}
+
+/** The text of a call, as it comes. Leaving the loop cancels the call, which is charged for what it used. */
+export interface CallStream extends Reading<StreamPart> {
+  /** The text alone, piece by piece; read this or the parts. */
+  readonly texts: () => AsyncIterable<string>
+}
+
+/** Events of a topic, from the moment it was opened. A reader who falls behind is told of a gap. */
+export interface Subscription<T extends Topic> extends Reading<TopicEventOf<T>> {
+  /** Where it begins; `null` where the topic cannot be resumed. */
+  readonly cursor: string | null
+}
+
+/** What somebody can do: every signal, streams and subscriptions. It can be handed on; `as` hands on less. */
+export interface Client extends SignalMethods {
+  /** Sends a signal by name, for hosts that have the name as a value. */
+  readonly send: <Name extends HostSignal>(name: Name, ...given: Given<Name>) => Promise<HostResult<Name>>
+  /**
+   * `complete`, with its text as it comes. The promise is fulfilled once the call holds its money, and rejects where it
+   * is refused: so a server knows which status to answer before the first byte.
+   */
+  readonly stream: (params: HostParams<"complete">, options?: SendOptions) => Promise<CallStream>
+  readonly subscribe: <T extends Topic>(
+    topic: T,
+    options?: SubscribeOptions & SendOptions
+  ) => Promise<Subscription<T>>
+  /** The same runtime for somebody else, with no more rights than this client has. Throws where it would have more. */
+  readonly as: (identity: Identity) => Client
+}
+
+interface ClientOptions<R> {
+  readonly door: Door
+  readonly services: Context.Context<R>
+  readonly life: Life
+  /** Subscriptions, which end with the runtime. */
+  readonly subscriptions: Set<{ readonly close: () => Promise<void> }>
+}
+
+/** The promise of an effect; where the caller's own signal ends it, it rejects with that signal's reason. */
+const promiseOf = async <A>(
+  run: (options?: { readonly signal: AbortSignal }) => Promise<A>,
+  signal: AbortSignal | undefined
+): Promise<A> => {
+  if (signal === undefined) return run()
+  signal.throwIfAborted()
+  try {
+    return await run({ signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  }
+}
+
+async function* textsOf(parts: AsyncIterable<StreamPart>): AsyncGenerator<string> {
+  for await (const part of parts) if ("text" in part) yield part.text
+}
+
+const orThrow = <A>(result: Result.Result<A, Forbidden | InvalidParams>): A => {
+  if (Result.isFailure(result)) throw result.failure
+  return result.success
+}
+
+type Method = (params?: never, options?: SendOptions) => Promise<unknown>
+
+const methodsOf = (send: (name: HostSignal, ...given: Parameters<Method>) => Promise<unknown>) =>
+  Object.fromEntries(
+    HOST_SIGNALS.map((name): [string, Method] => [name, (params, options) => send(name, params, options)])
+  ) as unknown as SignalMethods
+
+/** What the services of a runtime can be asked for by promises. */
+export const makeClient = <R>({ door, services, life, subscriptions }: ClientOptions<R>): Client => {
+  const runPromise = Effect.runPromiseWith(services)
+
+  const send = async (name: HostSignal, params?: never, { signal }: SendOptions = {}): Promise<unknown> => {
+    life.check()
+    const work = promiseOf((given) => runPromise(door.send(name, params ?? ({} as never)), given), signal)
+    return life.track(name === "complete" ? "call" : "signal", work)
+  }
+
+  const stream: Client["stream"] = async (params, { signal } = {}) => {
+    life.check()
+    const closed = Promise.withResolvers<void>()
+    const opening = openReading({
+      services,
+      signal,
+      open: Effect.map(door.stream(params), (events) => ({ events })),
+      onClosed: () => closed.resolve()
+    })
+    void life.track("call", closed.promise)
+    const { reading } = await opening.catch((error: unknown) => {
+      closed.resolve()
+      throw error
+    })
+    return { ...reading, texts: () => textsOf(reading) }
+  }
+
+  const subscribe: Client["subscribe"] = async (topic, { signal, ...options } = {}) => {
+    life.check()
+    const { reading, opened } = await openReading({
+      services,
+      signal,
+      open: door.subscribe(topic, options),
+      onClosed: (ended) => subscriptions.delete(ended)
+    })
+    if (life.isClosing) {
+      await reading.close()
+      life.check()
+    }
+    subscriptions.add(reading)
+    return { ...reading, cursor: opened.cursor }
+  }
+
+  return {
+    ...methodsOf(send),
+    send: send as Client["send"],
+    stream,
+    subscribe,
+    as: (identity) => makeClient({ door: orThrow(door.as(identity)), services, life, subscriptions })
+  }
+}
