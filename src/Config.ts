@@ -46,6 +46,9 @@ export const settings = Config.all({
   webhookPrivateTargets: Config.Literals(["on", "off"], "BURSAR_WEBHOOK_PRIVATE_TARGETS").pipe(
     Config.withDefault("off" as const)
   ),
+  nodeHost: Config.String("BURSAR_NODE_HOST").pipe(Config.withDefault("127.0.0.1")),
+  nodePort: Config.schema(portNumber, "BURSAR_NODE_PORT").pipe(Config.withDefault(4681)),
+  nodeAddress: Config.String("BURSAR_NODE_ADDRESS").pipe(Config.option),
   smtpUrl: secret("BURSAR_SMTP_URL"),
   smtpFrom: Config.String("BURSAR_SMTP_FROM").pipe(Config.withDefault("")),
   simulator: Config.Literals(["on", "off"], CONFIGURED_BY.simulator).pipe(Config.withDefault("on" as const)),

@@ -11,12 +11,14 @@ import type { KeyAudit } from "./bridge/KeyAudit.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
 import type { SessionStore } from "./bridge/SessionStore.ts"
 import { CONFIGURED_BY } from "./Config.ts"
+import type { ClusterFailed } from "./cluster/Cluster.ts"
 import type { Adapter } from "./provider/Adapter.ts"
 import { anthropic } from "./provider/Anthropic.ts"
 import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
 import { simulator } from "./provider/Simulator.ts"
 import { type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
+import { type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
 import { VERSION } from "./runtime/Version.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
@@ -46,6 +48,7 @@ export { type DurableKind, DurableMachines, SignalDelivery } from "./actor/Durab
 export type { EnvelopeIn } from "./actor/Envelope.ts"
 export { DEFAULT_SUPERVISION, NEVER_RESTART, type SupervisionPolicy } from "./actor/Supervision.ts"
 export type { Bridge } from "./bridge/Bridge.ts"
+export { ClusterFailed } from "./cluster/Cluster.ts"
 export { type Door, type DoorOptions, makeDoor, type OpenEvents } from "./host/Door.ts"
 export type {
   EventOf,
@@ -66,6 +69,7 @@ export {
   type ReportedUsage
 } from "./provider/Adapter.ts"
 export type { AlertsConfig } from "./runtime/Alerts.ts"
+export { type ClusterOptions, ClusterRefused } from "./runtime/Node.ts"
 export { type ServeOptions, serve } from "./runtime/Serve.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
@@ -95,6 +99,8 @@ export interface BursarOptions {
   readonly adapters?: ReadonlyArray<Adapter>
   /** Webhooks to private targets, and the server for e-mail. Without it: https to public servers, and no e-mail. */
   readonly alerts?: AlertsConfig
+  /** Makes this runtime one node of several, which share the Postgres server at `databaseUrl`. */
+  readonly cluster?: ClusterOptions
 }
 
 /** What a runtime gives to whoever builds on it. */
@@ -106,6 +112,9 @@ export type Bursar =
   | KeyStore
   | SessionStore
   | InstallationSecret
+
+/** Why a runtime cannot start. */
+type StartFailed = StoreFailed | AlertsRefused | ClusterFailed | ClusterRefused
 
 const sdkOptions = ({ apiKey, baseUrl }: ProviderOptions) => ({
   apiKey: Redacted.value(apiKey),
@@ -122,8 +131,16 @@ const providersOf = (options: BursarOptions): ProvidersConfig => ({
   configuredBy: CONFIGURED_BY
 })
 
+/** This node among the others, or nothing: then every actor is here, and no signal looks for another node. */
+const placementOf = ({ cluster, databaseUrl }: BursarOptions) => {
+  if (cluster === undefined) return Layer.empty
+  if (databaseUrl !== undefined) return clusterLayer(cluster, databaseUrl)
+  const message = "Several nodes share a Postgres server: set DATABASE_URL, or leave the cluster out"
+  return Layer.effectContext(Effect.fail(new ClusterRefused({ message })))
+}
+
 /** A whole runtime. It ends with its scope: no new work, calls settled, commits finished, store closed. */
-export const layer = (options: BursarOptions): Layer.Layer<Bursar, StoreFailed | AlertsRefused> => {
+export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> => {
   const problem = alertsProblem(options.alerts ?? {})
   if (problem !== undefined) return Layer.effectContext(Effect.fail(new AlertsRefused({ message: problem })))
   const store =
@@ -134,5 +151,5 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StoreFailed |
     providers: providersOf(options),
     ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
     version: VERSION
-  }).pipe(Layer.provideMerge(actorLayer), Layer.provideMerge(store))
+  }).pipe(Layer.provide(placementOf(options)), Layer.provideMerge(actorLayer), Layer.provideMerge(store))
 }

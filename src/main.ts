@@ -8,7 +8,14 @@
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
 import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Config.ts"
-import { type AlertsConfig, type BursarOptions, layer, type ProviderOptions, serve } from "./effect.ts"
+import {
+  type AlertsConfig,
+  type BursarOptions,
+  type ClusterOptions,
+  layer,
+  type ProviderOptions,
+  serve
+} from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { auditVerify, EXIT } from "./runtime/AuditVerify.ts"
@@ -18,7 +25,14 @@ import { embeddedBooks, serverBooks } from "./store/Store.ts"
 
 const HELP = `bursar ${VERSION}: an actor runtime for LLM agents in which no token is spent without a budget
 
-  bursar [--no-playground]             serves; this is what npm start does
+  bursar [serve] [--no-playground]     serves; this is what npm start does
+  bursar serve --cluster               serves as one node of several, which share a Postgres server. It
+                                       needs DATABASE_URL, of a server that is not behind a pooler in
+                                       transaction mode, and a port that the other nodes reach:
+                                       BURSAR_NODE_HOST, BURSAR_NODE_PORT and BURSAR_NODE_ADDRESS (where
+                                       they reach it). Nodes know each other by the installation's
+                                       secret in the store; nobody else can connect. SIGTERM: it leaves
+                                       in order, and the others go on
   bursar audit verify [--tenant NAME]  works out every counter anew from its rows, follows the audit
                                        chain, and says what differs. It writes nothing. Beside a
                                        server it needs DATABASE_URL; an embedded store must be free.
@@ -45,7 +59,13 @@ const alertsOf = (set: Settings): AlertsConfig => ({
   ...(Option.isSome(set.smtpUrl) ? { smtp: { url: set.smtpUrl.value, from: set.smtpFrom } } : {})
 })
 
-const optionsOf = (set: Settings): BursarOptions => {
+const clusterOf = (set: Settings): ClusterOptions => ({
+  host: set.nodeHost,
+  port: set.nodePort,
+  ...(Option.isSome(set.nodeAddress) ? { address: set.nodeAddress.value } : {})
+})
+
+const optionsOf = (set: Settings, inCluster: boolean): BursarOptions => {
   const anthropic = providerOf(set.anthropicKey, set.anthropicBaseUrl)
   const openai = providerOf(set.openaiKey, set.openaiBaseUrl)
   return {
@@ -54,7 +74,8 @@ const optionsOf = (set: Settings): BursarOptions => {
     ...(anthropic === undefined ? {} : { anthropic }),
     ...(openai === undefined ? {} : { openai }),
     simulator: set.simulator !== "off",
-    alerts: alertsOf(set)
+    alerts: alertsOf(set),
+    ...(inCluster ? { cluster: clusterOf(set) } : {})
   }
 }
 
@@ -101,10 +122,10 @@ const loggingOf = (set: Settings) =>
     Layer.succeed(References.MinimumLogLevel, LEVELS[set.logLevel])
   )
 
-const serving = (mayPlay: boolean) =>
+const serving = (mayPlay: boolean, inCluster: boolean) =>
   Effect.gen(function* () {
     const set = yield* settings
-    const options = optionsOf(set)
+    const options = optionsOf(set, inCluster)
     const isPlaying = mayPlay && isPlayground(options)
     // The doors close before what is behind them: a bridge that still takes signals would wake actors that have stopped.
     yield* Effect.scoped(Effect.andThen(warnOfLaterProviders, run(set, isPlaying))).pipe(
@@ -160,6 +181,6 @@ switch (command._tag) {
     runMain(verifying(command.tenant), { teardown: exitWithAnswer })
     break
   case "serve":
-    runMain(serving(command.mayPlay), { teardown })
+    runMain(serving(command.mayPlay, command.inCluster), { teardown })
     break
 }

@@ -33,3 +33,12 @@ export const sharedAddress = (kind: string, name: string): Address => ({
   tenant: undefined,
   text: `${kind}/${name}`
 })
+
+/** The address of a kind that belongs to a tenant, from what stands behind the kind: `TENANT` or `TENANT/ID`. */
+export const addressOf = (kind: string, rest: string): Address => {
+  const slash = rest.indexOf("/")
+  return { kind, tenant: slash === -1 ? rest : rest.slice(0, slash), text: `${kind}/${rest}` }
+}
+
+/** What stands behind the kind of an address. */
+export const restOf = ({ kind, text }: Address): string => text.slice(kind.length + 1)

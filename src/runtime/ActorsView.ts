@@ -12,6 +12,9 @@ import { isVisible, shownInfo } from "./Topics.ts"
 
 const byAddress = (a: ActorEntry, b: ActorEntry): number => (a.address.text < b.address.text ? -1 : 1)
 
+/** The next page begins after this address. */
+export const cursorAfter = (address: string): string => Buffer.from(address).toString("base64url")
+
 /** Pages go by address, so that an actor that comes or goes shifts nothing. */
 export const listActors = (
   system: ActorSystem,
@@ -33,7 +36,7 @@ export const listActors = (
   const hasMore = visible.length > page.length && last !== undefined
   return Effect.succeed({
     items: page.map(({ info, address }) => shownInfo(info, address, principal)),
-    next_cursor: hasMore ? Buffer.from(last.address.text).toString("base64url") : null
+    next_cursor: hasMore ? cursorAfter(last.address.text) : null
   })
 }
 

@@ -5,7 +5,7 @@
  */
 
 export type CommandLine =
-  | { readonly _tag: "serve"; readonly mayPlay: boolean }
+  | { readonly _tag: "serve"; readonly mayPlay: boolean; readonly inCluster: boolean }
   | { readonly _tag: "verify"; readonly tenant: string | undefined }
   | { readonly _tag: "help" }
   | { readonly _tag: "version" }
@@ -28,8 +28,10 @@ export const readCommandLine = (words: ReadonlyArray<string>): CommandLine => {
   const [first, second, ...others] = words
   if (first === "audit")
     return second === "verify" ? verifyOf(others) : { _tag: "wrong", what: words.join(" ") }
-  const unknown = words.filter((word) => word !== "--no-playground")
+  const options = first === "serve" ? words.slice(1) : words
+  const unknown = options.filter((word) => word !== "--no-playground" && word !== "--cluster")
+  const inCluster = options.includes("--cluster")
   return unknown.length > 0
     ? { _tag: "wrong", what: unknown.join(" ") }
-    : { _tag: "serve", mayPlay: words.length === 0 }
+    : { _tag: "serve", mayPlay: options.length === 0, inCluster }
 }

@@ -5,15 +5,18 @@
  */
 import { Effect, Option } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
+import type { Placement } from "../actor/Placement.ts"
 import type { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { Providers } from "../provider/Providers.ts"
-import type { SignalPayload } from "../signal/Catalogue.ts"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
 import { inspectActor, listActors } from "./ActorsView.ts"
 import type { Hub } from "./Hub.ts"
+import { inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
+import { openPlacedTopic } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 import { openTopic } from "./Topics.ts"
 
@@ -24,10 +27,12 @@ export interface RouterOptions {
   readonly tokenManagers: TokenManagers
   readonly providers: Providers
   readonly alerts: AlertDelivery
+  /** Where there are several nodes. */
+  readonly placement?: Placement | undefined
 }
 
 export const makeRouter = (options: RouterOptions): SignalRouter => {
-  const { system, tokenManagers, providers, alerts } = options
+  const { system, tokenManagers, providers, alerts, placement } = options
 
   /** No actor ever sees a secret: it is sealed before. */
   const configure = (payload: SignalPayload<"configure_manager">, principal: Principal) =>
@@ -35,15 +40,33 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
       tokenManagers.ask("configure_manager", admitted, principal)
     )
 
+  /** Who has the tenant says so; how this node is, only this node knows. */
+  const askedAt = (atOwner: NonNullable<SignalSuccess<"get_status">["cluster"]>) => {
+    if (placement === undefined) return atOwner
+    const { node, shards, shardsOfAll } = placement.status()
+    return { owner: atOwner.owner, node, shards, shards_of_all: shardsOfAll }
+  }
+
   const status = (payload: SignalPayload<"get_status">, principal: Principal) =>
     Effect.gen(function* () {
-      const answered = yield* tokenManagers.ask("get_status", payload, principal)
+      const status = yield* tokenManagers.ask("get_status", payload, principal)
+      const answered = status.cluster === undefined ? status : { ...status, cluster: askedAt(status.cluster) }
       if (!answered.store.reachable) return answered
       const counts = yield* Effect.option(alerts.counts(principal.tenant))
       if (Option.isNone(counts)) return answered
       const { pending, deadLetters } = counts.value
       return { ...answered, alert_deliveries: { pending, dead_letters: deadLetters } }
     })
+
+  const list = (payload: SignalPayload<"list_actors">, principal: Principal) =>
+    placement === undefined
+      ? listActors(system, payload, principal)
+      : listPlacedActors(system, placement, payload, principal)
+
+  const inspect = (payload: SignalPayload<"inspect_actor">, principal: Principal) =>
+    placement === undefined
+      ? inspectActor(system, payload, principal)
+      : inspectPlacedActor(system, placement, payload, principal)
 
   const ask = (
     name: RoutedSignal,
@@ -54,9 +77,9 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
       case "complete":
         return providers.complete(payload as SignalPayload<"complete">, principal)
       case "list_actors":
-        return listActors(system, payload as SignalPayload<"list_actors">, principal)
+        return list(payload as SignalPayload<"list_actors">, principal)
       case "inspect_actor":
-        return inspectActor(system, payload as SignalPayload<"inspect_actor">, principal)
+        return inspect(payload as SignalPayload<"inspect_actor">, principal)
       case "configure_manager":
         return configure(payload as SignalPayload<"configure_manager">, principal)
       case "get_status":
@@ -69,6 +92,8 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
     ask: ask as SignalRouter["ask"],
     stream: (payload, principal) => providers.stream(payload, principal),
     subscribe: (topic, filter, fromCursor, principal) =>
-      openTopic(options, topic, filter, fromCursor, principal)
+      placement === undefined
+        ? openTopic(options, topic, filter, fromCursor, principal)
+        : openPlacedTopic(options, placement, topic, filter, fromCursor, principal)
   }
 }

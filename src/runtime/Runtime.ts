@@ -5,8 +5,9 @@
  * questions become asks to its tenant's TokenManager.
  * Does not decide: where money is kept (the store), or how signals come in (bridge/, index.ts).
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option, type Scope } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
+import { Placement } from "../actor/Placement.ts"
 import { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { DeliveryStore } from "../alerts/DeliveryStore.ts"
 import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
@@ -16,9 +17,11 @@ import { Providers, type ProvidersConfig, layer as providersLayer } from "../pro
 import { SIMULATOR_PRICES } from "../provider/SimulatorModels.ts"
 import { SignalRouter } from "../signal/SignalRouter.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
+import type { TokenManagerOptions } from "../tokens/TokenManager.ts"
 import { type AlertsConfig, alertsLayer, observedBy } from "./Alerts.ts"
 import { makeCostSoFar } from "./CostSoFar.ts"
 import { Hub } from "./Hub.ts"
+import { claimedHere, placedTokenManagers, tokenManagerResident } from "./PlacedActors.ts"
 import { makeRouter } from "./Router.ts"
 import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
 
@@ -48,7 +51,22 @@ const keyAuditOf = (tokenManagers: TokenManagers): KeyAudit => ({
     )
 })
 
-/** Everything that answers signals. */
+/** The TokenManagers of this node, or of all nodes where there are several. */
+const makeTenants = (
+  options: Omit<TokenManagerOptions, "tenant">,
+  hub: Hub
+): Effect.Effect<TokenManagers, never, ActorSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    const system = yield* ActorSystem
+    const found = yield* Effect.serviceOption(Placement)
+    if (Option.isNone(found)) return makeTokenManagers(system, options)
+    const placement = found.value
+    const local = makeTokenManagers(system, { ...options, store: claimedHere(options.store, placement) })
+    yield* placement.host(tokenManagerResident(local, { store: options.store, hub, system }, placement))
+    return placedTokenManagers(local, system, placement)
+  })
+
+/** Everything that answers signals. With a `Placement` around it, it is one node of several. */
 export const layer = (
   config: RuntimeConfig
 ): Layer.Layer<
@@ -62,12 +80,16 @@ export const layer = (
       const store = yield* LedgerStore
       const hub = new Hub()
       const alerts = yield* AlertDelivery
-      const tokenManagers = makeTokenManagers(system, {
-        store,
-        builtInPrices: SIMULATOR_PRICES,
-        version: config.version,
-        observer: observedBy(hub, alerts)
-      })
+      const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
+      const tokenManagers = yield* makeTenants(
+        {
+          store,
+          builtInPrices: SIMULATOR_PRICES,
+          version: config.version,
+          observer: observedBy(hub, alerts)
+        },
+        hub
+      )
       const ports = Layer.mergeAll(
         Layer.succeed(BudgetKeeper, keeperOf(tokenManagers)),
         Layer.succeed(CallObserver, { progress: hub.progress })
@@ -75,7 +97,7 @@ export const layer = (
       const router = Layer.effect(
         SignalRouter,
         Effect.map(Providers, (providers) =>
-          makeRouter({ system, store, hub, tokenManagers, providers, alerts })
+          makeRouter({ system, store, hub, tokenManagers, providers, alerts, placement })
         )
       )
       return router.pipe(

@@ -22,7 +22,7 @@ import { definitionIdOf } from "../tokens/StandingKey.ts"
 import type { Hub } from "./Hub.ts"
 import { Outbox } from "./Outbox.ts"
 
-interface Surroundings {
+export interface TopicSurroundings {
   readonly store: LedgerStore
   readonly hub: Hub
   readonly system: ActorSystem
@@ -118,7 +118,22 @@ const stored = <Row>(options: {
   return Stream.flattenIterable(Stream.fromEffectRepeat(next)).pipe(Stream.mapError(storeAway))
 }
 
-const usageTopic = (env: Surroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
+/** Calls under way on this node, as they go on. */
+export const callsUnderWay = (
+  env: TopicSurroundings,
+  filter: EventFilter,
+  isShown: () => boolean,
+  tenant: string
+): Stream.Stream<TopicEvent> => {
+  const outbox = new Outbox()
+  const stop = env.hub.listen(tenant, {
+    onProgress: (progress) =>
+      isShown() && matches(filter, progress) && outbox.put({ cursor: null, event: { in_flight: progress } })
+  })
+  return Stream.ensuring(outbox.events, Effect.sync(stop))
+}
+
+const usageTopic = (env: TopicSurroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
   Effect.gen(function* () {
     const start = yield* startAt(from, env.store.lastUsageSeq(tenant))
     const outbox = new Outbox()
@@ -138,7 +153,7 @@ const usageTopic = (env: Surroundings, filter: EventFilter, from: number | undef
     return { cursor: String(start), events: Stream.ensuring(events, Effect.sync(stop)) }
   })
 
-const alertsTopic = (env: Surroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
+const alertsTopic = (env: TopicSurroundings, filter: EventFilter, from: number | undefined, tenant: string) =>
   Effect.gen(function* () {
     const start = yield* startAt(from, env.store.lastAlertSeq(tenant))
     const outbox = new Outbox()
@@ -159,7 +174,7 @@ const alertsTopic = (env: Surroundings, filter: EventFilter, from: number | unde
     return { cursor: String(start), events: Stream.ensuring(events, Effect.sync(stop)) }
   })
 
-const budgetsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
+const budgetsTopic = (env: TopicSurroundings, filter: EventFilter, principal: Principal): OpenTopic => {
   const outbox = new Outbox()
   const show = (standings: ReadonlyArray<BudgetStanding>): void => {
     for (const budget of standings) {
@@ -186,7 +201,7 @@ const budgetsTopic = (env: Surroundings, filter: EventFilter, principal: Princip
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
 }
 
-const signalsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
+const signalsTopic = (env: TopicSurroundings, filter: EventFilter, principal: Principal): OpenTopic => {
   const outbox = new Outbox()
   const { inspection } = env.system
   const show = (signal: Parameters<typeof recordOf>[0]): void => {
@@ -216,7 +231,7 @@ const shownFact = (fact: ActorFact, address: Address, principal: Principal): Act
   return { ...fact, actor: shownInfo(fact.actor, address, principal), detail: null }
 }
 
-const actorsTopic = (env: Surroundings, filter: EventFilter, principal: Principal): OpenTopic => {
+const actorsTopic = (env: TopicSurroundings, filter: EventFilter, principal: Principal): OpenTopic => {
   const outbox = new Outbox()
   const stop = env.system.inspection.listen({
     onFact: (fact, address) => {
@@ -230,7 +245,7 @@ const actorsTopic = (env: Surroundings, filter: EventFilter, principal: Principa
 }
 
 export const openTopic = (
-  env: Surroundings,
+  env: TopicSurroundings,
   topic: Topic,
   filter: EventFilter,
   fromCursor: string | undefined,

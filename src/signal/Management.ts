@@ -104,6 +104,17 @@ export const GetStatus = query("get_status", {
           "since the process began to serve this tenant: async answers that are not in the store yet, async answers that were lost, calls admitted while the store was away; absent where strict and deny were all there was"
       })
     ),
+    cluster: optional(
+      Schema.Struct({
+        node: Schema.String,
+        owner: Schema.String,
+        shards: Count,
+        shards_of_all: Count
+      }).annotate({
+        description:
+          "where there are several nodes: the node that was asked, the node that has this tenant, and how many of all shards the one that was asked has; absent without a cluster"
+      })
+    ),
     config: ManagerConfig
   })
 })

@@ -95,8 +95,12 @@ describe("bursar audit verify", () => {
 
 describe("the command line", () => {
   const ROWS: ReadonlyArray<readonly [words: string, read: CommandLine]> = [
-    ["", { _tag: "serve", mayPlay: true }],
-    ["--no-playground", { _tag: "serve", mayPlay: false }],
+    ["", { _tag: "serve", mayPlay: true, inCluster: false }],
+    ["--no-playground", { _tag: "serve", mayPlay: false, inCluster: false }],
+    ["serve", { _tag: "serve", mayPlay: true, inCluster: false }],
+    ["serve --cluster", { _tag: "serve", mayPlay: false, inCluster: true }],
+    ["--cluster --no-playground", { _tag: "serve", mayPlay: false, inCluster: true }],
+    ["serve --clutser", { _tag: "wrong", what: "--clutser" }],
     ["audit verify", { _tag: "verify", tenant: undefined }],
     ["audit verify --tenant acme", { _tag: "verify", tenant: "acme" }],
     ["audit verify --tenant=acme", { _tag: "verify", tenant: "acme" }],
@@ -104,7 +108,6 @@ describe("the command line", () => {
     ["audit verify --tenant acme more", { _tag: "wrong", what: "more" }],
     ["audit verify --quick", { _tag: "wrong", what: "--quick" }],
     ["audit", { _tag: "wrong", what: "audit" }],
-    ["serve", { _tag: "wrong", what: "serve" }],
     ["audit verify --help", { _tag: "help" }],
     ["--version", { _tag: "version" }]
   ]

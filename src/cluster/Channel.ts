@@ -1,0 +1,83 @@
+/**
+ * The connections between nodes.
+ *
+ * Owns: who may connect. Both ends show that they know the installation's secret, and everything is encrypted (TLS 1.3
+ * with a pre-shared key): whoever can read the store is a node, and nobody else is. There are no certificates.
+ * Does not decide: what is said on a connection (Wire).
+ */
+import { NodeSocket, NodeSocketServer } from "@effect/platform-node"
+import { Effect, Layer, Redacted, Schedule, Schema, type Scope } from "effect"
+import { type RunnerAddress, Runners } from "effect/cluster"
+import { RpcClient, RpcSerialization } from "effect/rpc"
+import { Socket, type SocketServer } from "effect/socket"
+import { RETRIED_EVERY_MS, SILENT_MS } from "./Timing.ts"
+
+/** 32 bytes that all nodes of an installation know. */
+export type ClusterKey = Redacted.Redacted<Buffer>
+
+/** This node cannot listen for the others. */
+export class ClusterFailed extends Schema.TaggedError<ClusterFailed>()("ClusterFailed", {
+  message: Schema.String
+}) {}
+
+const IDENTITY = "bursar"
+const TLS = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3" } as const
+const HANDSHAKE_MS = 5_000
+const OPEN_MS = 1_000
+/** An answer of a page of usage may be some MiB. */
+const FRAME_BYTES_MAX = 64 * 1024 * 1024
+
+/** Listens for other nodes. */
+export const listen = (options: {
+  readonly host: string
+  readonly port: number
+  readonly key: ClusterKey
+}): Effect.Effect<SocketServer.SocketServer["Service"], ClusterFailed, Scope.Scope> =>
+  NodeSocketServer.makeTls({
+    ...TLS,
+    host: options.host,
+    port: options.port,
+    handshakeTimeout: HANDSHAKE_MS,
+    noDelay: true,
+    pskCallback: (_, identity) => (identity === IDENTITY ? Redacted.value(options.key) : null)
+  }).pipe(
+    Effect.mapError(
+      ({ cause }) =>
+        new ClusterFailed({
+          message: `Cannot listen for other nodes on ${options.host}:${options.port} (${cause instanceof Error ? cause.message : cause}): stop what listens there, or set BURSAR_NODE_PORT`
+        })
+    )
+  )
+
+const connectTo = ({ host, port }: RunnerAddress.RunnerAddress, key: ClusterKey) =>
+  NodeSocket.makeTls({
+    ...TLS,
+    host,
+    port,
+    openTimeout: OPEN_MS,
+    pskCallback: () => ({ psk: Redacted.value(key), identity: IDENTITY }),
+    // There is no certificate: that the other end knows the key is what was checked.
+    checkServerIdentity: () => undefined
+  })
+
+/** Connects to other nodes. What waits on a connection that ends is known to have no answer, at once. */
+export const clientProtocol = (key: ClusterKey) =>
+  Layer.effect(
+    Runners.RpcClientProtocol,
+    Effect.map(RpcSerialization.RpcSerialization, (serialization) => ({
+      codecFor: serialization.codecFor,
+      make: (address: RunnerAddress.RunnerAddress) =>
+        Effect.flatMap(connectTo(address, key), (socket) =>
+          RpcClient.makeProtocolSocket({
+            pingInterval: SILENT_MS / 2,
+            pingTimeout: SILENT_MS / 2,
+            retryPolicy: Schedule.spaced(RETRIED_EVERY_MS)
+          }).pipe(
+            Effect.provideService(Socket.Socket, socket),
+            Effect.provideService(RpcSerialization.RpcSerialization, serialization)
+          )
+        )
+    }))
+  )
+
+export const serializationLayer = RpcSerialization.layerSchemaBinary({ maxFrameSize: FRAME_BYTES_MAX })

@@ -1,0 +1,158 @@
+/**
+ * Actors on several nodes, on Effect Cluster.
+ *
+ * Owns: this node's place among the others: what it listens on, which shards it has, and the look at them.
+ * Does not decide: which node has an address (Effect Cluster), how quickly nodes notice each other (Timing), what is
+ * done when it moves while it is asked (Asking), what an actor answers (its resident).
+ */
+import { Effect, Layer, Option } from "effect"
+import {
+  EntityId,
+  MessageStorage,
+  RunnerAddress,
+  RunnerHealth,
+  type RunnerStorage,
+  Runners,
+  ShardId,
+  Sharding,
+  ShardingConfig,
+  SocketRunner
+} from "effect/cluster"
+import { SocketServer } from "effect/socket"
+import { type Address, restOf } from "../actor/Address.ts"
+import { type NodeStatus, Placement } from "../actor/Placement.ts"
+import { askRemotely, type Client, followRemotely } from "./Asking.ts"
+import { type ClusterFailed, type ClusterKey, clientProtocol, listen, serializationLayer } from "./Channel.ts"
+import { hostKind } from "./Host.ts"
+import { type Lease, makeLease } from "./Lease.ts"
+import { PING_MS, PING_PAUSE_MS, PINGS_MISSED, SHARDING, SHARDS } from "./Timing.ts"
+import { entityOf } from "./Wire.ts"
+
+export { ClusterFailed, type ClusterKey } from "./Channel.ts"
+
+export interface ClusterConfig {
+  /** Where this node listens for the others. */
+  readonly host: string
+  /** 0 picks a free one. */
+  readonly port: number
+  /** Where the others reach it, if that is another address than the one that it listens on. */
+  readonly advertised?: { readonly host: string; readonly port?: number }
+  readonly key: ClusterKey
+}
+
+const GROUP = "default"
+const SHARD_IDS_KEPT_MAX = 10_000
+
+/** Which shard an address is in, and whether that is here. */
+const makeTable = (sharding: Sharding.Sharding["Service"], lease: Lease) => {
+  const known = new Map<string, ShardId.ShardId>()
+  const shardOf = (address: Address): ShardId.ShardId => {
+    const found = known.get(address.text)
+    if (found !== undefined) return found
+    const shard = sharding.getShardId(EntityId.make(restOf(address)), GROUP)
+    if (known.size >= SHARD_IDS_KEPT_MAX) known.clear()
+    known.set(address.text, shard)
+    return shard
+  }
+  const all = Array.from({ length: SHARDS }, (_, index) => ShardId.make(GROUP, index + 1))
+  return {
+    isHere: (address: Address): boolean => sharding.hasShardId(shardOf(address)) && lease.isValid(),
+    count: (): number => all.filter((shard) => sharding.hasShardId(shard)).length
+  }
+}
+
+/** A node that is asked whether it is there, and says nothing, is asked a few times more. */
+const healthLayer = Layer.effect(
+  RunnerHealth.RunnerHealth,
+  Effect.map(Runners.Runners, (runners) =>
+    RunnerHealth.RunnerHealth.of({
+      isAlive: (address) => {
+        const ping = Effect.timeout(runners.ping(address), PING_MS)
+        const again = Effect.andThen(Effect.sleep(PING_PAUSE_MS), ping)
+        return Effect.isSuccess(Effect.catch(ping, () => Effect.retry(again, { times: PINGS_MISSED - 2 })))
+      }
+    })
+  )
+)
+
+/** Where the store keeps who is there, and who has which shard. */
+export type NodeLocks<E> = Layer.Layer<RunnerStorage.RunnerStorage, E, ShardingConfig.ShardingConfig>
+
+const shardingLayer = <E>(config: ClusterConfig, locks: NodeLocks<E>, lease: Lease) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const server = yield* listen(config)
+      const port = "port" in server.address ? server.address.port : config.port
+      const { host = config.host, port: advertisedPort = port } = config.advertised ?? {}
+      const runnerAddress = RunnerAddress.make(host, advertisedPort)
+      const settings = ShardingConfig.layer({ ...SHARDING, runnerAddress: Option.some(runnerAddress) })
+      return SocketRunner.layer.pipe(
+        Layer.provide(healthLayer.pipe(Layer.provide(Runners.layerRpc))),
+        Layer.provide(MessageStorage.layerNoop),
+        Layer.provide(Layer.provide(lease.layer, locks)),
+        Layer.provideMerge(settings),
+        Layer.provide(clientProtocol(config.key)),
+        Layer.provide(serializationLayer),
+        Layer.provide(Layer.succeed(SocketServer.SocketServer, server))
+      )
+    })
+  )
+
+const makePlacement = (lease: Lease) =>
+  Effect.gen(function* () {
+    const sharding = yield* Sharding.Sharding
+    const { runnerAddress } = yield* ShardingConfig.ShardingConfig
+    const services = yield* Effect.context<Sharding.Sharding>()
+    const table = makeTable(sharding, lease)
+    const clients = new Map<string, Client>()
+    const clientOf = ({ kind }: Address): Client => {
+      const client = clients.get(kind)
+      if (client === undefined) throw new Error(`${kind} is no kind of address that lives in the cluster`)
+      return client
+    }
+    let isLeaving = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isLeaving = true
+      })
+    )
+    const node = Option.match(runnerAddress, {
+      onNone: () => "",
+      onSome: ({ host, port }) => `${host}:${port}`
+    })
+    return Placement.of({
+      host: (resident) =>
+        Effect.gen(function* () {
+          clients.set(resident.kind, (yield* sharding.makeClient(entityOf(resident.kind))) as Client)
+          yield* Effect.provideContext(hostKind(resident, table.isHere), services)
+        }),
+      isHere: table.isHere,
+      ask: (address, name, payload, principal) =>
+        Effect.suspend(() =>
+          askRemotely(
+            { client: clientOf(address), address, principal, isLeaving: () => isLeaving },
+            name,
+            payload
+          )
+        ),
+      follow: (address, request, principal) =>
+        Effect.suspend(() =>
+          followRemotely(
+            { client: clientOf(address), address, principal, isLeaving: () => isLeaving },
+            request
+          )
+        ),
+      status: (): NodeStatus => ({ node, shards: table.count(), shardsOfAll: SHARDS })
+    })
+  })
+
+/** This node, among those that share the store's locks, until the scope closes: then it leaves in order. */
+export const layer = <E>(
+  config: ClusterConfig,
+  locks: NodeLocks<E>
+): Layer.Layer<Placement, ClusterFailed | E> =>
+  Layer.unwrap(
+    Effect.map(makeLease, (lease) =>
+      Layer.effect(Placement, makePlacement(lease)).pipe(Layer.provide(shardingLayer(config, locks, lease)))
+    )
+  )

@@ -1,0 +1,102 @@
+/**
+ * What a node does for the addresses that live on it.
+ *
+ * Owns: the entity of each kind: answering asks and topics that come through the cluster, and stopping an actor before
+ * its shard is let go.
+ * Does not decide: what an actor answers, or how it is started and stopped (the resident).
+ */
+import { Cause, Effect, type Scope, Stream } from "effect"
+import { Entity, Sharding } from "effect/cluster"
+import { type Address, addressOf } from "../actor/Address.ts"
+import { reportIncident } from "../actor/Incident.ts"
+import type { Resident } from "../actor/Placement.ts"
+import { type SignalError, UnknownSignal } from "../signal/Errors.ts"
+import {
+  entityOf,
+  MOVED,
+  readName,
+  readPayload,
+  readPrincipal,
+  readRequest,
+  writeError,
+  writeEvent,
+  writeOpened,
+  writeSuccess
+} from "./Wire.ts"
+
+type IsHere = (address: Address) => boolean
+
+/** Asks for one address that are not answered yet; more are `Overloaded`. The actor's own mailbox has its own bound. */
+const ASKS_MAX = 20_000
+
+const unknownSignal = (name: string): UnknownSignal =>
+  new UnknownSignal({
+    signal: name,
+    message: `The node that has this tenant does not know ${name}: is it of another version?`
+  })
+
+/** An actor that was stopped because its address moves has done nothing: whoever asks looks for the new owner. */
+const refusalOf = (error: SignalError, isHere: boolean): string =>
+  error._tag === "Unavailable" && !isHere ? MOVED : writeError(error)
+
+const answerAsk = (
+  resident: Resident,
+  address: Address,
+  isHere: IsHere,
+  asked: { readonly name: string; readonly payload: string; readonly principal: string }
+): Effect.Effect<string> =>
+  Effect.suspend(() => {
+    if (!isHere(address)) return Effect.succeed(MOVED)
+    const name = readName(asked.name)
+    if (name === undefined) return Effect.succeed(writeError(unknownSignal(asked.name)))
+    const payload = readPayload(name, asked.payload)
+    return Effect.match(resident.ask(address, name, payload, readPrincipal(asked.principal)), {
+      onSuccess: (success) => writeSuccess(name, success),
+      onFailure: (error) => refusalOf(error, isHere(address))
+    })
+  }).pipe(Effect.catchDefect((defect) => Effect.map(reportDefect(asked.name, defect), writeError)))
+
+const reportDefect = (name: string, defect: unknown) =>
+  reportIncident(`The signal ${name}, asked by another node,`, Cause.die(defect))
+
+const answerFollow = (
+  resident: Resident,
+  address: Address,
+  isHere: IsHere,
+  asked: { readonly request: string; readonly principal: string }
+): Stream.Stream<string> =>
+  Stream.unwrap(
+    Effect.suspend(() => {
+      if (!isHere(address)) return Effect.succeed(Stream.succeed(MOVED))
+      return Effect.match(
+        resident.follow(address, readRequest(asked.request), readPrincipal(asked.principal)),
+        {
+          onSuccess: ({ cursor, events }) =>
+            Stream.concat(Stream.succeed(writeOpened(cursor)), Stream.map(events, writeEvent)).pipe(
+              Stream.catch((error) => Stream.succeed(refusalOf(error, isHere(address))))
+            ),
+          onFailure: (error) => Stream.succeed(refusalOf(error, isHere(address)))
+        }
+      )
+    })
+  )
+
+/** Serves a kind of address until the scope closes. */
+export const hostKind = (
+  resident: Resident,
+  isHere: IsHere
+): Effect.Effect<void, never, Scope.Scope | Sharding.Sharding> => {
+  const entity = entityOf(resident.kind)
+  const live = Effect.gen(function* () {
+    const { entityId } = yield* Entity.CurrentAddress
+    const address = addressOf(resident.kind, entityId)
+    yield* Effect.addFinalizer(() => resident.leave(address))
+    return entity.of({
+      ask: ({ payload }) => answerAsk(resident, address, isHere, payload),
+      follow: ({ payload }) => answerFollow(resident, address, isHere, payload)
+    })
+  })
+  return Effect.flatMap(Sharding.Sharding, (sharding) =>
+    sharding.registerEntity(entity, live, { concurrency: "unbounded", mailboxCapacity: ASKS_MAX })
+  )
+}

@@ -1,0 +1,52 @@
+/**
+ * How quickly nodes notice each other.
+ *
+ * Owns: every interval and bound of the cluster, explicitly. A node that was killed is noticed when its lease has run
+ * out, at the latest; by a ping earlier, where the node that pings is not the one that was killed.
+ * Does not decide: who owns a tenant's money: that is the head of its ledger, whatever a node believes.
+ */
+import { Duration } from "effect"
+import type { ShardingConfig } from "effect/cluster"
+import type { Millis } from "../signal/Text.ts"
+
+/** Shards are the unit in which addresses move. More of them spread evener, and take longer to be handed over. */
+export const SHARDS = 128
+
+/** A node that said nothing for so long is taken for dead: its shards go to others. Whole seconds. */
+export const LEASE_MS: Millis = 4_000
+/** How often a node renews what it holds. A node may stall for the difference, and loses nothing. */
+export const RENEWED_EVERY_MS: Millis = 1_000
+/** How often a node reads who is there. The pause of a graceful leave is mostly this. */
+export const LOOKED_EVERY_MS: Millis = 200
+/** Between two tries to reach the owner of an address that is on its way. */
+export const RETRIED_EVERY_MS: Millis = 50
+/** How long an ask waits for its owner before it is `Unavailable`: longer than a killed node is missed. */
+export const PATIENCE_MS: Millis = 15_000
+
+/** A node pings the others so often, and takes for dead whoever misses three that may take a second each. */
+export const PINGED_EVERY_MS: Millis = 1_000
+export const PING_MS: Millis = 1_000
+export const PINGS_MISSED = 3
+export const PING_PAUSE_MS: Millis = 250
+
+/** A connection on which nothing came for so long is dropped, and what waits on it is sent again. */
+export const SILENT_MS: Millis = 2_000
+
+/** How long an address that moves may take to answer what it has begun. */
+const DRAINED_WITHIN_MS: Millis = 5_000
+
+export const SHARDING: Partial<ShardingConfig.ShardingConfig["Service"]> = {
+  shardsPerGroup: SHARDS,
+  shardLockExpiration: Duration.millis(LEASE_MS),
+  shardLockRefreshInterval: Duration.millis(RENEWED_EVERY_MS),
+  refreshAssignmentsInterval: Duration.millis(LOOKED_EVERY_MS),
+  runnerHealthCheckInterval: Duration.millis(PINGED_EVERY_MS),
+  sendRetryInterval: Duration.millis(RETRIED_EVERY_MS),
+  entityTerminationTimeout: Duration.millis(DRAINED_WITHIN_MS),
+  // Also how soon the loop that takes shards starts again after a failure.
+  entityMessagePollInterval: Duration.millis(500),
+  // An idle TokenManager is not an idle address: who leaves memory is decided where actors live.
+  entityMaxIdleTime: Duration.infinity,
+  maxResidentEntities: "unbounded",
+  simulateRemoteSerialization: false
+}
