@@ -125,6 +125,10 @@ describe("two nodes", () => {
         messages: [{ role: "user", content: "hello" }]
       }
       yield* a.ask("complete", Result.getOrThrow(decodePayload("complete", prompt)), idle)
+      // The call's actor goes when it has reported.
+      yield* Effect.repeat(a.ask("list_actors", { kind: "call", limit: 1 }, idle), {
+        until: ({ items }) => items.length === 0
+      })
       const addresses = (node: TestNode) =>
         Effect.map(node.ask("list_actors", { limit: 100 }, idle), ({ items }) =>
           items.map((item) => item.address)
