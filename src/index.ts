@@ -7,7 +7,7 @@
  */
 import { Effect, Exit, Layer, ManagedRuntime, Redacted, Scope } from "effect"
 import type { Bridge } from "./bridge/Bridge.ts"
-import { type AlertsConfig, type BursarOptions, layer, serve } from "./effect.ts"
+import { type AlertsConfig, type BursarOptions, type ClusterOptions, layer, serve } from "./effect.ts"
 import { type Client, makeClient } from "./host/Client.ts"
 import { makeDoor } from "./host/Door.ts"
 import { type CloseOptions, Life } from "./host/Life.ts"
@@ -27,6 +27,7 @@ export type {
 export type { Identity } from "./host/Identity.ts"
 export type { CloseOptions } from "./host/Life.ts"
 export type { HostLogging, HostLogLevel, LogEntry } from "./host/Logging.ts"
+export type { ClusterOptions } from "./runtime/Node.ts"
 export * from "./signal/Errors.ts"
 export type { Topic } from "./signal/Subscriptions.ts"
 
@@ -70,6 +71,8 @@ export interface StartOptions {
   readonly simulator?: boolean
   /** Where alerts may go. Default: by https to public servers, and no e-mail. */
   readonly alerts?: AlertOptions
+  /** Makes this runtime one node of several, which share the Postgres server at `databaseUrl`. Default: it is alone. */
+  readonly cluster?: ClusterOptions
   /** The tenant that this host speaks for. Default: `default`. */
   readonly tenant?: string
   /** Also serve the bridge and the console, for other programs and for people. */
@@ -101,6 +104,7 @@ const layerOptions = (options: StartOptions): BursarOptions => ({
   simulator: options.simulator ?? true,
   ...(options.databaseUrl === undefined ? {} : { databaseUrl: Redacted.make(options.databaseUrl) }),
   ...(options.alerts === undefined ? {} : { alerts: alertsOf(options.alerts) }),
+  ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
   ...(options.anthropic === undefined ? {} : { anthropic: secretly(options.anthropic) }),
   ...(options.openai === undefined ? {} : { openai: secretly(options.openai) })
 })

@@ -14,6 +14,9 @@ const OPTIONS: { readonly [Setting in keyof Settings]: StartOptions } = {
   adminKey: { listen: { adminKey: "bk_admin_of_a_test" } },
   dataDirectory: { dataDirectory: "./.bursar" },
   databaseUrl: { databaseUrl: "postgres://127.0.0.1/bursar" },
+  nodeHost: { cluster: { host: "127.0.0.1" } },
+  nodePort: { cluster: { port: 0 } },
+  nodeAddress: { cluster: { address: "127.0.0.1" } },
   logLevel: { log: { level: "debug" } },
   webhookPrivateTargets: { alerts: { privateTargets: true } },
   smtpUrl: { alerts: { smtp: { url: "smtp://127.0.0.1:25", from: "bursar@example.com" } } },
@@ -38,10 +41,12 @@ const statusFor = (url: string, host: string): Promise<number | undefined> =>
 describe("the options of a host", () => {
   it("name all that the environment names, and work together", async () => {
     const listen = Object.assign({}, ...Object.values(OPTIONS).map((option) => option.listen))
+    const cluster = Object.assign({}, ...Object.values(OPTIONS).map((option) => option.cluster))
     const entries: Array<LogEntry> = []
     await using bursar = await startBursar({
       ...Object.assign({}, ...Object.values(OPTIONS)),
       listen,
+      cluster,
       databaseUrl: await makeDatabase(),
       dataDirectory: makeFolder(),
       log: { level: "debug", write: (entry) => void entries.push(entry) }
