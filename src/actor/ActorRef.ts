@@ -36,6 +36,7 @@ class Sent implements AnyEnvelope {
   readonly #resume: Resume | undefined
   readonly sentAt: number
   readonly #startedMs = performance.now()
+  #signalId: number | undefined
   #isAnswered = false
 
   constructor(ref: AnyRef, name: string, payload: unknown, principal: Principal, resume: Resume | undefined) {
@@ -50,6 +51,21 @@ class Sent implements AnyEnvelope {
   get definition(): AnySignal | undefined {
     const { protocol } = this.#ref
     return Object.hasOwn(protocol, this.name) ? protocol[this.name] : undefined
+  }
+
+  /** Tells that it has come, to whoever wants to know. */
+  tellArrival(mailboxDepth: number): void {
+    const { inspection } = this.#ref.surroundings
+    this.#signalId = inspection.nextSignalId()
+    inspection.arrival({
+      signalId: this.#signalId,
+      name: this.name,
+      payload: this.payload,
+      principal: this.principal,
+      address: this.#ref.address,
+      at: this.sentAt,
+      mailboxDepth
+    })
   }
 
   succeed(success: unknown): void {
@@ -68,7 +84,9 @@ class Sent implements AnyEnvelope {
   #record(answer: { readonly success: unknown } | { readonly error: SignalError }): void {
     this.#isAnswered = true
     this.#ref.signalsHandled += 1
-    this.#ref.surroundings.inspection.signal({
+    const { inspection } = this.#ref.surroundings
+    inspection.signal({
+      signalId: this.#signalId ?? inspection.nextSignalId(),
       name: this.name,
       definition: this.definition,
       payload: this.payload,
@@ -144,6 +162,7 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   }
 
   #send(sent: Sent): void {
+    if (this.surroundings.inspection.hearsArrivals) sent.tellArrival(this.mailbox.depth)
     if (this.#isClosed) this.#refuse(sent)
     // Its name and payload are of this protocol: ask and tell take no others.
     else if (!this.mailbox.offer(sent as AnyEnvelope as EnvelopeIn<P>)) {

@@ -7,8 +7,8 @@
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, type Schema } from "effect"
 import type { ActorInfo, MachineGraph } from "../signal/Actors.ts"
 import { ACTOR_SIGNALS, type ActorSignals } from "../signal/Catalogue.ts"
+import { type ActorFact, INSPECTION_VERSION } from "../signal/Inspection.ts"
 import type { Protocol } from "../signal/Protocol.ts"
-import type { ActorFact } from "../signal/Subscriptions.ts"
 import { ActorRef, type ActorSurroundings } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import { DeadLetters } from "./DeadLetters.ts"
@@ -120,16 +120,17 @@ const make = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
   const actors = new Map<string, Actor>()
+  const inspection = new Inspection()
   const surroundings: ActorSurroundings = {
-    inspection: new Inspection(),
-    deadLetters: new DeadLetters(),
+    inspection,
+    deadLetters: new DeadLetters((letter) => inspection.deadLetter(letter)),
     now: () => clock.currentTimeMillisUnsafe()
   }
 
   const tell = (actor: Actor, fact: ActorFact["fact"], detail: string | null = null): void => {
     if (!surroundings.inspection.isObserved) return
     surroundings.inspection.fact(
-      { fact, at: surroundings.now(), actor: actor.info, detail },
+      { version: INSPECTION_VERSION, fact, at: surroundings.now(), actor: actor.info, detail },
       actor.ref.address
     )
   }

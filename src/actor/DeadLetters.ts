@@ -49,7 +49,13 @@ export interface DeadLetter {
 
 export class DeadLetters {
   readonly #letters: Array<DeadLetter> = []
+  readonly #tell: (letter: DeadLetter) => void
   #total = 0
+
+  /** `tell` hears of each. */
+  constructor(tell: (letter: DeadLetter) => void = () => {}) {
+    this.#tell = tell
+  }
 
   get total(): number {
     return this.#total
@@ -60,6 +66,7 @@ export class DeadLetters {
     this.#total += 1
     this.#letters.push(letter)
     if (this.#letters.length > KEPT_MAX) this.#letters.shift()
+    this.#tell(letter)
   }
 
   /** The newest letters, the newest first. */

@@ -10,36 +10,61 @@
 import { Effect } from "effect"
 import { encodeErrorData } from "../signal/Decode.ts"
 import type { SignalError } from "../signal/Errors.ts"
+import {
+  type ActorFact,
+  type DeadLetterFact,
+  INSPECTION_VERSION,
+  type SignalReceived,
+  type SignalRecord
+} from "../signal/Inspection.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
-import type { ActorFact, SignalRecord } from "../signal/Subscriptions.ts"
 import type { Address } from "./Address.ts"
-import { discretionOf, redact } from "./Redaction.ts"
+import type { DeadLetter } from "./DeadLetters.ts"
+import { contentOf, discretionOf, redact } from "./Redaction.ts"
 
 const RECENT_SIGNALS = 512
 
-/** A signal that was answered. Rendered into a `SignalRecord` only when somebody reads it. */
-export interface AnsweredSignal {
+interface InspectedSignal {
+  /** The same for its arrival and its answer. */
+  readonly signalId: number
   readonly name: string
-  readonly definition: AnySignal | undefined
   readonly payload: unknown
   readonly principal: Principal
   readonly address: Address
   /** When it was sent, in milliseconds since 1970. */
   readonly at: number
+}
+
+/** A signal that came to a mailbox. */
+export interface ArrivedSignal extends InspectedSignal {
+  /** How many waited before it. */
+  readonly mailboxDepth: number
+}
+
+/** A signal that was answered. Rendered into a `SignalRecord` only when somebody reads it. */
+export interface AnsweredSignal extends InspectedSignal {
+  readonly definition: AnySignal | undefined
   readonly durationMs: number
+  readonly traceId?: string | undefined
   readonly answer: { readonly success: unknown } | { readonly error: SignalError }
 }
 
 export interface InspectionListener {
   readonly onSignal?: (signal: AnsweredSignal) => void
+  readonly onArrival?: (signal: ArrivedSignal) => void
   readonly onFact?: (fact: ActorFact, address: Address) => void
+  readonly onDeadLetter?: (letter: DeadLetter) => void
+  /** Whether it is given signals whole, with prompt text and answers. Default: without. */
+  readonly wantsContent?: boolean
 }
 
 export class Inspection {
   readonly #listeners = new Set<InspectionListener>()
   readonly #recent: Array<AnsweredSignal> = []
   #next = 0
+  #lastSignalId = 0
+  #hearsArrivals = false
   #onObserved: (() => void) | undefined
 
   /** Waits until somebody listens. One waits at a time. */
@@ -56,22 +81,49 @@ export class Inspection {
     return this.#listeners.size > 0
   }
 
+  /** Whether anybody wants to know of signals when they come. */
+  get hearsArrivals(): boolean {
+    return this.#hearsArrivals
+  }
+
+  nextSignalId(): number {
+    this.#lastSignalId += 1
+    return this.#lastSignalId
+  }
+
   /** Calls back on every fact until the returned function is called. A listener must be quick and must not throw. */
   listen(listener: InspectionListener): () => void {
     this.#listeners.add(listener)
+    this.#listenersChanged()
     this.#onObserved?.()
-    return () => this.#listeners.delete(listener)
+    return () => {
+      this.#listeners.delete(listener)
+      this.#listenersChanged()
+    }
+  }
+
+  #listenersChanged(): void {
+    this.#hearsArrivals = [...this.#listeners].some(({ onArrival }) => onArrival !== undefined)
+  }
+
+  arrival(signal: ArrivedSignal): void {
+    for (const listener of this.#listeners) listener.onArrival?.(signal)
   }
 
   signal(whole: AnsweredSignal): void {
     const answered = lightened(whole)
     this.#recent[this.#next] = answered
     this.#next = (this.#next + 1) % RECENT_SIGNALS
-    for (const listener of this.#listeners) listener.onSignal?.(answered)
+    for (const listener of this.#listeners)
+      listener.onSignal?.(listener.wantsContent === true ? whole : answered)
   }
 
   fact(fact: ActorFact, address: Address): void {
     for (const listener of this.#listeners) listener.onFact?.(fact, address)
+  }
+
+  deadLetter(letter: DeadLetter): void {
+    for (const listener of this.#listeners) listener.onDeadLetter?.(letter)
   }
 
   /** The last signals, the oldest first. */
@@ -117,24 +169,52 @@ const outcomeOf = ({
     : { outcome: "ok", reason: null }
 }
 
-const shownAnswer = ({ answer, definition }: AnsweredSignal): SignalRecord["answer"] => {
-  if ("error" in answer) return redact(encodeErrorData(answer.error))
-  return answer.success === undefined ? null : discretionOf(definition).showAnswer(answer.success)
-}
+const sentOf = ({ name, signalId, address, principal, payload, at }: InspectedSignal) => ({
+  version: INSPECTION_VERSION,
+  signal: name,
+  signal_id: signalId,
+  address: address.text,
+  principal: principal.keyId,
+  request_id: (payload as { readonly request_id?: string }).request_id ?? null,
+  at
+})
 
-/** A signal as people see it: prompt text, answers' text and secrets are gone. */
-export const recordOf = (answered: AnsweredSignal): SignalRecord => {
-  const { name, definition, payload } = answered
-  const requestId = (payload as { readonly request_id?: string }).request_id
+/** A signal as people see it: prompt text, answers' text and secrets are gone; with `content`, only secrets are. */
+export const recordOf = (answered: AnsweredSignal, content = false): SignalRecord => {
+  const { definition, payload, answer } = answered
+  const { showPayload, showAnswer, hidden } = (content ? contentOf : discretionOf)(definition)
+  const shownAnswer = () => {
+    if ("error" in answer) return redact(encodeErrorData(answer.error), hidden)
+    return answer.success === undefined ? null : showAnswer(answer.success)
+  }
   return {
-    signal: name,
-    address: answered.address.text,
-    principal: answered.principal.keyId,
-    request_id: requestId ?? null,
-    at: answered.at,
+    ...sentOf(answered),
     duration_ms: Math.round(answered.durationMs * 1000) / 1000,
     ...outcomeOf(answered),
-    payload: discretionOf(definition).showPayload(payload),
-    answer: shownAnswer(answered)
+    trace_id: answered.traceId ?? null,
+    payload: showPayload(payload),
+    answer: shownAnswer()
   }
 }
+
+export const arrivalOf = (arrived: ArrivedSignal): SignalReceived => ({
+  ...sentOf(arrived),
+  mailbox_depth: arrived.mailboxDepth
+})
+
+export const deadLetterOf = ({
+  signal,
+  address,
+  principal,
+  at,
+  why,
+  payload
+}: DeadLetter): DeadLetterFact => ({
+  version: INSPECTION_VERSION,
+  signal,
+  address,
+  principal: principal.keyId,
+  at,
+  why,
+  payload
+})

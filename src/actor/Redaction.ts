@@ -8,17 +8,19 @@ import { Schema, SchemaAST } from "effect"
 import type { AnySignal } from "../signal/Protocol.ts"
 import { traitsOf } from "../signal/Signal.ts"
 
+/** Fields that hold secrets: shown to nobody, whatever is asked for. */
+const SECRET: ReadonlySet<string> = new Set(["secret", "alert_channels"])
+
 /** Fields that hold prompt text, answers or secrets, in whatever signal. */
 export const NEVER_SHOWN: ReadonlySet<string> = new Set([
+  ...SECRET,
   "messages",
   "system",
   "tools",
   "raw_usage",
   "metadata",
   "content",
-  "tool_calls",
-  "secret",
-  "alert_channels"
+  "tool_calls"
 ])
 
 const REDACTED = "[redacted]"
@@ -149,9 +151,9 @@ const lightenerOf = (schema: Schema.Top, names: ReadonlySet<string>): Lighten | 
   return lightness === "drop" ? undefined : lightness
 }
 
-const make = (definition: AnySignal): Discretion => {
+const make = (definition: AnySignal, always: ReadonlySet<string>): Discretion => {
   const { kind, sensitive } = traitsOf(definition)
-  const hidden = sensitive.length === 0 ? NEVER_SHOWN : new Set([...NEVER_SHOWN, ...sensitive])
+  const hidden = sensitive.length === 0 ? always : new Set([...always, ...sensitive])
   const { payloadSchema, successSchema } = definition
   let writers: { readonly payload: Encode; readonly answer: Encode } | undefined
   const written = () => {
@@ -176,15 +178,23 @@ const UNDEFINED: Discretion = {
   showAnswer: () => null
 }
 
-const known = new WeakMap<AnySignal, Discretion>()
+type Known = WeakMap<AnySignal, Discretion>
+const discreet: Known = new WeakMap()
+const withContent: Known = new WeakMap()
 
-/** How a signal is kept and shown: worked out once, from its definition. */
-export const discretionOf = (definition: AnySignal | undefined): Discretion => {
-  if (definition === undefined) return UNDEFINED
+const knownOf = (known: Known, definition: AnySignal, always: ReadonlySet<string>): Discretion => {
   let discretion = known.get(definition)
   if (discretion === undefined) {
-    discretion = make(definition)
+    discretion = make(definition, always)
     known.set(definition, discretion)
   }
   return discretion
 }
+
+/** How a signal is kept and shown: worked out once, from its definition. */
+export const discretionOf = (definition: AnySignal | undefined): Discretion =>
+  definition === undefined ? UNDEFINED : knownOf(discreet, definition, NEVER_SHOWN)
+
+/** The same for whoever asked for prompt text and answers: secrets stay hidden. */
+export const contentOf = (definition: AnySignal | undefined): Discretion =>
+  definition === undefined ? UNDEFINED : knownOf(withContent, definition, SECRET)

@@ -7,14 +7,21 @@
 import { Effect, Result, Stream } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { Address } from "../actor/Address.ts"
-import { recordOf } from "../actor/Inspection.ts"
+import {
+  type AnsweredSignal,
+  type ArrivedSignal,
+  arrivalOf,
+  deadLetterOf,
+  recordOf
+} from "../actor/Inspection.ts"
 import type { ActorInfo } from "../signal/Actors.ts"
 import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
 import type { BudgetStanding } from "../signal/Budget.ts"
 import { type InvalidParams, invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { ActorFact } from "../signal/Inspection.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
-import type { ActorFact, EventFilter, Topic } from "../signal/Subscriptions.ts"
+import type { EventFilter, Topic } from "../signal/Subscriptions.ts"
 import { isCovered } from "../tokens/BudgetIndex.ts"
 import type { LedgerStore, OverrideRow, StoreUnreachable, UsageFilter } from "../tokens/LedgerStore.ts"
 import { overrideOf } from "../tokens/Overrides.ts"
@@ -73,7 +80,7 @@ const withoutCursor = (topic: Topic, cursor: string | undefined): Effect.Effect<
       )
 
 const usageFilterOf = (filter: EventFilter): UsageFilter => {
-  const { budget_id: _budget, address: _address, signal: _signal, ...usage } = filter
+  const { budget_id: _budget, address: _address, signal: _signal, received: _received, ...usage } = filter
   return usage
 }
 
@@ -204,14 +211,18 @@ const budgetsTopic = (env: TopicSurroundings, filter: EventFilter, principal: Pr
 const signalsTopic = (env: TopicSurroundings, filter: EventFilter, principal: Principal): OpenTopic => {
   const outbox = new Outbox()
   const { inspection } = env.system
-  const show = (signal: Parameters<typeof recordOf>[0]): void => {
-    if (signal.principal.tenant !== principal.tenant) return
-    if (filter.signal !== undefined && filter.signal !== signal.name) return
-    if (filter.address !== undefined && filter.address !== signal.address.text) return
-    outbox.put({ cursor: null, event: { signal: recordOf(signal) } })
+  const isWanted = ({ name, address, principal: sender }: Omit<ArrivedSignal, "mailboxDepth">): boolean =>
+    sender.tenant === principal.tenant &&
+    (filter.signal === undefined || filter.signal === name) &&
+    (filter.address === undefined || filter.address === address.text)
+  const onSignal = (signal: AnsweredSignal): void => {
+    if (isWanted(signal)) outbox.put({ cursor: null, event: { signal: recordOf(signal) } })
   }
-  for (const signal of inspection.recentSignals()) show(signal)
-  const stop = inspection.listen({ onSignal: show })
+  const onArrival = (signal: ArrivedSignal): void => {
+    if (isWanted(signal)) outbox.put({ cursor: null, event: { received: arrivalOf(signal) } })
+  }
+  for (const signal of inspection.recentSignals()) onSignal(signal)
+  const stop = inspection.listen({ onSignal, ...(filter.received === true && { onArrival }) })
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }
 }
 
@@ -239,6 +250,11 @@ const actorsTopic = (env: TopicSurroundings, filter: EventFilter, principal: Pri
       if (filter.address !== undefined && filter.address !== address.text) return
       const shown = shownFact(fact, address, principal)
       if (shown !== undefined) outbox.put({ cursor: null, event: { actor: shown } })
+    },
+    onDeadLetter: (letter) => {
+      if (letter.principal.tenant !== principal.tenant) return
+      if (filter.address !== undefined && filter.address !== letter.address) return
+      outbox.put({ cursor: null, event: { dead_letter: deadLetterOf(letter) } })
     }
   })
   return { cursor: null, events: Stream.ensuring(outbox.events, Effect.sync(stop)) }

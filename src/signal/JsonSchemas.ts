@@ -6,6 +6,7 @@
 import { Schema } from "effect"
 import { SIGNALS, type SignalName } from "./Catalogue.ts"
 import { ERROR_CODES } from "./Errors.ts"
+import { InspectionEvent } from "./Inspection.ts"
 import { traitsOf } from "./Signal.ts"
 import { Event } from "./Subscriptions.ts"
 
@@ -76,6 +77,7 @@ export const schemaFiles = (): { readonly [file: string]: Json } => {
     files[`${name}.result.json`] = resultSchema(name)
   }
   files["event.json"] = document(Event, "event", "ignore")
+  files["inspection.json"] = document(InspectionEvent, "inspection event", "ignore")
   files["openrpc.json"] = openRpc()
   return files
 }

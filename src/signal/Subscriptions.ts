@@ -4,10 +4,11 @@
  * Owns: the shapes. Does not decide: who may see which topic (Authorization), or how events are buffered (bridge/).
  */
 import { Schema } from "effect"
-import { ActorInfo, AddressText } from "./Actors.ts"
+import { AddressText } from "./Actors.ts"
 import { attributionFields } from "./Attribution.ts"
 import { Alert, BudgetStanding } from "./Budget.ts"
 import { Currency } from "./Currency.ts"
+import { INSPECTION_EVENTS } from "./Inspection.ts"
 import { Decimal } from "./Money.ts"
 import { Override } from "./Overrides.ts"
 import { FinishReason } from "./Providers.ts"
@@ -25,7 +26,12 @@ export const EventFilter = Schema.Struct({
   ...attributionFields,
   budget_id: optional(Id),
   address: optional(AddressText),
-  signal: optional(Id)
+  signal: optional(Id),
+  received: optional(
+    Schema.Boolean.annotate({
+      description: "whether signals are also told when they arrive, not only answered"
+    })
+  )
 }).annotate({ identifier: "EventFilter" })
 export type EventFilter = typeof EventFilter.Type
 
@@ -36,7 +42,7 @@ const FILTERS: { readonly [T in Topic]: ReadonlyArray<string> } = {
   usage: USAGE_FILTER,
   alerts: ["budget_id"],
   budgets: ["budget_id"],
-  signals: ["signal", "address"],
+  signals: ["signal", "address", "received"],
   actors: ["address"]
 }
 
@@ -67,40 +73,6 @@ export const CallProgress = Schema.Struct({
 }).annotate({ identifier: "CallProgress" })
 export type CallProgress = typeof CallProgress.Type
 
-/** One signal that an actor took and answered. Prompt text and secrets are redacted. */
-export const SignalRecord = Schema.Struct({
-  signal: Schema.String,
-  address: AddressText,
-  principal: Schema.String,
-  request_id: Schema.NullOr(Schema.String),
-  at: Timestamp,
-  duration_ms: Schema.Finite,
-  outcome: Schema.String.annotate({ description: '"ok", "refused", or the _tag of the error' }),
-  reason: Schema.NullOr(Schema.String),
-  payload: Schema.Json,
-  answer: Schema.Json.annotate({
-    description: "what was answered: the result, or the error's data; null for a tell"
-  })
-}).annotate({ identifier: "SignalRecord" })
-export type SignalRecord = typeof SignalRecord.Type
-
-/** A fact about an actor: it started, stopped, moved to another state, or its mailbox changed. */
-export const ActorFact = Schema.Struct({
-  fact: Schema.Literals([
-    "started",
-    "stopped",
-    "restarted",
-    "failed",
-    "transition",
-    "mailbox",
-    "dead_letter"
-  ]),
-  at: Timestamp,
-  actor: ActorInfo,
-  detail: Schema.NullOr(Schema.String)
-}).annotate({ identifier: "ActorFact" })
-export type ActorFact = typeof ActorFact.Type
-
 /** What happened, by topic. `gap` stands in place of events that were dropped: how many, or `null` for unknown. */
 export const Event = Schema.Union([
   Schema.Struct({ usage: TokenUsage }),
@@ -108,8 +80,7 @@ export const Event = Schema.Union([
   Schema.Struct({ alert: Alert }),
   Schema.Struct({ budget: BudgetStanding }),
   Schema.Struct({ override: Override }),
-  Schema.Struct({ signal: SignalRecord }),
-  Schema.Struct({ actor: ActorFact }),
+  ...INSPECTION_EVENTS,
   Schema.Struct({ text: Schema.String }),
   Schema.Struct({
     finished: Schema.Struct({ finish_reason: FinishReason, completion: Schema.Json })

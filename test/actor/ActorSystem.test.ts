@@ -11,8 +11,8 @@ import type { SupervisionPolicy } from "../../src/actor/Supervision.ts"
 import { ACTOR_SIGNALS } from "../../src/signal/Catalogue.ts"
 import { decodePayload, decodeSuccess } from "../../src/signal/Decode.ts"
 import { Conflict } from "../../src/signal/Errors.ts"
+import type { ActorFact } from "../../src/signal/Inspection.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
-import type { ActorFact } from "../../src/signal/Subscriptions.ts"
 import { EXAMPLES } from "../signal/Examples.ts"
 
 const WHO = installationPrincipal()
@@ -486,6 +486,7 @@ describe("inspection", () => {
 
   const answered = (payload: unknown, answer: unknown, name: "track_usage" | "complete" | "check_budget") =>
     recordOf({
+      signalId: 1,
       name,
       definition: ACTOR_SIGNALS[name],
       payload,

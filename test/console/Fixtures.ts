@@ -71,7 +71,10 @@ export const actor = (fields: Partial<WireActor> = {}): WireActor => ({
 })
 
 export const record = (fields: Partial<WireRecord> = {}): WireRecord => ({
+  version: 1,
   signal: "check_budget",
+  signal_id: 1,
+  trace_id: null,
   address: "token_manager/default",
   principal: "key-1",
   request_id: "r1",

@@ -32,6 +32,7 @@ const fact = (
   second: number
 ): WireEvent => ({
   actor: {
+    version: 1,
     fact: name,
     at: at(second),
     actor: actor({ state }),
@@ -208,7 +209,7 @@ it("a refused call is counted once, though it is two refused signals", () => {
 
 it("an actor that started runs", () => {
   const started = event({
-    actor: { fact: "started", at: at(0), actor: actor({ status: "starting" }), detail: null }
+    actor: { version: 1, fact: "started", at: at(0), actor: actor({ status: "starting" }), detail: null }
   })
   const model = reduce(EMPTY_MODEL, [started])
   expect(model.actors.get("call/default/r1")?.info.status).toBe("running")

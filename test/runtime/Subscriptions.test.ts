@@ -275,6 +275,20 @@ describe("on a running program", () => {
     slow.close()
   })
 
+  it("signals tell of arrivals where that is asked for, and actors tell of dead letters", async () => {
+    const signals = await wire.subscribe("signals", { filter: { signal: "get_pricing", received: true } })
+    const actors = await wire.subscribe("actors", { filter: { address: "bridge" } })
+    await program.call("get_pricing", { provider: "arrives" })
+    const { received } = (await signals.until((event) => event.received !== undefined)).at(-1)
+    const { signal } = (await signals.until((event) => event.signal?.signal_id === received.signal_id)).at(-1)
+    assert.deepInclude(received, { version: 1, address: "token_manager/default", signal: "get_pricing" })
+    assert.deepInclude(signal, { version: 1, outcome: "ok", at: received.at })
+    wire.ws.send('{"jsonrpc":"2.0","method":"track_usage","params":{"request_id":"dead"}}')
+    const { dead_letter } = (await actors.next()).event
+    assert.deepInclude(dead_letter, { version: 1, address: "bridge", signal: "track_usage" })
+    assert.include(dead_letter.payload, "dead")
+  })
+
   it("a topic that cannot be resumed refuses a cursor, and so does one with a wrong cursor, or one from the future", async () => {
     for (const [topic, from_cursor] of [
       ["budgets", "1"],

@@ -8,8 +8,9 @@ import type { ActorInfo } from "../../signal/Actors.ts"
 import type { Attribution } from "../../signal/Attribution.ts"
 import type { Alert, BudgetStatus } from "../../signal/Budget.ts"
 import type { SignalResult } from "../../signal/Catalogue.ts"
+import type { SignalRecord } from "../../signal/Inspection.ts"
 import type { Amount } from "../../signal/Money.ts"
-import type { Event, SignalRecord, Topic } from "../../signal/Subscriptions.ts"
+import type { Event, Topic } from "../../signal/Subscriptions.ts"
 import type { TokenUsage } from "../../signal/Usage.ts"
 
 export type WireEvent = typeof Event.Encoded

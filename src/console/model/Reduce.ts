@@ -7,8 +7,10 @@
  * A snapshot is applied before the events that came while it was read. All events of a topic arrive in order,
  * so the last one is never older than the snapshot, and the page converges on the truth.
  */
+
+import type { ActorFact } from "../../signal/Inspection.ts"
 import { parseAmount } from "../../signal/Money.ts"
-import type { ActorFact, Topic } from "../../signal/Subscriptions.ts"
+import type { Topic } from "../../signal/Subscriptions.ts"
 import { boundCalls, requestIdOf, withActor, withCheck, withProgress, withUsage } from "./Calls.ts"
 import {
   ACTORS_MAX,

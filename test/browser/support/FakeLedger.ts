@@ -491,6 +491,9 @@ export class FakeLedger {
         address: `token_manager/${TENANT}`,
         principal: "key-agents",
         request_id: requestId,
+        version: 1,
+        signal_id: 1,
+        trace_id: null,
         at: new Date().toISOString(),
         duration_ms: 0.2 + Math.random() * 4,
         outcome,
@@ -518,6 +521,7 @@ export class FakeLedger {
     this.actors.set(address, info)
     this.#tell("actors", {
       actor: {
+        version: 1,
         fact: known === undefined ? "started" : "transition",
         at: new Date().toISOString(),
         actor: info,
@@ -533,6 +537,7 @@ export class FakeLedger {
       if (info !== undefined)
         this.#tell("actors", {
           actor: {
+            version: 1,
             fact: "stopped",
             at: new Date().toISOString(),
             actor: { ...info, status: "stopped" },
