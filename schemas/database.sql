@@ -263,6 +263,13 @@ CREATE TABLE audit (
   PRIMARY KEY (tenant, audit_seq)
 );
 
+CREATE TABLE user_pseudonym (
+  tenant text NOT NULL,
+  user_key text NOT NULL,
+  pseudonym text NOT NULL,
+  PRIMARY KEY (tenant, user_key)
+);
+
 CREATE TABLE access_key (
   key_id text PRIMARY KEY,
   tenant text NOT NULL,

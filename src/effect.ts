@@ -10,6 +10,7 @@ import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
 import type { KeyAudit } from "./bridge/KeyAudit.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
 import type { SessionStore } from "./bridge/SessionStore.ts"
+import type { UserDisguise } from "./bridge/UserDisguise.ts"
 import { CONFIGURED_BY } from "./Config.ts"
 import type { ClusterFailed } from "./cluster/Cluster.ts"
 import type { Adapter } from "./provider/Adapter.ts"
@@ -109,6 +110,7 @@ export type Bursar =
   | ActorSystem
   | LedgerStore
   | KeyAudit
+  | UserDisguise
   | KeyStore
   | SessionStore
   | InstallationSecret

@@ -9,6 +9,7 @@ import type { ActorSignals } from "../signal/Catalogue.ts"
 import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
+import { isNotAnonymised } from "../signal/Pseudonym.ts"
 import type { Address } from "./Address.ts"
 import { type DeadLetters, previewOf } from "./DeadLetters.ts"
 import type { AnyEnvelope, EnvelopeIn } from "./Envelope.ts"
@@ -78,7 +79,7 @@ class Sent implements AnyEnvelope {
     if (this.#isAnswered) return
     this.#record({ error })
     if (this.#resume !== undefined) this.#resume(Effect.fail(error))
-    else this.#ref.letDie(this, error.message)
+    else this.#ref.letDie(this, error)
   }
 
   #record(answer: { readonly success: unknown } | { readonly error: SignalError }): void {
@@ -105,7 +106,7 @@ interface AnyRef {
   readonly protocol: Protocol
   readonly surroundings: ActorSurroundings
   signalsHandled: number
-  readonly letDie: (envelope: AnyEnvelope, why: string) => void
+  readonly letDie: (envelope: AnyEnvelope, error: SignalError) => void
 }
 
 export class ActorRef<P extends Protocol = ActorSignals> {
@@ -149,15 +150,15 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     for (const envelope of this.mailbox.takeNow(Number.POSITIVE_INFINITY)) this.#refuse(envelope)
   }
 
-  letDie({ name, definition, payload, principal }: AnyEnvelope, why: string): void {
+  letDie({ name, definition, payload, principal }: AnyEnvelope, error: SignalError): void {
     const { deadLetters, now } = this.surroundings
     deadLetters.add({
       address: this.address.text,
       signal: name,
-      payload: previewOf(payload, discretionOf(definition).hidden),
+      payload: isNotAnonymised(error) ? "" : previewOf(payload, discretionOf(definition).hidden),
       principal,
       at: now(),
-      why
+      why: error.message
     })
   }
 

@@ -19,6 +19,7 @@ import {
 } from "../signal/Inspection.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
+import { isNotAnonymised } from "../signal/Pseudonym.ts"
 import type { Address } from "./Address.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
 import { contentOf, discretionOf, redact } from "./Redaction.ts"
@@ -136,6 +137,9 @@ const NOT_KEPT: AnsweredSignal["answer"] = { success: undefined }
 
 /** What is kept and told of a signal: not what would be redacted anyway, so that 512 of them stay small. */
 const lightened = (answered: AnsweredSignal): AnsweredSignal => {
+  // It names a user where nobody may be named, and comes again without.
+  if ("error" in answered.answer && isNotAnonymised(answered.answer.error))
+    return { ...answered, payload: {} }
   const { lightPayload, lightAnswer } = discretionOf(answered.definition)
   const payload = lightPayload(answered.payload as object)
   const answer = lightAnswerOf(answered.answer, lightAnswer)

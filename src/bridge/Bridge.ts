@@ -23,6 +23,7 @@ import { makeMeter } from "./Meter.ts"
 import { makeOneTimeLinks } from "./OneTimeLinks.ts"
 import type { SessionStore } from "./SessionStore.ts"
 import { makeStaticFiles } from "./StaticFiles.ts"
+import type { UserDisguise } from "./UserDisguise.ts"
 import { makeWebSockets, type WebSockets } from "./WebSocket.ts"
 
 export interface BridgeConfig {
@@ -105,7 +106,14 @@ const urlHost = (host: string): string => {
   return host.includes(":") ? `[${host}]` : host
 }
 
-type Requirements = SignalRouter | KeyAudit | KeyStore | SessionStore | InstallationSecret | Scope.Scope
+type Requirements =
+  | SignalRouter
+  | KeyAudit
+  | UserDisguise
+  | KeyStore
+  | SessionStore
+  | InstallationSecret
+  | Scope.Scope
 
 /** Listens until the scope closes. */
 export const serveBridge = Effect.fnUntraced(function* (

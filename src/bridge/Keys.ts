@@ -25,6 +25,7 @@ import { created, KeyAudit, revoked } from "./KeyAudit.ts"
 import { type CreateKey, draftKey, refuseReuse } from "./KeyDraft.ts"
 import { infoOfKey, type ListKeys, nextKeyCursor, readKeyCursor } from "./KeyList.ts"
 import { type KeyRow, KeyStore } from "./KeyStore.ts"
+import { UserDisguise } from "./UserDisguise.ts"
 
 /** The key id of BURSAR_ADMIN_KEY, which no store holds. */
 const INSTALLATION_KEY_ID = "installation"
@@ -154,6 +155,7 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
   const store = yield* KeyStore
   const installation = yield* InstallationSecret
   const audit = yield* KeyAudit
+  const users = yield* UserDisguise
   const verifier = makeVerifier(store, installation, adminKey)
   const listeners = new Set<(ended: Ended) => void>()
 
@@ -162,7 +164,10 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
     principal: Principal
   ): Effect.fn.Return<SignalSuccess<"create_key">, SignalError> {
     const now = yield* Clock.currentTimeMillis
-    const draft = yield* Effect.fromResult(draftKey(payload, principal, now))
+    const tenant = payload.tenant ?? principal.tenant
+    const attribution = yield* users.attribution(tenant, payload.attribution ?? {})
+    const maker = { ...principal, attribution: yield* users.attribution(tenant, principal.attribution) }
+    const draft = yield* Effect.fromResult(draftKey({ ...payload, attribution }, maker, now))
     const id = randomBytes(9).toString("hex")
     const keyOf = (keyId: string) => {
       const derived = payload.request_id !== undefined

@@ -1,7 +1,8 @@
 /**
  * Keys and sessions kept in memory: for tests, and for hosts that need neither to outlive the process.
  *
- * Owns: the memory layers of `KeyStore`, `SessionStore` and `InstallationSecret`. There is no audit trail.
+ * Owns: the memory layers of `KeyStore`, `SessionStore` and `InstallationSecret`. There is no audit trail, and nobody is
+ * anonymised.
  */
 import { randomBytes } from "node:crypto"
 import { Effect, Layer, Redacted } from "effect"
@@ -9,6 +10,7 @@ import { InstallationSecret } from "./InstallationSecret.ts"
 import { KeyAudit } from "./KeyAudit.ts"
 import { type KeyPosition, type KeyRow, KeyStore } from "./KeyStore.ts"
 import { type SessionRow, SessionStore } from "./SessionStore.ts"
+import { UserDisguise } from "./UserDisguise.ts"
 
 const isAfter = (row: KeyRow, position: KeyPosition): boolean =>
   row.createdAt < position.createdAt || (row.createdAt === position.createdAt && row.id < position.id)
@@ -73,5 +75,9 @@ export const layerMemory = Layer.mergeAll(
   Layer.sync(KeyStore, makeKeyStore),
   Layer.sync(SessionStore, makeSessionStore),
   Layer.succeed(KeyAudit, { record: () => Effect.void }),
+  Layer.succeed(UserDisguise, {
+    attribution: (_, attribution) => Effect.succeed(attribution),
+    params: (_, params) => Effect.succeed(params)
+  }),
   Layer.sync(InstallationSecret, () => ({ secret: Redacted.make(randomBytes(32).toString("base64url")) }))
 )

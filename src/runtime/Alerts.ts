@@ -14,6 +14,7 @@ import { PRIVATE_TARGETS, PUBLIC_TARGETS, type WebhookPolicy } from "../alerts/W
 import { InstallationSecret, keyedHash } from "../bridge/InstallationSecret.ts"
 import type { CommitObserver } from "../tokens/ShiftEnvironment.ts"
 import type { Hub } from "./Hub.ts"
+import type { Pseudonyms } from "./Pseudonyms.ts"
 
 export interface AlertsConfig {
   /** Whether webhooks may go to private addresses, and without TLS. Default: no. */
@@ -56,11 +57,12 @@ export const alertsLayer = (
     )
   )
 
-/** Subscribers and couriers are told of the same commits. */
-export const observedBy = (hub: Hub, alerts: AlertDelivery): CommitObserver => ({
+/** Subscribers, couriers and the doors are told of the same commits. */
+export const observedBy = (hub: Hub, alerts: AlertDelivery, pseudonyms: Pseudonyms): CommitObserver => ({
   isObserved: hub.isObserved,
   reset: hub.reset,
   committed: (tenant, batch, standings) => {
+    if (batch.config !== undefined) pseudonyms.configured(tenant, batch.config.anonymize_users)
     hub.committed(tenant, batch, standings)
     if (batch.alerts.some(({ recipients }) => recipients.length > 0)) alerts.raised()
     if (batch.recipients !== undefined) alerts.changed()

@@ -1,7 +1,8 @@
 /**
  * Brings each signal to the actor that answers it.
  *
- * Owns: which signal goes where. Does not decide: who may send it, or what is answered.
+ * Owns: which signal goes where; that no user comes to one by his own id, where the tenant anonymises users.
+ * Does not decide: who may send it, or what is answered.
  */
 import { Effect, Option } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
@@ -14,6 +15,7 @@ import type { Principal } from "../signal/Principal.ts"
 import type { RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
 import { inspectActor, listActors } from "./ActorsView.ts"
+import type { Disguise } from "./Disguise.ts"
 import type { Hub } from "./Hub.ts"
 import { inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
 import { openPlacedTopic } from "./PlacedTopics.ts"
@@ -29,16 +31,28 @@ export interface RouterOptions {
   readonly alerts: AlertDelivery
   /** Where there are several nodes. */
   readonly placement?: Placement | undefined
+  readonly disguise: Disguise
 }
 
 export const makeRouter = (options: RouterOptions): SignalRouter => {
-  const { system, tokenManagers, providers, alerts, placement } = options
+  const { system, tokenManagers, providers, alerts, placement, disguise } = options
+  const { pseudonyms } = disguise
 
   /** No actor ever sees a secret: it is sealed before. */
-  const configure = (payload: SignalPayload<"configure_manager">, principal: Principal) =>
-    Effect.flatMap(alerts.admit(payload, principal.tenant), (admitted) =>
+  const configure = (payload: SignalPayload<"configure_manager">, principal: Principal) => {
+    const { tenant } = principal
+    const done = Effect.flatMap(alerts.admit(payload, tenant), (admitted) =>
       tokenManagers.ask("configure_manager", admitted, principal)
     )
+    return payload.anonymize_users === true
+      ? pseudonyms.turning(
+          tenant,
+          Effect.tap(done, ({ config }) =>
+            Effect.sync(() => pseudonyms.configured(tenant, config.anonymize_users))
+          )
+        )
+      : done
+  }
 
   /** Who has the tenant says so; how this node is, only this node knows. */
   const askedAt = (atOwner: NonNullable<SignalSuccess<"get_status">["cluster"]>) => {
@@ -68,7 +82,7 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
       ? inspectActor(system, payload, principal)
       : inspectPlacedActor(system, placement, payload, principal)
 
-  const ask = (
+  const send = (
     name: RoutedSignal,
     payload: SignalPayload<RoutedSignal>,
     principal: Principal
@@ -88,12 +102,22 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
         return tokenManagers.ask(name, payload as never, principal)
     }
   }
+  const ask = (
+    name: RoutedSignal,
+    payload: SignalPayload<RoutedSignal>,
+    principal: Principal
+  ): Effect.Effect<unknown, SignalError> =>
+    disguise.ask(name, payload, principal, (shown, who) => send(name, shown, who))
+
   return {
     ask: ask as SignalRouter["ask"],
-    stream: (payload, principal) => providers.stream(payload, principal),
+    stream: (payload, principal) =>
+      disguise.ask("complete", payload, principal, (shown, who) => providers.stream(shown, who)),
     subscribe: (topic, filter, fromCursor, principal) =>
-      placement === undefined
-        ? openTopic(options, topic, filter, fromCursor, principal)
-        : openPlacedTopic(options, placement, topic, filter, fromCursor, principal)
+      disguise.ask("subscribe", filter, principal, (shown, who) =>
+        placement === undefined
+          ? openTopic(options, topic, shown, fromCursor, who)
+          : openPlacedTopic(options, placement, topic, shown, fromCursor, who)
+      )
   }
 }

@@ -12,16 +12,20 @@ import { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { DeliveryStore } from "../alerts/DeliveryStore.ts"
 import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
 import { KeyAudit } from "../bridge/KeyAudit.ts"
+import { UserDisguise } from "../bridge/UserDisguise.ts"
 import { BudgetKeeper, CallObserver, type CompletionLog } from "../provider/BudgetKeeper.ts"
 import { Providers, type ProvidersConfig, layer as providersLayer } from "../provider/Providers.ts"
 import { SIMULATOR_PRICES } from "../provider/SimulatorModels.ts"
 import { SignalRouter } from "../signal/SignalRouter.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
+import type { PseudonymStore } from "../tokens/PseudonymStore.ts"
 import type { TokenManagerOptions } from "../tokens/TokenManager.ts"
 import { type AlertsConfig, alertsLayer, observedBy } from "./Alerts.ts"
 import { makeCostSoFar } from "./CostSoFar.ts"
+import { Disguise } from "./Disguise.ts"
 import { Hub } from "./Hub.ts"
 import { claimedHere, placedTokenManagers, tokenManagerResident } from "./PlacedActors.ts"
+import { makePseudonyms } from "./Pseudonyms.ts"
 import { makeRouter } from "./Router.ts"
 import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
 
@@ -30,6 +34,13 @@ export interface RuntimeConfig {
   readonly alerts?: AlertsConfig
   readonly version: string
 }
+
+/** A call may have begun before its tenant began to anonymise users. */
+const disguised = (tokenManagers: TokenManagers, disguise: Disguise): TokenManagers => ({
+  of: tokenManagers.of,
+  ask: (name, payload, principal) =>
+    disguise.ask(name, payload, principal, (shown, who) => tokenManagers.ask(name, shown, who))
+})
 
 const keeperOf = (tokenManagers: TokenManagers): BudgetKeeper => ({
   check: (payload, principal) => tokenManagers.ask("check_budget", payload, principal),
@@ -70,9 +81,9 @@ const makeTenants = (
 export const layer = (
   config: RuntimeConfig
 ): Layer.Layer<
-  SignalRouter | KeyAudit,
+  SignalRouter | KeyAudit | UserDisguise,
   never,
-  ActorSystem | LedgerStore | CompletionLog | DeliveryStore | InstallationSecret
+  ActorSystem | LedgerStore | PseudonymStore | CompletionLog | DeliveryStore | InstallationSecret
 > =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -81,29 +92,37 @@ export const layer = (
       const hub = new Hub()
       const alerts = yield* AlertDelivery
       const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
+      const disguise = new Disguise(yield* makePseudonyms, { isAlone: placement === undefined })
       const tokenManagers = yield* makeTenants(
         {
           store,
           builtInPrices: SIMULATOR_PRICES,
           version: config.version,
-          observer: observedBy(hub, alerts)
+          observer: observedBy(hub, alerts, disguise.pseudonyms),
+          onLoaded: (tenant, { anonymize_users }) => disguise.pseudonyms.configured(tenant, anonymize_users)
         },
         hub
       )
       const ports = Layer.mergeAll(
-        Layer.succeed(BudgetKeeper, keeperOf(tokenManagers)),
+        Layer.succeed(BudgetKeeper, keeperOf(disguised(tokenManagers, disguise))),
         Layer.succeed(CallObserver, { progress: hub.progress })
       )
       const router = Layer.effect(
         SignalRouter,
         Effect.map(Providers, (providers) =>
-          makeRouter({ system, store, hub, tokenManagers, providers, alerts, placement })
+          makeRouter({ system, store, hub, tokenManagers, providers, alerts, disguise, placement })
         )
       )
       return router.pipe(
         Layer.provide(providersLayer(config.providers)),
         Layer.provide(ports),
-        Layer.merge(Layer.succeed(KeyAudit, keyAuditOf(tokenManagers)))
+        Layer.merge(Layer.succeed(KeyAudit, keyAuditOf(tokenManagers))),
+        Layer.merge(
+          Layer.succeed(UserDisguise, {
+            attribution: (tenant, attribution) => disguise.attribution(tenant, attribution),
+            params: (tenant, params, isDecoded) => disguise.params(tenant, params, isDecoded)
+          })
+        )
       )
     })
   ).pipe(Layer.provide(alertsLayer(config.alerts ?? {})))

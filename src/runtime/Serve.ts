@@ -10,6 +10,8 @@ import { Effect, type Redacted } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import { previewOf } from "../actor/DeadLetters.ts"
 import { serveBridge } from "../bridge/Bridge.ts"
+import { UserDisguise } from "../bridge/UserDisguise.ts"
+import type { SignalError } from "../signal/Errors.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import { VERSION } from "./Version.ts"
 
@@ -31,10 +33,19 @@ export interface ServeOptions {
 const CONSOLE_DIRECTORY = fileURLToPath(new URL("../../dist/console", import.meta.url))
 const OPENRPC = new URL("../../schemas/openrpc.json", import.meta.url)
 
+/** What a notification fails with whose content nobody could make out. */
+const NOT_DECODED: ReadonlySet<SignalError["_tag"]> = new Set([
+  "ParseError",
+  "InvalidRequest",
+  "InvalidParams",
+  "UnknownSignal"
+])
+
 /** Listens until the scope closes. */
 export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
   const { deadLetters } = yield* ActorSystem
   const store = yield* LedgerStore
+  const users = yield* UserDisguise
   return yield* serveBridge({
     host: options.host ?? "127.0.0.1",
     port: options.port ?? 4680,
@@ -49,11 +60,11 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
       why: ready ? "" : "the store does not answer"
     })),
     onDeadLetter: ({ principal, method, params, error, at }) =>
-      Effect.sync(() =>
+      Effect.map(users.params(principal.tenant, params, !NOT_DECODED.has(error._tag)), (kept) =>
         deadLetters.add({
           address: "bridge",
           signal: method,
-          payload: previewOf(params),
+          payload: previewOf(kept),
           principal,
           at,
           why: error.message

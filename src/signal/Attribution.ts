@@ -5,6 +5,7 @@
  * Does not decide: which budgets match (tokens/), or who may ask (Authorization).
  */
 import { Schema } from "effect"
+import { isPseudonym } from "./Pseudonym.ts"
 import { Id, optional, Tags } from "./Text.ts"
 
 /** The attribution fields that hold one id each; `tags` stands beside them. */
@@ -60,13 +61,19 @@ const isEmpty = (attribution: Attribution): boolean => {
   return true
 }
 
-/** The first field in which `payload` contradicts `forced`, or `undefined`. Tags are compared one by one. */
-export const contradictionWith = (payload: Attribution, forced: Attribution): string | undefined => {
+type IsSame = (field: AttributionField, said: string, must: string) => boolean
+
+const isEqual: IsSame = (_, said, must) => said === must
+
+/** A user and a pseudonym may be the same. */
+const mayBeSame: IsSame = (field, said, must) =>
+  said === must || (field === "user_id" && isPseudonym(said) !== isPseudonym(must))
+
+const contradiction = (payload: Attribution, forced: Attribution, isSame: IsSame): string | undefined => {
   if (isEmpty(forced)) return undefined
   for (const field of ATTRIBUTION_FIELDS) {
-    if (forced[field] !== undefined && payload[field] !== undefined && forced[field] !== payload[field]) {
-      return field
-    }
+    const [said, must] = [payload[field], forced[field]]
+    if (must !== undefined && said !== undefined && !isSame(field, said, must)) return field
   }
   for (const [name, value] of Object.entries(forced.tags ?? {})) {
     const given = payload.tags?.[name]
@@ -74,6 +81,14 @@ export const contradictionWith = (payload: Attribution, forced: Attribution): st
   }
   return undefined
 }
+
+/** The first field in which `payload` contradicts `forced`, or `undefined`. Tags are compared one by one. */
+export const contradictionWith = (payload: Attribution, forced: Attribution): string | undefined =>
+  contradiction(payload, forced, isEqual)
+
+/** The same as far as a door can tell: whether a user has some pseudonym is found out behind it (runtime/Disguise). */
+export const contradictionAtDoor = (payload: Attribution, forced: Attribution): string | undefined =>
+  contradiction(payload, forced, mayBeSame)
 
 /** Whether something is attributed as `forced` says, in every field. Whatever a forced key does is. */
 export const isAttributedAs = (attribution: Attribution, forced: Attribution): boolean => {

@@ -5,7 +5,7 @@
  * Does not decide: who somebody is (bridge/).
  */
 import { Result } from "effect"
-import { type Attribution, contradictionWith, mergeAttribution } from "./Attribution.ts"
+import { type Attribution, contradictionAtDoor, mergeAttribution } from "./Attribution.ts"
 import { SIGNALS, type SignalName, type SignalPayload } from "./Catalogue.ts"
 import { Forbidden } from "./Errors.ts"
 import { hasRole, type Principal } from "./Principal.ts"
@@ -30,7 +30,7 @@ const refuse = (what: string, roles: ReadonlyArray<Role>): Forbidden => {
 }
 
 const joinForced = (payload: Attribution, principal: Principal): Result.Result<unknown, Forbidden> => {
-  const field = contradictionWith(payload, principal.attribution)
+  const field = contradictionAtDoor(payload, principal.attribution)
   if (field !== undefined) {
     return Result.fail(
       new Forbidden({ message: `This key always has its own ${field}: leave it out, or use another key` })
@@ -71,7 +71,7 @@ export const authorizeSubscription = (
 ): Result.Result<EventFilter, Forbidden> => {
   const allowed = authorizeTopic(topic, principal)
   if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
-  const field = contradictionWith(filter, principal.attribution)
+  const field = contradictionAtDoor(filter, principal.attribution)
   return field === undefined
     ? Result.succeed(mergeAttribution(filter, principal.attribution))
     : Result.fail(

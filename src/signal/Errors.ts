@@ -59,7 +59,9 @@ export const ConflictReason = Schema.Literals([
   "override_already_decided",
   "override_expired",
   "budget_inactive",
-  "currency_in_use"
+  "currency_in_use",
+  "users_are_anonymised",
+  "users_are_named"
 ])
 export type ConflictReason = typeof ConflictReason.Type
 

@@ -6,7 +6,7 @@ import { Currency, CurrencyInForce } from "./Currency.ts"
 import { Decimal } from "./Money.ts"
 import { RetentionDays } from "./Retention.ts"
 import { command, query } from "./Signal.ts"
-import { Count, notYet, optional, PositiveCount, Timestamp } from "./Text.ts"
+import { Count, optional, PositiveCount, Timestamp } from "./Text.ts"
 
 /** Whether an answer waits for its commit. `async`: holds and usage are answered from memory and written behind. */
 const BudgetCheckMode = Schema.Literals(["strict", "async"])
@@ -26,7 +26,9 @@ export const ManagerConfig = Schema.Struct({
   commit_interval_ms: Count,
   max_pending: PositiveCount,
   /** After how many days cleanup_old_data takes usage, where it is not told; it never runs by itself. */
-  retention_days: RetentionDays
+  retention_days: RetentionDays,
+  /** Whether users stand under random pseudonyms in all that is kept and told. */
+  anonymize_users: Schema.Boolean
 }).annotate({ identifier: "ManagerConfig" })
 export type ManagerConfig = typeof ManagerConfig.Type
 
@@ -40,7 +42,8 @@ export const DEFAULT_MANAGER_CONFIG: ManagerConfig = {
   alert_channels: [],
   commit_interval_ms: 0,
   max_pending: 10_000,
-  retention_days: 90
+  retention_days: 90,
+  anonymize_users: false
 }
 
 export const ConfigureManager = command("configure_manager", {
@@ -61,7 +64,11 @@ export const ConfigureManager = command("configure_manager", {
       Schema.Array(AttributionField).check(Schema.isMaxLength(ATTRIBUTION_FIELDS.length), Schema.isUnique())
     ),
     alert_channels: optional(AlertChannels),
-    anonymize_users: optional(notYet("pseudonyms for users"))
+    anonymize_users: optional(
+      Schema.Boolean.annotate({
+        description: "from then on users stand under random pseudonyms; this cannot be taken back"
+      })
+    )
   },
   rule: ({ alert_channels }: { readonly alert_channels?: typeof AlertChannels.Type }) =>
     channelsProblem(alert_channels ?? []),

@@ -16,6 +16,7 @@ import { deliveryStoreLayer } from "./SqlDeliveryStore.ts"
 import { keyStoreLayer } from "./SqlKeyStore.ts"
 import { ledgerStoreLayer } from "./SqlLedgerStore.ts"
 import { machineStoreLayer } from "./SqlMachineStore.ts"
+import { pseudonymStoreLayer } from "./SqlPseudonymStore.ts"
 import { installationSecretLayer, sessionStoreLayer } from "./SqlSessionStore.ts"
 import { monthsAheadLayer } from "./UsagePartitions.ts"
 
@@ -35,6 +36,7 @@ const storeOn = (kind: "embedded" | "server") =>
     completionLogLayer,
     deliveryStoreLayer,
     machineStoreLayer(kind),
+    pseudonymStoreLayer,
     monthsAheadLayer
   ).pipe(Layer.provide(migrationsLayer))
 

@@ -289,6 +289,15 @@ WHERE due_at IS NOT NULL`,
   PRIMARY KEY (tenant, audit_seq)
 )`,
 
+  // Who stands under which pseudonym, where a tenant anonymises its users. A user is known by a keyed hash of his id;
+  // to forget him is to delete his row.
+  `CREATE TABLE user_pseudonym (
+  tenant text NOT NULL,
+  user_key text NOT NULL,
+  pseudonym text NOT NULL,
+  PRIMARY KEY (tenant, user_key)
+)`,
+
   `CREATE TABLE access_key (
   key_id text PRIMARY KEY,
   tenant text NOT NULL,

@@ -17,9 +17,11 @@ import { decodeSuccess, encodeSuccess } from "../signal/Decode.ts"
 import { Conflict, type SignalError } from "../signal/Errors.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
 import type { Principal } from "../signal/Principal.ts"
+import { notAnonymised } from "../signal/Pseudonym.ts"
 import { traitsOf } from "../signal/Signal.ts"
 import type { Millis } from "../signal/Text.ts"
 import { changeRecipients } from "./AlertRecipients.ts"
+import { anonymityProblem, namesUserOf } from "./Anonymity.ts"
 import { AUDITORS, type Auditor } from "./Auditing.ts"
 import { createBudget, getBudgetStatus, updateBudget } from "./BudgetChanges.ts"
 import { cleanUsage, recordCleanup } from "./Cleaning.ts"
@@ -67,6 +69,8 @@ const configure = (ledger: Ledger, changes: SignalPayload<"configure_manager">, 
   const { request_id: _, alert_channels, ...named } = changes
   const problem = named.currency === undefined ? undefined : currencyProblem(ledger, named.currency, now)
   if (problem !== undefined) return Result.fail(problem)
+  const anonymity = anonymityProblem(ledger, named.anonymize_users ?? ledger.config.anonymize_users)
+  if (anonymity !== undefined) return Result.fail(anonymity)
   const channels = alert_channels && changeRecipients(ledger, alert_channels)
   if (channels !== undefined && Result.isFailure(channels)) return Result.fail(channels.failure)
   const shown = channels === undefined ? {} : { alert_channels: channels.success }
@@ -194,6 +198,7 @@ export const decide = (
   before: Beforehand,
   now: Millis
 ): Decided => {
+  if (ledger.config.anonymize_users && namesUserOf(ledger, envelope)) return Result.fail(notAnonymised())
   // By the clock of each signal: what has expired is no room for it.
   expireOverrides(ledger, now)
   const requestId = commandIdOf(envelope)

@@ -14,7 +14,9 @@ import type { Approval } from "../signal/Budgeting.ts"
 import { ADMITTED_WITHOUT_HOLD } from "../signal/Budgeting.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
+import { notAnonymised } from "../signal/Pseudonym.ts"
 import type { Millis } from "../signal/Text.ts"
+import { namesUser } from "./Anonymity.ts"
 import { estimate, givenCost } from "./Estimate.ts"
 import type { Ledger } from "./Ledger.ts"
 import { attributionProblem } from "./RequiredAttribution.ts"
@@ -84,6 +86,10 @@ export class StoreAway {
    */
   admit(envelope: Envelope, now: Millis): boolean {
     if (envelope.name !== "check_budget" || this.#ledger === undefined) return false
+    if (this.#config?.anonymize_users === true && namesUser(envelope)) {
+      envelope.fail(notAnonymised())
+      return true
+    }
     const problem = attributionProblem(this.#ledger, envelope.payload)
     if (problem !== undefined) {
       envelope.fail(problem)

@@ -11,10 +11,13 @@ import { tenantAddress } from "../actor/Address.ts"
 import type { Envelope } from "../actor/Envelope.ts"
 import { reportIncident } from "../actor/Incident.ts"
 import { UnknownSignal } from "../signal/Errors.ts"
+import type { ManagerConfig } from "../signal/Management.ts"
 import { countOfAmount, formatAmount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
+import { notAnonymised } from "../signal/Pseudonym.ts"
 import type { Millis } from "../signal/Text.ts"
 import { AheadAnswers } from "./AheadAnswers.ts"
+import { namesUser } from "./Anonymity.ts"
 import { getAuditTrail } from "./AuditQuery.ts"
 import { cleanup } from "./Cleanup.ts"
 import { PATIENCE_MS } from "./Commit.ts"
@@ -35,6 +38,8 @@ export interface TokenManagerOptions {
   readonly builtInPrices: ReadonlyArray<Price>
   readonly version: string
   readonly observer: CommitObserver
+  /** Hears how the tenant is configured, each time that it is loaded. */
+  readonly onLoaded?: (tenant: string, config: ManagerConfig) => void
 }
 
 const SALT_BYTES = 32
@@ -162,6 +167,7 @@ class TokenManager {
       const ledger = new Ledger(tenant, snapshot, builtInPrices, makeSalt, liveAfter)
       self.#vitals.loaded(ledger)
       self.#storeAway.learn(ledger, ledger.config)
+      self.#options.onLoaded?.(tenant, ledger.config)
       return { ledger, claim }
     })
   }
@@ -188,6 +194,7 @@ class TokenManager {
     const forLedger: Array<Envelope<LedgerSignal>> = []
     for (const envelope of envelopes) {
       if (isLedgerSignal(envelope)) forLedger.push(envelope)
+      else if (this.#vitals.config.anonymize_users && namesUser(envelope)) envelope.fail(notAnonymised())
       else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope), false)
       else if (envelope.name === "get_usage") this.#readFor(envelope, this.#answerUsage(envelope))
       else if (envelope.name === "cleanup_old_data") this.#readFor(envelope, this.#answerCleanup(envelope))

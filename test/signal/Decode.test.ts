@@ -443,7 +443,6 @@ describe("other bounds", () => {
 
 describe("what this version does not do yet is refused, and nothing is ignored", () => {
   const table: ReadonlyArray<readonly [SignalName, Fields, string]> = [
-    ["configure_manager", { anonymize_users: true }, "anonymize_users"],
     ["complete", { ...EXAMPLES.complete.params, preference: "speed" }, "preference"],
     ["complete", { ...EXAMPLES.complete.params, task: "x" }, "task"],
     ["complete", { ...EXAMPLES.complete.params, quality_floor: 1 }, "quality_floor"],

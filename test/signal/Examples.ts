@@ -188,7 +188,8 @@ const config = {
   ],
   commit_interval_ms: 0,
   max_pending: 10_000,
-  retention_days: 90
+  retention_days: 90,
+  anonymize_users: true
 } as const
 
 const actor = {
@@ -461,6 +462,7 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       unknown_price_policy: "record_unpriced",
       default_completion_tokens: 10,
       max_pending: 5,
+      anonymize_users: true,
       alert_channels: [
         { type: "webhook", url: "https://hooks.example.com/bursar", secret: "a secret of our receiver" },
         { type: "email", to: ["ops@example.com"] }

@@ -20,7 +20,9 @@ import { installationPrincipal } from "../../../src/signal/Principal.ts"
 import { SignalRouter } from "../../../src/signal/SignalRouter.ts"
 import { MemoryDeliveries, memoryDeliveryStore } from "../../../src/store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
+import { makeMemoryPseudonyms } from "../../../src/store/MemoryPseudonyms.ts"
 import { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
+import { PseudonymStore } from "../../../src/tokens/PseudonymStore.ts"
 import { type Comparison, median, number, type RowReport, rates } from "../Figures.ts"
 import { ATTRIBUTION, createBudgetsBy, MODEL } from "../Workload.ts"
 import type { Order, Outcome } from "./SignalClient.ts"
@@ -55,7 +57,8 @@ const startBridge = async () => {
   const deliveries = new MemoryDeliveries()
   const store = Layer.mergeAll(
     Layer.succeed(LedgerStore, makeMemoryLedgerStore({ checksText: false, deliveries })),
-    Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries))
+    Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
+    Layer.succeed(PseudonymStore, makeMemoryPseudonyms())
   )
   const whole = runtimeLayer({ providers: { adapters: [], configuredBy: {} }, version: "bench" }).pipe(
     Layer.provide(Layer.mergeAll(actorLayer, store, noCompletions)),

@@ -1,0 +1,24 @@
+/** Everything that a database of ours says, as text: for finding what should not be in it. */
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Redacted } from "effect"
+import { serverLayer } from "../../src/store/Postgres.ts"
+
+const TABLES = `SELECT quote_ident(c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`
+
+/** The rows of all tables in which a text stands, whatever the column, each as `TABLE: ROW`. */
+export const rowsWith = (databaseUrl: string, text: string): Promise<ReadonlyArray<string>> =>
+  Effect.gen(function* () {
+    const sql = yield* PgClient.PgClient
+    const tables = yield* sql.unsafe<{ readonly name: string }>(TABLES)
+    const found = yield* Effect.forEach(tables, ({ name }) =>
+      Effect.map(
+        sql.unsafe<{ readonly row: string }>(
+          `SELECT t::text AS row FROM ${name} t WHERE position($1 in t::text) > 0`,
+          [text]
+        ),
+        (rows) => rows.map(({ row }) => `${name}: ${row}`)
+      )
+    )
+    return found.flat()
+  }).pipe(Effect.provide(serverLayer({ url: Redacted.make(databaseUrl) })), Effect.runPromise)
