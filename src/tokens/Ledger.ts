@@ -85,7 +85,7 @@ export class Ledger {
   /** Periods that ended before are not in memory. */
   #horizon: Millis
   readonly #requests = new Map<string, RequestRecord>()
-  readonly #sweep = new PeriodSweep(this.index.defaults)
+  readonly #sweep: PeriodSweep
   /** Requests that were closed when a batch was sealed, the oldest first. */
   readonly #closed = new Fifo<RequestRecord>()
   readonly #commands = new CommandBook()
@@ -109,6 +109,7 @@ export class Ledger {
   ) {
     this.tenant = tenant
     this.#horizon = liveAfter
+    this.#sweep = new PeriodSweep(this.index.defaults, liveAfter)
     this.config = snapshot.config
     this.recipients = snapshot.recipients
     this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
@@ -404,7 +405,7 @@ export class Ledger {
     this.overrides.committed()
     this.#commands.forgetOldest()
     this.#borrowers.giveBack(this.#committedNumber)
-    if (this.#committedNumber % 1024 === 0 && !this.#sweep.isUnderWay) {
+    if (this.#sweep.isDue(now - KEPT_PERIODS_MS)) {
       this.#horizon = Math.max(this.#horizon, now - KEPT_PERIODS_MS)
       this.#sweep.start(this.counting(), this.#horizon)
     }

@@ -27,6 +27,9 @@ export interface Calendar {
   readonly weekStartsOn: Weekday
 }
 
+/** Periods end on a quarter of an hour: the offsets of all zones are made of them. */
+export const PERIODS_END_EVERY_MS = 15 * 60_000
+
 const WEEKDAYS: { readonly [Day in Weekday]: number } = {
   sunday: 0,
   monday: 1,

@@ -7,9 +7,8 @@
 import type { Millis } from "../signal/Text.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
 import type { Ledger } from "./Ledger.ts"
+import { PERIODS_END_EVERY_MS } from "./Period.ts"
 
-/** Periods end on a quarter of an hour: the offsets of all zones are made of them. */
-const QUARTER_MS = 15 * 60_000
 /** Budgets that are looked at in one turn of the writer, and found in it; the others come with the next turns. */
 const LOOKED_AT_MAX = 50_000
 const FOUND_MAX = 1_000
@@ -27,7 +26,7 @@ export class ResetWatch {
   /** When to look again. */
   get nextAt(): Millis {
     if (this.#look !== undefined) return this.#toldUntil
-    return (Math.floor(this.#toldUntil / QUARTER_MS) + 1) * QUARTER_MS
+    return (Math.floor(this.#toldUntil / PERIODS_END_EVERY_MS) + 1) * PERIODS_END_EVERY_MS
   }
 
   /** Nobody watches: what has ended until now need not be told. */

@@ -6,7 +6,8 @@ import type { SignalParams } from "../../src/signal/Catalogue.ts"
 import type { LedgerSignal } from "../../src/tokens/Decide.ts"
 import { KEPT_PERIODS_MS } from "../../src/tokens/Ledger.ts"
 import { windowAt } from "../../src/tokens/Period.ts"
-import { Books } from "./support/Books.ts"
+import { PeriodSweep } from "../../src/tokens/PeriodSweep.ts"
+import { Books, MORNING } from "./support/Books.ts"
 import { stories } from "./support/Story.ts"
 
 const day = (text: string): number => Date.parse(text)
@@ -215,6 +216,43 @@ stories("lesson 11: resets", {
     hold r4 10          -> held
   `
 })
+
+it.effect(
+  "what nothing can be booked into any more is forgotten hour by hour, and looked for no more often",
+  () =>
+    Effect.gen(function* () {
+      const books = new Books()
+      const ask = <Name extends LedgerSignal>(name: Name, params: SignalParams<Name>) =>
+        Effect.map(books.ask(name, params), Result.getOrThrow)
+      const { budget } = yield* ask("create_budget", {
+        name: "A",
+        type: "global",
+        period: "hourly",
+        limit: "1000"
+      })
+      const record = books.ledger.budgets.get(budget.id)
+      const report = { provider: "test", model: "dollar", prompt_tokens: 1, completion_tokens: 0 }
+      const HOURS = 60
+      for (let hour = 0; hour < HOURS; hour++) {
+        yield* ask("track_usage", { request_id: `r${hour}`, ...report })
+        books.now += 3_600_000
+      }
+      yield* ask("track_usage", { request_id: "last", ...report })
+      const known = Array.from({ length: HOURS }, (_, hour) => record?.periodFrom(MORNING + hour * 3_600_000))
+      const kept = KEPT_PERIODS_MS / 3_600_000
+      assert.deepStrictEqual(
+        known.map((period) => period !== undefined),
+        Array.from({ length: HOURS }, (_, hour) => hour + 1 > HOURS - kept)
+      )
+      const sweep = new PeriodSweep(books.ledger.index.defaults, MORNING)
+      const due = (minutes: number) => sweep.isDue(MORNING + minutes * 60_000)
+      assert.deepStrictEqual([due(0), due(14), due(15)], [false, false, true])
+      sweep.start([], MORNING + 15 * 60_000)
+      assert.isFalse(due(90), "while it is under way")
+      sweep.step(1)
+      assert.deepStrictEqual([due(29), due(30)], [false, true])
+    })
+)
 
 it.effect("a period that a hold is in stays, though the hold keeps nothing in it yet", () =>
   Effect.gen(function* () {
