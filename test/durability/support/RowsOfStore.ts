@@ -4,11 +4,13 @@
  * It reads by the port alone: what an activation reads, all usage, and what of it waits for a price.
  */
 import { Effect } from "effect"
-import type { TokenUsage } from "../../../src/signal/Usage.ts"
 import type { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
 import { Rows } from "../../tokens/support/Rows.ts"
 
-const PAGE = 1_000
+/** Every row was recorded before this. */
+const NEVER = Date.UTC(9999, 0)
+/** More than a history has. */
+const ROWS_MAX = 100_000
 
 /** Takes the tenant over, so that nothing is on its way any more, and reads all of it. */
 export const rowsOfStore = (store: LedgerStore, tenant: string): Effect.Effect<Rows, unknown> =>
@@ -22,20 +24,11 @@ export const rowsOfStore = (store: LedgerStore, tenant: string): Effect.Effect<R
     for (const budget of snapshot.budgets) rows.budgets.set(budget.id, budget)
     for (const period of snapshot.periods) rows.periods.set(`${period.budgetId} ${period.start}`, period)
     for (const open of snapshot.openRequests) rows.open.set(open.requestId, open)
-    const counted = new Set<string>()
-    let page: ReadonlyArray<TokenUsage>
-    do {
-      page = yield* store.usageAfter(tenant, {}, rows.usage.length, PAGE)
-      for (const usage of page) {
-        const adjusted = usage.adjusts === undefined ? {} : { adjustsSeq: Number(usage.adjusts.slice(4)) }
-        rows.usage.push({ usage, requests: counted.has(usage.request_id) ? 0 : 1, ...adjusted })
-        counted.add(usage.request_id)
-      }
-    } while (page.length === PAGE)
+    rows.usage.push(...(yield* store.oldUsage(tenant, NEVER, ROWS_MAX)))
     const models = new Map(
       rows.usage.map(({ usage: { provider, model } }) => [`${provider}/${model}`, { provider, model }])
     )
     for (const named of models.values())
-      rows.unpriced.push(...(yield* store.findUnpriced(tenant, { ...named, from: null }, PAGE)))
+      rows.unpriced.push(...(yield* store.findUnpriced(tenant, { ...named, from: null }, ROWS_MAX)))
     return rows
   })
