@@ -1,8 +1,9 @@
 /**
  * The rows of the benchmark, by name.
  *
- * Owns: their order and titles, and which Node flags each needs.
+ * Owns: their order and titles.
  */
+import type { Extent } from "./Extent.ts"
 import type { RowReport } from "./Figures.ts"
 import { addedLatency } from "./rows/AddedLatency.ts"
 import { durableCalls } from "./rows/DurableCalls.ts"
@@ -13,7 +14,7 @@ import { webSocket } from "./rows/WebSocketSignals.ts"
 
 export interface Row {
   readonly title: string
-  readonly run: () => Promise<RowReport>
+  readonly run: (extent: Extent) => Promise<RowReport>
 }
 
 export const ROWS: ReadonlyMap<string, Row> = new Map([

@@ -1,52 +1,28 @@
 /**
  * `npm run bench`: ratios against named baselines, taken in one run.
  *
- * Owns: the server, one process per row, the conditions, the table. Nothing here passes or fails: a figure is
+ * Owns: the server, which rows run, the conditions, the table. Nothing here passes or fails: a figure is
  * read together with its conditions.
  *
  * Options: `--row NAME` runs one row (durable, hotkey, latency, websocket, budgets, memory); `--profile` writes a CPU
- * profile of each row's process and says where its time went.
+ * profile of each row's process and says where its time went; `--smallest` runs rows as the tests do, to see that they
+ * work.
  */
-import { fork } from "node:child_process"
 import { mkdtempSync } from "node:fs"
 import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { prepareServer } from "../support/Postgres.ts"
 import { openDatabase, settingsOf } from "./Database.ts"
 import { type RowReport, tableOf } from "./Figures.ts"
 import { topSelfTimes } from "./Profile.ts"
+import { NODE_FLAGS, runRow } from "./RowProcess.ts"
 import { ROWS } from "./Rows.ts"
-
-/** As `npm start` runs, plus what the memory row needs. A larger young generation made no steady difference. */
-const NODE_FLAGS = ["--expose-gc"]
 
 const load = (): string =>
   loadavg()
     .map((it) => it.toFixed(2))
     .join(", ")
-
-const runRow = (name: string, profiles: string | undefined): Promise<RowReport> =>
-  new Promise((resolve, reject) => {
-    const profiling =
-      profiles === undefined
-        ? []
-        : ["--cpu-prof", `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}.cpuprofile`]
-    const child = fork(fileURLToPath(new URL("Child.ts", import.meta.url)), [name], {
-      execArgv: [...NODE_FLAGS, ...profiling]
-    })
-    let report: RowReport | undefined
-    child.on("message", (message) => {
-      report = message as RowReport
-    })
-    child.on("error", reject)
-    child.on("exit", (code) =>
-      report === undefined || code !== 0
-        ? reject(new Error(`the row ${name} ended with ${code}`))
-        : resolve(report)
-    )
-  })
 
 const printConditions = async (): Promise<void> => {
   const database = await openDatabase()
@@ -61,7 +37,11 @@ const printConditions = async (): Promise<void> => {
 }
 
 const { values: options } = parseArgs({
-  options: { row: { type: "string" }, profile: { type: "boolean", default: false } }
+  options: {
+    row: { type: "string" },
+    smallest: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false }
+  }
 })
 const names = options.row === undefined ? [...ROWS.keys()] : [options.row]
 for (const name of names) {
@@ -78,7 +58,7 @@ try {
   for (const name of names) {
     console.log(`\n${name}: ${ROWS.get(name)?.title}`)
     const before = load()
-    const report = await runRow(name, profiles)
+    const report = await runRow(name, options.smallest ? "smallest" : "whole", profiles)
     reports.push([name, report])
     for (const fact of report.facts) console.log(`  ${fact}`)
     console.log(`  load average: ${before} before, ${load()} after`)

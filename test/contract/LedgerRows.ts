@@ -13,6 +13,7 @@ import type {
   LedgerSnapshot,
   OpenHold,
   OverrideRow,
+  PeriodRow,
   RequestRow,
   UsageRow
 } from "../../src/tokens/LedgerStore.ts"
@@ -122,6 +123,20 @@ export const budget = (id: string, fields: Partial<BudgetDefinition> = {}): Budg
   version: 1,
   sinceSeq: 7,
   openingRate: UNIT,
+  ...fields
+})
+
+export const period = (budgetId: string, fields: Partial<PeriodRow> = {}): PeriodRow => ({
+  budgetId,
+  start: NOON,
+  end: NOON + 3_600_000,
+  spent: 1n,
+  spentAfterwards: 0n,
+  held: 2n,
+  carriedOver: 0n,
+  overrideTotal: 0n,
+  terms: null,
+  alertsSent: [],
   ...fields
 })
 

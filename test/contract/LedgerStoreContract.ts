@@ -32,6 +32,7 @@ import {
   NOON,
   open,
   override,
+  period,
   Random,
   randomUsage,
   request,
@@ -198,20 +199,6 @@ const ownership = (check: Check): void => {
     })
   )
 }
-
-const period = (budgetId: string, fields: Partial<PeriodRow> = {}): PeriodRow => ({
-  budgetId,
-  start: NOON,
-  end: NOON + 3_600_000,
-  spent: 1n,
-  spentAfterwards: 0n,
-  held: 2n,
-  carriedOver: 0n,
-  overrideTotal: 0n,
-  terms: null,
-  alertsSent: [],
-  ...fields
-})
 
 const DAY_MS = 86_400_000
 

@@ -5,12 +5,15 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { Effect } from "effect"
 import { type BenchDatabase, type Client, connect, openDatabase, storeOn } from "../Database.ts"
+import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, micros, percentile, type RowReport, sorted } from "../Figures.ts"
 import { startManager } from "../Manager.ts"
 import { createBudgets, holdOf, PRINCIPAL } from "../Workload.ts"
 
-const TIMES = 1_500
-const WARM_UP = 200
+const SIZES: ByExtent<{ readonly times: number; readonly warmUp: number }> = {
+  whole: { times: 1_500, warmUp: 200 },
+  smallest: { times: 5, warmUp: 1 }
+}
 /** Between two of them, so that nothing is under way when one starts. */
 const PAUSE_MS = 2
 
@@ -30,7 +33,8 @@ const prepareCounter = (client: Client) =>
     )
   )
 
-const measure = async (database: BenchDatabase): Promise<RowReport> => {
+const measure = async (database: BenchDatabase, extent: Extent): Promise<RowReport> => {
+  const { times, warmUp } = SIZES[extent]
   const manager = await startManager(storeOn(database))
   const client = connect(database, 1)
   await manager.run(createBudgets(manager.ref))
@@ -44,12 +48,12 @@ const measure = async (database: BenchDatabase): Promise<RowReport> => {
     manager.run(manager.ref.ask("check_budget", holdOf(`latency-${++ids}`), PRINCIPAL).pipe(Effect.orDie))
   const holds: Array<number> = []
   const updates: Array<number> = []
-  for (let turn = 0; turn < WARM_UP + TIMES; turn++) {
+  for (let turn = 0; turn < warmUp + times; turn++) {
     await sleep(PAUSE_MS)
     const held = await time(hold)
     await sleep(PAUSE_MS)
     const updated = await time(update)
-    if (turn < WARM_UP) continue
+    if (turn < warmUp) continue
     holds.push(held)
     updates.push(updated)
   }
@@ -62,15 +66,15 @@ const measure = async (database: BenchDatabase): Promise<RowReport> => {
     ratio: percentile(hold_, share) / percentile(update_, share)
   })
   return {
-    facts: [`${TIMES} of each, in turns, one at a time with ${PAUSE_MS} ms between`],
+    facts: [`${times} of each, in turns, one at a time with ${PAUSE_MS} ms between`],
     comparisons: [compare("p50", 0.5), compare("p99", 0.99)]
   }
 }
 
-export const addedLatency = async (): Promise<RowReport> => {
+export const addedLatency = async (extent: Extent): Promise<RowReport> => {
   const database = await openDatabase()
   try {
-    return await measure(database)
+    return await measure(database, extent)
   } finally {
     await database.drop()
   }

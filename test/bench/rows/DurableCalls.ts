@@ -6,16 +6,19 @@
  */
 import type { RequestRow, UsageRow } from "../../../src/tokens/LedgerStore.ts"
 import { type BenchDatabase, type Client, connect, openDatabase, storeOn } from "../Database.ts"
+import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, median, type RowReport, rates, sorted } from "../Figures.ts"
 import { startManager } from "../Manager.ts"
-import { type Contender, takeTurns } from "../Rounds.ts"
+import { type Contender, type RoundOptions, takeTurns } from "../Rounds.ts"
 import { callUntil, createBudgets, TENANT } from "../Workload.ts"
 import { NAIVE_TENANT, naiveDesign } from "./NaiveDesign.ts"
 import { RAW_TENANT, rawInsert, type Template } from "./RawInsert.ts"
 
-const CALLERS = 2_000
+const SIZES: ByExtent<RoundOptions & { readonly callers: number }> = {
+  whole: { callers: 2_000, rounds: 4, secondsEach: 4, warmUpSeconds: 2 },
+  smallest: { callers: 8, rounds: 1, secondsEach: 0.2, warmUpSeconds: 0.2 }
+}
 const WRITERS = 1
-const ROUNDS = { rounds: 4, secondsEach: 4, warmUpSeconds: 2 }
 const BATCHES_REMEMBERED = 10_000
 
 /** What the batches of the actor held, for the raw contender to be given the same. */
@@ -107,7 +110,8 @@ const check = async (client: Client, calls: number): Promise<ReadonlyArray<strin
 const ratioOf = (measured: ReadonlyArray<number>, baseline: ReadonlyArray<number>): number =>
   median(measured) / median(baseline)
 
-const race = async (database: BenchDatabase): Promise<RowReport> => {
+const race = async (database: BenchDatabase, extent: Extent): Promise<RowReport> => {
+  const sizes = SIZES[extent]
   const batches = new Batches()
   const manager = await startManager(storeOn(database), batches.take)
   const naiveClient = connect(database, 8)
@@ -116,11 +120,11 @@ const race = async (database: BenchDatabase): Promise<RowReport> => {
   let ids = 0
   const actor: Contender = {
     name: "actor",
-    run: (deadline) => manager.run(callUntil(manager.ref, CALLERS, deadline, () => `call-${++ids}`))
+    run: (deadline) => manager.run(callUntil(manager.ref, sizes.callers, deadline, () => `call-${++ids}`))
   }
   const naive = await naiveDesign(naiveClient, batches.oneUsage)
   const raw = rawInsert(rawClient, WRITERS, batches.template)
-  const [calls = [], inNaive = [], inRaw = []] = await takeTurns([actor, naive, raw], ROUNDS)
+  const [calls = [], inNaive = [], inRaw = []] = await takeTurns([actor, naive, raw], sizes)
   await manager.stop()
   const facts = await check(rawClient, ids)
   await Promise.all([naiveClient.close(), rawClient.close()])
@@ -133,7 +137,7 @@ const race = async (database: BenchDatabase): Promise<RowReport> => {
   })
   return {
     facts: [
-      `${CALLERS} callers, each one call at a time; turns of ${ROUNDS.secondsEach} s, ${ROUNDS.rounds} rounds, in the order actor, naive, raw`,
+      `${sizes.callers} callers, each one call at a time; turns of ${sizes.secondsEach} s, ${sizes.rounds} rounds, in the order actor, naive, raw`,
       `reports in the batch of the median report: ${batches.at(0.5)} (p10 ${batches.at(0.1)}, p90 ${batches.at(0.9)}); raw batches have the median`,
       ...facts
     ],
@@ -141,10 +145,10 @@ const race = async (database: BenchDatabase): Promise<RowReport> => {
   }
 }
 
-export const durableCalls = async (): Promise<RowReport> => {
+export const durableCalls = async (extent: Extent): Promise<RowReport> => {
   const database = await openDatabase()
   try {
-    return await race(database)
+    return await race(database, extent)
   } finally {
     await database.drop()
   }

@@ -7,12 +7,16 @@
 import { Deferred, Effect, Layer, Queue } from "effect"
 import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
 import { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
+import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, median, micros, percentile, type RowReport, rates } from "../Figures.ts"
 import { type BenchManager, startManager } from "../Manager.ts"
-import { type Contender, takeTurns } from "../Rounds.ts"
+import { type Contender, type RoundOptions, takeTurns } from "../Rounds.ts"
 import { call, createBudgets } from "../Workload.ts"
 
-const ROUNDS = { rounds: 12, secondsEach: 0.5, warmUpSeconds: 2 }
+const SIZES: ByExtent<RoundOptions> = {
+  whole: { rounds: 12, secondsEach: 0.5, warmUpSeconds: 2 },
+  smallest: { rounds: 2, secondsEach: 0.05, warmUpSeconds: 0.05 }
+}
 const SIDE_BY_SIDE = 64
 /** Latencies kept of one contender; later ones overwrite the first. */
 const SAMPLES_MAX = 1_000_000
@@ -99,13 +103,17 @@ const timed = (
   return { contender: { name, run: (deadline) => manager.run(run(deadline)) }, latencies }
 }
 
-const compare = async (manager: BenchManager, askers: number): Promise<ReadonlyArray<Comparison>> => {
+const compare = async (
+  manager: BenchManager,
+  askers: number,
+  rounds: RoundOptions
+): Promise<ReadonlyArray<Comparison>> => {
   await manager.run(Effect.void)
   const askBare = await manager.run(bareAsk)
   let ids = 0
   const ledger = timed("hold + report", manager, askers, () => call(manager.ref, `hot-${askers}-${++ids}`))
   const bare = timed("bare ask", manager, askers, () => askBare("?"))
-  const [calls = [], asks = []] = await takeTurns([ledger.contender, bare.contender], ROUNDS)
+  const [calls = [], asks = []] = await takeTurns([ledger.contender, bare.contender], rounds)
   const how = askers === 1 ? "one at a time" : `${askers} side by side`
   const latency = (label: string, share: number): Comparison => ({
     what: `${how}: ${label}`,
@@ -127,15 +135,19 @@ const compare = async (manager: BenchManager, askers: number): Promise<ReadonlyA
   ]
 }
 
-export const hotKey = async (): Promise<RowReport> => {
+export const hotKey = async (extent: Extent): Promise<RowReport> => {
+  const sizes = SIZES[extent]
   const store = makeMemoryLedgerStore({ checksText: false })
   const manager = await startManager(Layer.succeed(LedgerStore, store))
   await manager.run(createBudgets(manager.ref))
-  const comparisons = [...(await compare(manager, 1)), ...(await compare(manager, SIDE_BY_SIDE))]
+  const comparisons = [
+    ...(await compare(manager, 1, sizes)),
+    ...(await compare(manager, SIDE_BY_SIDE, sizes))
+  ]
   await manager.stop()
   return {
     facts: [
-      `one user, four budgets that apply; the store keeps rows in memory; turns of ${ROUNDS.secondsEach} s, ${ROUNDS.rounds} rounds`,
+      `one user, four budgets that apply; the store keeps rows in memory; turns of ${sizes.secondsEach} s, ${sizes.rounds} rounds`,
       "latency: the median over the rounds of each round's percentile"
     ],
     comparisons

@@ -6,18 +6,18 @@
 import { Effect, Layer, Queue } from "effect"
 import { ActorSystem } from "../../../src/actor/ActorSystem.ts"
 import { scopedAddress } from "../../../src/actor/Address.ts"
-import { DEFAULT_OVERRIDE_POLICY } from "../../../src/signal/Budget.ts"
-import { DEFAULT_MANAGER_CONFIG } from "../../../src/signal/Management.ts"
-import { UNIT } from "../../../src/signal/Money.ts"
 import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
 import { Ledger } from "../../../src/tokens/Ledger.ts"
-import { type BudgetDefinition, type LedgerSnapshot, LedgerStore } from "../../../src/tokens/LedgerStore.ts"
+import { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
+import { budgetOfMany, fillWithBudgets } from "../Budgets.ts"
+import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, number, type RowReport } from "../Figures.ts"
 import { startManager } from "../Manager.ts"
 import { TENANT } from "../Workload.ts"
 
-const COUNT = 10_000
-const THOUSANDS = COUNT / 1_000
+const COUNTS: ByExtent<number> = { whole: 10_000, smallest: 100 }
+/** Made before what is measured, so that code and tables are there. */
+const WARM_UP = 100
 
 const heapAfterGc = async (): Promise<number> => {
   const { gc } = globalThis
@@ -29,18 +29,21 @@ const heapAfterGc = async (): Promise<number> => {
   return process.memoryUsage().heapUsed
 }
 
-/** Bytes that stay for what `make` makes; a small part is made before, so that code and tables are there. */
-const bytesOf = async <A>(make: (count: number, series: string) => Promise<A>): Promise<number> => {
-  const warm = await make(100, "warm")
+/** Bytes that stay for each of `count` things that `make` makes. */
+const bytesOf = async <A>(
+  count: number,
+  make: (count: number, series: string) => Promise<A>
+): Promise<number> => {
+  const warm = await make(WARM_UP, "warm")
   const before = await heapAfterGc()
-  const kept = await make(COUNT, "kept")
+  const kept = await make(count, "kept")
   const after = await heapAfterGc()
   // Named after the measurement, so that nothing of it was collected before.
   if (kept === warm) throw new Error("the same thing was made twice")
-  return after - before
+  return (after - before) / count
 }
 
-const kilobytes = (bytes: number): string => `${number(bytes / 1024 / THOUSANDS)} KiB per 1,000`
+const kilobytes = (bytes: number): string => `${number((bytes * 1_000) / 1024)} KiB per 1,000`
 
 const comparison = (what: string, bytes: number, baseline: string, bare: number): Comparison => ({
   what,
@@ -49,9 +52,9 @@ const comparison = (what: string, bytes: number, baseline: string, bare: number)
   ratio: bytes / bare
 })
 
-const actors = async (): Promise<Comparison> => {
+const actors = async (count: number): Promise<Comparison> => {
   const manager = await startManager(Layer.succeed(LedgerStore, makeMemoryLedgerStore()))
-  const spawned = await bytesOf((count, series) =>
+  const spawned = await bytesOf(count, (count, series) =>
     manager.run(
       Effect.gen(function* () {
         const system = yield* ActorSystem
@@ -64,7 +67,7 @@ const actors = async (): Promise<Comparison> => {
       })
     )
   )
-  const waiting = await bytesOf((count) =>
+  const waiting = await bytesOf(count, (count) =>
     manager.run(
       Effect.forEach(Array.from({ length: count }), () =>
         Effect.flatMap(Queue.unbounded<string>(), (queue) => Effect.forkDetach(Queue.take(queue)))
@@ -75,60 +78,24 @@ const actors = async (): Promise<Comparison> => {
   return comparison("idle actors", spawned, "fibers that wait on a Queue", waiting)
 }
 
-const definitionOf = (index: number, series: string): BudgetDefinition => ({
-  id: `budget_${series}_${index.toString(36)}`,
-  name: `Budget of user ${series} ${index}`,
-  type: "user",
-  entityId: `user-${series}-${index}`,
-  period: "monthly",
-  timeZone: "UTC",
-  weekStartsOn: "monday",
-  measure: "cost",
-  currency: "USD",
-  limit: 100n * UNIT,
-  alertThresholds: [50, 80, 90],
-  enforcement: "hard",
-  rollover: null,
-  overridePolicy: DEFAULT_OVERRIDE_POLICY,
-  isActive: true,
-  createdAt: 1_790_000_000_000,
-  updatedAt: 1_790_000_000_000,
-  version: 1,
-  sinceSeq: 0,
-  openingRate: UNIT
-})
-
-const snapshotOf = (count: number, series: string): LedgerSnapshot => ({
-  journalSeq: 0,
-  head: { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n },
-  auditHead: { seq: 0, hash: "" },
-  config: DEFAULT_MANAGER_CONFIG,
-  budgets: Array.from({ length: count }, (_, index) => definitionOf(index, series)),
-  periods: [],
-  overrides: [],
-  lapsedOverrides: [],
-  openRequests: [],
-  prices: [],
-  rates: [],
-  recipients: []
-})
-
-const budgets = async (): Promise<Comparison> => {
+const budgets = async (count: number): Promise<Comparison> => {
   const now = Date.now()
   const kept: Array<unknown> = []
-  const loaded = await bytesOf(async (count, series) => {
-    const ledger = new Ledger(TENANT, snapshotOf(count, series), [], () => "")
-    for (const budget of ledger.budgets.values()) budget.periodAt(now).spent += BigInt(count)
+  const loaded = await bytesOf(count, async (count) => {
+    const store = makeMemoryLedgerStore()
+    const filled = Effect.flatMap(fillWithBudgets(store, count, now), (claim) => store.load(claim, now))
+    const snapshot = await Effect.runPromise(filled)
+    const ledger = new Ledger(TENANT, snapshot, [], () => "")
     kept.push(ledger)
     return ledger
   })
-  const plain = await bytesOf(async (count, series) => {
-    const rows = Array.from({ length: count }, (_, index) => {
-      const { limit, ...rest } = definitionOf(index, series)
-      return JSON.parse(
-        JSON.stringify({ ...rest, limit: limit.toString(), start: now, spent: "1", held: "0" })
+  const plain = await bytesOf(count, async (count) => {
+    const text = (_: string, value: unknown) => (typeof value === "bigint" ? value.toString() : value)
+    const rows = Array.from({ length: count }, (_, index) =>
+      JSON.parse(
+        JSON.stringify({ ...budgetOfMany(index, now), start: now, spent: String(index), held: "0" }, text)
       )
-    })
+    )
     kept.push(rows)
     return rows as ReadonlyArray<unknown>
   })
@@ -136,7 +103,12 @@ const budgets = async (): Promise<Comparison> => {
   return comparison("budgets with a running period", loaded, "plain objects out of JSON", plain)
 }
 
-export const memory = async (): Promise<RowReport> => ({
-  facts: [`heap after gc, of ${COUNT} each; idle actors are spawned and wait, budgets are loaded and in use`],
-  comparisons: [await actors(), await budgets()]
-})
+export const memory = async (extent: Extent): Promise<RowReport> => {
+  const count = COUNTS[extent]
+  return {
+    facts: [
+      `heap after gc, of ${count} each; idle actors are spawned and wait, budgets are loaded and in use`
+    ],
+    comparisons: [await actors(count), await budgets(count)]
+  }
+}

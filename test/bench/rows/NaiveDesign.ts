@@ -2,23 +2,22 @@
  * The design that Bursar is not: one transaction per call, which inserts the usage row and adds to four counters.
  *
  * Owns: its SQL. It locks the four rows in order, in one statement, so that it does not deadlock; it has no holds,
- * no check, and no request row.
+ * no check, and no request row. Rows are encoded by the store's own functions.
  */
 import { Effect } from "effect"
 import { formatAmount } from "../../../src/signal/Money.ts"
-import type { Column } from "../../../src/store/Columns.ts"
+import { PERIOD_COLUMNS, periodValues } from "../../../src/store/BudgetRows.ts"
+import type { Parameter } from "../../../src/store/Columns.ts"
 import { USAGE_COLUMNS, usageValues } from "../../../src/store/UsageRows.ts"
 import type { UsageRow } from "../../../src/tokens/LedgerStore.ts"
+import { period } from "../../contract/LedgerRows.ts"
 import type { Client } from "../Database.ts"
+import { insert } from "../Insert.ts"
 import type { Contender } from "../Rounds.ts"
 
 export const NAIVE_TENANT = "naive"
 const CONCURRENCY = 8
 const COUNTERS = ["global", "project", "team", "user"]
-
-const names = USAGE_COLUMNS.map(([name]) => name).join(", ")
-const values = USAGE_COLUMNS.map(([, type, cast], index) => `$${index + 2}::${cast ?? type}`)
-const INSERT = `INSERT INTO usage (tenant, ${names}) VALUES ($1, ${values.join(", ")})`
 
 const ADD = `WITH mine AS (
   SELECT budget_id, period_start FROM budget_period
@@ -26,42 +25,22 @@ const ADD = `WITH mine AS (
 ) UPDATE budget_period p SET spent = p.spent + $3::numeric FROM mine
 WHERE p.tenant = $1 AND p.budget_id = mine.budget_id AND p.period_start = mine.period_start`
 
-const ADD_COUNTERS = `INSERT INTO budget_period
-(tenant, budget_id, period_start, period_end, spent, spent_afterwards, held, carried_over, override_total, alerts_sent)
-SELECT $1, x.id, now(), 'infinity', 0, 0, 0, 0, 0, '{}' FROM unnest($2::text[]) AS x(id)`
-
-const NOT_TEXT = new Set(["usage_seq", "recorded_at", "booked_at", "attempt", "requests", "cost"])
-
-/** One row's values, all as text. */
-const rowOf = ({ usage, requests }: UsageRow, seq: number): Array<string | null> => {
-  const at = new Date(usage.recorded_at).toISOString()
-  const plain: Record<string, string> = {
-    usage_seq: String(seq),
-    recorded_at: at,
-    booked_at: at,
-    attempt: String(usage.attempt),
-    requests: String(requests),
-    cost: formatAmount(usage.cost)
-  }
-  const fields = usage as unknown as Record<string, string | number | undefined>
-  return USAGE_COLUMNS.map(([name]) => {
-    if (NOT_TEXT.has(name)) return plain[name] ?? null
-    const value = fields[name]
-    return value === undefined ? null : String(value)
-  })
+const addCounters = (client: Client) => {
+  const counters = COUNTERS.map((id) => period(id, { start: 0, end: null, spent: 0n, held: 0n }))
+  const parameters: Array<Parameter> = [NAIVE_TENANT]
+  const statement = insert("budget_period", PERIOD_COLUMNS, periodValues(counters), parameters)
+  return client.run((sql) => sql.unsafe(statement, parameters))
 }
 
-/** `detail` is what the product writes: the text of the template's. */
-const detailOf = (template: UsageRow): string => {
-  const index = USAGE_COLUMNS.findIndex(([name]) => name === "detail")
-  const column = usageValues([template])[index] as Column
-  return (column.one as { readonly value: string }).value
-}
+const renumbered = ({ usage, ...row }: UsageRow, seq: number): UsageRow => ({
+  ...row,
+  usage: { ...usage, usage_seq: seq, id: `use_${seq}`, request_id: `naive-${seq}` }
+})
 
 /** Makes the counters, and answers the contender. `template` is a row that the actor wrote. */
 export const naiveDesign = async (client: Client, template: () => UsageRow): Promise<Contender> => {
+  await addCounters(client)
   const counters = `{${COUNTERS.join(",")}}`
-  await client.run((sql) => sql.unsafe(ADD_COUNTERS, [NAIVE_TENANT, counters]))
   let seq = 0
   return {
     name: `naive, concurrency ${CONCURRENCY}`,
@@ -69,15 +48,14 @@ export const naiveDesign = async (client: Client, template: () => UsageRow): Pro
       client.run((sql) =>
         Effect.gen(function* () {
           const row = template()
-          const detail = detailOf(row)
-          const detailAt = USAGE_COLUMNS.findIndex(([name]) => name === "detail")
+          const cost = formatAmount(row.usage.cost)
           let done = 0
           const one = Effect.suspend(() => {
-            const parameters = rowOf(row, ++seq)
-            parameters[detailAt] = detail
+            const parameters: Array<Parameter> = [NAIVE_TENANT]
+            const usage = usageValues([renumbered(row, ++seq)])
             return Effect.andThen(
-              sql.unsafe(INSERT, [NAIVE_TENANT, ...parameters]),
-              sql.unsafe(ADD, [NAIVE_TENANT, counters, formatAmount(row.usage.cost)])
+              sql.unsafe(insert("usage", USAGE_COLUMNS, usage, parameters), parameters),
+              sql.unsafe(ADD, [NAIVE_TENANT, counters, cost])
             ).pipe(sql.withTransaction)
           })
           const worker = Effect.gen(function* () {

@@ -6,11 +6,12 @@
  * functions, and each request row is written once, in its last state.
  */
 import { Effect } from "effect"
-import { type Column, type Columns, type Parameter, rowsOf } from "../../../src/store/Columns.ts"
+import type { Parameter } from "../../../src/store/Columns.ts"
 import { REQUEST_COLUMNS, requestValues } from "../../../src/store/RequestRows.ts"
 import { USAGE_COLUMNS, usageValues } from "../../../src/store/UsageRows.ts"
 import type { RequestRow, UsageRow } from "../../../src/tokens/LedgerStore.ts"
 import type { Client } from "../Database.ts"
+import { insert } from "../Insert.ts"
 import type { Contender } from "../Rounds.ts"
 
 export const RAW_TENANT = "raw"
@@ -19,17 +20,6 @@ export const RAW_TENANT = "raw"
 export interface Template {
   readonly usage: ReadonlyArray<UsageRow>
   readonly requests: ReadonlyArray<RequestRow>
-}
-
-const insert = (
-  table: string,
-  columns: Columns,
-  values: ReadonlyArray<Column>,
-  parameters: Array<Parameter>
-): string => {
-  const names = columns.map(([name]) => name).join(", ")
-  const selected = columns.map(([name]) => `x.${name}`).join(", ")
-  return `INSERT INTO ${table} (tenant, ${names}) SELECT $1, ${selected} FROM ${rowsOf(columns, values, parameters)}`
 }
 
 type Writable<T> = { -readonly [Field in keyof T]: T[Field] }

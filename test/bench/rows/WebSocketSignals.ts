@@ -23,15 +23,24 @@ import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
 import { makeMemoryPseudonyms } from "../../../src/store/MemoryPseudonyms.ts"
 import { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
 import { PseudonymStore } from "../../../src/tokens/PseudonymStore.ts"
+import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, median, number, type RowReport, rates } from "../Figures.ts"
 import { ATTRIBUTION, createBudgetsBy, MODEL } from "../Workload.ts"
 import type { Order, Outcome } from "./SignalClient.ts"
 
 const KEY = "bk_admin_of_the_benchmark_0123456789abcdef"
-const CONNECTIONS = 4
-const IN_FLIGHT = 64
-const ROUNDS = 4
-const SECONDS = 2
+interface Sizes {
+  readonly connections: number
+  readonly inFlight: number
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmUpSeconds: number
+}
+
+const SIZES: ByExtent<Sizes> = {
+  whole: { connections: 4, inFlight: 64, rounds: 4, seconds: 2, warmUpSeconds: 1 },
+  smallest: { connections: 2, inFlight: 4, rounds: 1, seconds: 0.1, warmUpSeconds: 0.1 }
+}
 
 const requestText = (method: string, params: object): string =>
   JSON.stringify({ jsonrpc: "2.0", id: "ID", method, params }).replace('"ID"', "ID")
@@ -112,9 +121,22 @@ class Series {
   readonly cpuMicros: Array<number> = []
 }
 
-const run = async (client: ChildProcess, url: string, text: string, seconds: number, into?: Series) => {
+interface Turn {
+  readonly url: string
+  readonly text: string
+  readonly series: Series
+}
+
+const run = async (
+  client: ChildProcess,
+  { url, text }: Turn,
+  sizes: Sizes,
+  seconds: number,
+  into?: Series
+) => {
+  const { connections, inFlight } = sizes
   const before = process.cpuUsage()
-  const order = { url, key: KEY, connections: CONNECTIONS, inFlight: IN_FLIGHT, seconds, text }
+  const order = { url, key: KEY, connections, inFlight, seconds, text }
   const { perSecond } = await carryOut(client, order)
   const { user, system } = process.cpuUsage(before)
   into?.rates.push(perSecond)
@@ -137,15 +159,16 @@ const comparisons = (name: string, signals: Series, echoes: Series): ReadonlyArr
   }
 ]
 
-export const webSocket = async (): Promise<RowReport> => {
+export const webSocket = async (extent: Extent): Promise<RowReport> => {
+  const sizes = SIZES[extent]
   const [bridge, echo] = [await startBridge(), await startEcho()]
   const client = fork(fileURLToPath(new URL("SignalClient.ts", import.meta.url)), { execArgv: [] })
   const turns = [CALCULATE, CHECK].flatMap((text) =>
     [bridge.url, echo.url].map((url) => ({ url, text, series: new Series() }))
   )
-  for (const { url, text } of turns) await run(client, url, text, 1)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const { url, text, series } of turns) await run(client, url, text, SECONDS, series)
+  for (const turn of turns) await run(client, turn, sizes, sizes.warmUpSeconds)
+  for (let round = 0; round < sizes.rounds; round++) {
+    for (const turn of turns) await run(client, turn, sizes, sizes.seconds, turn.series)
   }
   client.disconnect()
   echo.stop()
@@ -158,7 +181,7 @@ export const webSocket = async (): Promise<RowReport> => {
   ]
   return {
     facts: [
-      `${CONNECTIONS} connections, ${IN_FLIGHT} requests in flight on each; turns of ${SECONDS} s, ${ROUNDS} rounds, bridge and echo in turns`,
+      `${sizes.connections} connections, ${sizes.inFlight} requests in flight on each; turns of ${sizes.seconds} s, ${sizes.rounds} rounds, bridge and echo in turns`,
       "server in one process, the client in another; check_budget places a hold each time, and no hold is reported"
     ],
     comparisons: [
