@@ -9,6 +9,7 @@ import { Cause, type Context, Effect, type Schema } from "effect"
 import { fromPromise, type PromiseActorLogic } from "xstate"
 import { encoderOf } from "../signal/Encode.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
+import { traitsOf } from "../signal/Signal.ts"
 import type { Address } from "./Address.ts"
 
 /** One stay in a state that invokes an Effect. */
@@ -61,6 +62,8 @@ export interface Outgoing {
   readonly to: Address
   readonly signal: string
   readonly params: Schema.JsonObject
+  /** It changes something, and so carries a `request_id`. */
+  readonly isCommand: boolean
 }
 
 /** A signal to an actor: `signalTo(tokenManager, SIGNALS.reset_budget, { budget_id })`. */
@@ -71,21 +74,19 @@ export const signalTo = <Definition extends AnySignal>(
 ): Outgoing => ({
   to,
   signal: definition._tag,
-  params: encoderOf(definition.payloadSchema)(payload) as Schema.JsonObject
+  params: encoderOf(definition.payloadSchema)(payload) as Schema.JsonObject,
+  isCommand: traitsOf(definition).kind === "command"
 })
 
-interface TellArgs {
-  // biome-ignore lint/suspicious/noExplicitAny: an action is typed where it is used, by the machine's own setup
-  readonly context: any
-  // biome-ignore lint/suspicious/noExplicitAny: the same
-  readonly event: any
-}
-type Tell = (args: TellArgs) => Outgoing | ReadonlyArray<Outgoing> | undefined
+/** One signal, several, or none. */
+export type Told = Outgoing | ReadonlyArray<Outgoing> | undefined
+type Tell = (args: never, params: never) => Told
 
 const TELLS = new WeakMap<object, Tell>()
 
 /** What an action of `tell` sends; `undefined` for any other action. */
-export const tellOf = (action: object): Tell | undefined => TELLS.get(action)
+export const tellOf = (action: object): ((args: unknown, params: unknown) => Told) | undefined =>
+  TELLS.get(action) as ((args: unknown, params: unknown) => Told) | undefined
 
 /**
  * An action that sends signals to other actors, and waits for nothing: `tell(({ context }) => signalTo(…))`.
@@ -94,12 +95,12 @@ export const tellOf = (action: object): Tell | undefined => TELLS.get(action)
  * made of the machine's address and its number where its payload has none: so whoever receives it takes it once. What the
  * receiver refuses for good is a dead letter; what it cannot take right now is sent again.
  */
-export const tell = <Args extends TellArgs>(
-  outgoing: (args: Args) => Outgoing | ReadonlyArray<Outgoing> | undefined
-): ((args: Args) => void) => {
-  const action = (_args: Args): void => {
+export const tell = <Args, Params>(
+  outgoing: (args: Args, params: Params) => Told
+): ((args: Args, params: Params) => void) => {
+  const action = (): void => {
     throw new Error("`tell` sends from a durable machine only")
   }
-  TELLS.set(action, outgoing as Tell)
+  TELLS.set(action, outgoing)
   return action
 }

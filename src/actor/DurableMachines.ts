@@ -4,14 +4,21 @@
  * Owns: starting one, finding one wherever it was left, and starting again what a restart ended.
  * Does not decide: on which node a machine lives (cluster/): who asks here has decided that.
  */
-import { Context, type Effect } from "effect"
+import { Clock, Context, Deferred, Effect, Layer } from "effect"
 import type { AnyStateMachine, InputFrom } from "xstate"
-import type { SignalError, Unavailable } from "../signal/Errors.ts"
+import { NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorRef } from "./ActorRef.ts"
+import { ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
+import { viewOf } from "./DurableDraft.ts"
+import type { Birth, DurableEnvironment } from "./DurableEnvironment.ts"
+import { DurableLife } from "./DurableLife.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
-import type { OutgoingSignal } from "./MachineStore.ts"
+import { type Registered, readingOf } from "./DurableReading.ts"
+import { bounded } from "./DurableStep.ts"
+import { type DueQuery, type MachineRow, MachineStore } from "./MachineStore.ts"
+import { SignalDelivery } from "./SignalDelivery.ts"
 
 /** One kind of durable machine, ready to be used. */
 export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol> {
@@ -47,13 +54,206 @@ export interface DurableMachines {
 
 export const DurableMachines = Context.Service<DurableMachines>("bursar/actor/DurableMachines")
 
-/** How outgoing signals find their receiver: provided by the runtime, which knows every actor and node. */
-export interface SignalDelivery {
-  /**
-   * Sends one signal and waits until it is taken. `Unavailable`, `Overloaded` and other failures that pass are tried
-   * again; any other failure ends it as a dead letter.
-   */
-  readonly deliver: (from: Address, outgoing: OutgoingSignal) => Effect.Effect<void, SignalError>
+/** Machines that are brought into memory side by side. */
+const RECOVERED_AT_ONCE = 16
+const PAGE = 200
+const READY_TIMEOUT = "15 seconds"
+
+type AnyRegistered = Registered<AnyStateMachine, Protocol>
+
+const unavailable = (address: string, { message }: { readonly message: string }): Unavailable =>
+  new Unavailable({ message: `${address} cannot be read right now: ${message}`, retry_after_ms: 1_000 })
+
+class Machines {
+  readonly #system: ActorSystem
+  readonly #environment: DurableEnvironment
+  readonly #kinds = new Map<string, AnyRegistered>()
+  /** Of those that are in memory. */
+  readonly #births = new Map<string, Birth>()
+  readonly #listeners = new Set<(tenant: string) => void>()
+
+  constructor(system: ActorSystem, environment: Omit<DurableEnvironment, "onFacts" | "newId">) {
+    this.#system = system
+    this.#environment = {
+      ...environment,
+      newId: () => crypto.randomUUID(),
+      onFacts: (tenant) => {
+        for (const listener of this.#listeners) listener(tenant)
+      }
+    }
+  }
+
+  register<Machine extends AnyStateMachine, P extends Protocol>(
+    definition: DurableMachine<Machine, P>
+  ): Effect.Effect<DurableKind<Machine, P>> {
+    return Effect.sync(() => {
+      if (this.#kinds.has(definition.kind))
+        throw new Error(`Two durable machines are of the kind ${definition.kind}: rename one`)
+      const registered = { definition, machine: bounded(definition.machine) }
+      this.#kinds.set(definition.kind, registered as unknown as AnyRegistered)
+      return {
+        start: (address, input) => this.#start(registered, address, input),
+        find: (address) => this.#find(registered, address),
+        view: (address) => this.#view(registered, address)
+      }
+    })
+  }
+
+  #spawn<Machine extends AnyStateMachine, P extends Protocol>(
+    registered: Registered<Machine, P>,
+    address: Address,
+    input: Birth["input"]
+  ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly birth: Birth }> {
+    const { protocol, mailboxCapacity } = registered.definition
+    const birth: Birth = { input, ready: Deferred.makeUnsafe() }
+    return Effect.map(
+      this.#system.spawn<P>({
+        address,
+        protocol,
+        ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
+        behaviour: (actor) =>
+          Effect.suspend(() => {
+            this.#births.set(address.text, birth)
+            return DurableLife.live(registered, this.#environment, actor, birth)
+          }).pipe(
+            Effect.ensuring(
+              Effect.sync(() => {
+                if (this.#births.get(address.text) === birth) this.#births.delete(address.text)
+              })
+            )
+          )
+      }),
+      // Whoever was quicker has begun it.
+      (ref) => ({ ref, birth: this.#births.get(address.text) ?? birth })
+    )
+  }
+
+  #start<Machine extends AnyStateMachine, P extends Protocol>(
+    registered: Registered<Machine, P>,
+    address: Address,
+    value: unknown
+  ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError> {
+    return Effect.gen({ self: this }, function* () {
+      this.#check(registered, address)
+      const input = { value }
+      const { ref, birth } = yield* this.#spawn(registered, address, input)
+      const { isNew } = yield* this.#awaited(address, birth)
+      return { ref, isNew: isNew && birth.input === input }
+    })
+  }
+
+  #find<Machine extends AnyStateMachine, P extends Protocol>(
+    registered: Registered<Machine, P>,
+    address: Address
+  ): Effect.Effect<ActorRef<P> | undefined, Unavailable> {
+    return Effect.gen({ self: this }, function* () {
+      this.#check(registered, address)
+      const live = this.#system.find<P>(address, registered.definition.protocol)
+      if (live !== undefined && !live.isClosed) return live
+      const row = yield* this.#row(address)
+      if (row === undefined) return undefined
+      return (yield* this.#spawn(registered, address, undefined)).ref
+    })
+  }
+
+  #row({ text }: Address): Effect.Effect<MachineRow | undefined, Unavailable> {
+    return Effect.mapError(this.#environment.store.read(text), (error) => unavailable(text, error))
+  }
+
+  #view<Machine extends AnyStateMachine, P extends Protocol>(
+    registered: Registered<Machine, P>,
+    address: Address
+  ): Effect.Effect<MachineView<Machine> | undefined, Unavailable> {
+    return Effect.gen({ self: this }, function* () {
+      const row = yield* this.#row(address)
+      if (row === undefined) return undefined
+      const reading = readingOf(registered, row, row.updatedAt)
+      if (reading._tag === "unreadable") return yield* unavailable(address.text, { message: reading.reason })
+      return viewOf({ address }, reading.standing) as MachineView<Machine>
+    })
+  }
+
+  #check(
+    { definition: { kind } }: { readonly definition: { readonly kind: string } },
+    address: Address
+  ): void {
+    if (address.kind !== kind || address.tenant === undefined)
+      throw new Error(`${address.text} is not an address of a ${kind}: ${kind}/TENANT/ID is`)
+  }
+
+  recover(isMine: (address: Address) => boolean): Effect.Effect<number, Unavailable> {
+    const { store } = this.#environment
+    return Effect.gen({ self: this }, function* () {
+      const now = yield* Clock.currentTimeMillis
+      let started = 0
+      for (let after: string | null = null; ; ) {
+        const query: DueQuery = { kinds: [...this.#kinds.keys()], now, after, limit: PAGE }
+        const due = yield* Effect.mapError(store.due(query), (error) =>
+          unavailable("Durable machines", error)
+        )
+        const missing = due
+          .map(({ kind, tenant, address }): Address => ({ kind, tenant, text: address }))
+          .filter((address) => !this.#births.has(address.text) && isMine(address))
+        yield* Effect.forEach(missing, (address) => this.#wake(address), {
+          concurrency: RECOVERED_AT_ONCE,
+          discard: true
+        })
+        started += missing.length
+        if (due.length < PAGE) return started
+        after = due.at(-1)?.address ?? null
+      }
+    })
+  }
+
+  #wake(address: Address): Effect.Effect<void> {
+    const registered = this.#kinds.get(address.kind)
+    if (registered === undefined) return Effect.void
+    return Effect.flatMap(this.#spawn(registered, address, undefined), ({ birth }) =>
+      Effect.ignore(this.#awaited(address, birth))
+    )
+  }
+
+  restart(address: Address): Effect.Effect<void, SignalError> {
+    return Effect.gen({ self: this }, function* () {
+      const registered = this.#kinds.get(address.kind)
+      const row = yield* this.#row(address)
+      if (registered === undefined || row === undefined)
+        return yield* new NotFound({
+          kind: address.kind,
+          id: address.text,
+          message: `There is no ${address.text}`
+        })
+      yield* this.#system.stop(address)
+      const { birth } = yield* this.#spawn(registered, address, undefined)
+      yield* this.#awaited(address, birth)
+    })
+  }
+
+  /** Waits until the machine is known to be in the store, but not for ever. */
+  #awaited({ text }: Address, { ready }: Birth): Effect.Effect<{ readonly isNew: boolean }, SignalError> {
+    return Effect.timeoutOrElse(Deferred.await(ready), {
+      duration: READY_TIMEOUT,
+      orElse: () => Effect.fail(unavailable(text, { message: "the store does not answer" }))
+    })
+  }
+
+  onFacts(listener: (tenant: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
 }
 
-export const SignalDelivery = Context.Service<SignalDelivery>("bursar/actor/SignalDelivery")
+const make = Effect.gen(function* () {
+  const store = yield* MachineStore
+  const delivery = yield* SignalDelivery
+  const machines = new Machines(yield* ActorSystem, { store, delivery })
+  return DurableMachines.of({
+    register: (definition) => machines.register(definition),
+    recover: (isMine) => machines.recover(isMine),
+    restart: (address) => machines.restart(address),
+    onFacts: (listener) => machines.onFacts(listener)
+  })
+})
+
+/** The machines end with the actor system, in whose order they stop. */
+export const layer = Layer.effect(DurableMachines, make)

@@ -57,6 +57,6 @@ describe("logic of durable machines", () => {
     const action = tell(() => undefined)
     assert.isDefined(tellOf(action))
     assert.isUndefined(tellOf(() => undefined))
-    assert.throws(() => action({ context: {}, event: {} }), /from a durable machine only/)
+    assert.throws(() => action({}, undefined), /from a durable machine only/)
   })
 })

@@ -1,0 +1,46 @@
+/**
+ * What a durable machine's life is given, and what those who wait for it are told where it cannot answer.
+ */
+import { type Deferred, Exit } from "effect"
+import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { AnyEnvelope } from "./Envelope.ts"
+import type { MachineStore } from "./MachineStore.ts"
+import type { SignalDelivery } from "./SignalDelivery.ts"
+
+/** What all durable machines of a node share. */
+export interface DurableEnvironment {
+  readonly store: MachineStore
+  readonly delivery: SignalDelivery
+  /** A text that is never made twice. */
+  readonly newId: () => string
+  /** Facts of a tenant have been committed. */
+  readonly onFacts: (tenant: string) => void
+}
+
+/** How a life begins. */
+export interface Birth {
+  /** Where the machine was never started. Without it there is nothing to begin with. */
+  readonly input: { readonly value: unknown } | undefined
+  /** Done once the machine is known to be in the store; `isNew`: it began with this life. */
+  readonly ready: Deferred.Deferred<{ readonly isNew: boolean }, SignalError>
+}
+
+/** The store is away. */
+export const away = (address: string): Unavailable =>
+  new Unavailable({
+    message: `${address} cannot reach its store right now; send it again`,
+    retry_after_ms: 1_000
+  })
+
+/** Answers whoever asked, with what the rule of the signal made. */
+export const succeed = (envelope: AnyEnvelope, success: unknown): void =>
+  (envelope as AnyEnvelope & { readonly succeed: (success: unknown) => void }).succeed(success)
+
+/** What whoever started the machine is told where its life ended before it was in the store. */
+export const endOf = (address: string, exit: Exit.Exit<void>): SignalError =>
+  new Unavailable({
+    message: Exit.isSuccess(exit)
+      ? `${address} is not in the store`
+      : `${address} was stopped before it was in the store; send it again`,
+    retry_after_ms: 100
+  })

@@ -1,0 +1,100 @@
+/**
+ * The Effects that a durable machine's states have invoked, as they run here.
+ *
+ * Owns: that what the committed state invokes runs, once, and that nothing else does.
+ * Does not decide: what its end means (DurableStep).
+ */
+import { Effect } from "effect"
+import type { AnyActorRef, AnyMachineSnapshot } from "xstate"
+import type { Address } from "./Address.ts"
+import { durableRunOf } from "./DurableLogic.ts"
+import { type DurableState, runningOf } from "./DurableState.ts"
+import type { Ended } from "./DurableStep.ts"
+import { plainFailure } from "./PlainJson.ts"
+import { requestIdOf } from "./RequestKey.ts"
+
+interface Running {
+  readonly revision: number
+  readonly control: AbortController
+  readonly done: Promise<void>
+}
+
+/** A promise that was not made by `durably` gets what XState gives it; it does not learn its key. */
+interface PromiseLogic {
+  readonly config: (given: object) => Promise<unknown>
+}
+
+export class Invocations {
+  readonly #address: Address
+  readonly #onEnd: (ended: Ended) => void
+  readonly #running = new Map<string, Running>()
+  /** Interrupted, and not gone yet. */
+  readonly #ending = new Set<Promise<void>>()
+
+  constructor(address: Address, onEnd: (ended: Ended) => void) {
+    this.#address = address
+    this.#onEnd = onEnd
+  }
+
+  get count(): number {
+    return this.#running.size
+  }
+
+  /** Interrupts what the state does not invoke any more, and starts what it invokes now. */
+  follow(state: DurableState, snapshot: AnyMachineSnapshot): void {
+    const wanted = new Map(runningOf(state).map(({ id, revision }) => [id, revision]))
+    for (const [id, { revision }] of this.#running) if (wanted.get(id) !== revision) this.#interrupt(id)
+    for (const [id, revision] of wanted) {
+      if (this.#running.has(id)) continue
+      const child = (snapshot.children as { readonly [id: string]: AnyActorRef | undefined })[id]
+      if (child !== undefined) this.#start(id, revision, child, state.snapshot.children[id]?.snapshot.input)
+    }
+  }
+
+  /** Interrupts everything, and waits until it has gone. */
+  readonly stop: Effect.Effect<void> = Effect.promise(async () => {
+    for (const id of [...this.#running.keys()]) this.#interrupt(id)
+    await Promise.all(this.#ending)
+  })
+
+  #interrupt(id: string): void {
+    const running = this.#running.get(id)
+    if (running === undefined) return
+    this.#running.delete(id)
+    this.#ending.add(running.done)
+    void running.done.finally(() => this.#ending.delete(running.done))
+    running.control.abort()
+  }
+
+  #start(id: string, revision: number, child: AnyActorRef, input: unknown): void {
+    const control = new AbortController()
+    const end = (
+      result: { readonly output: unknown } | { readonly failure: ReturnType<typeof plainFailure> }
+    ) => {
+      // Interrupted, it has nothing to say any more.
+      if (this.#running.get(id)?.control === control) this.#onEnd({ id, revision, ...result })
+    }
+    const done = this.#run(id, revision, child, input, control.signal).then(
+      (output) => end({ output }),
+      (failure: unknown) => end({ failure: plainFailure(failure) })
+    )
+    this.#running.set(id, { revision, control, done })
+  }
+
+  async #run(
+    id: string,
+    revision: number,
+    child: AnyActorRef,
+    input: unknown,
+    signal: AbortSignal
+  ): Promise<unknown> {
+    const { logic } = child as unknown as { readonly logic: object }
+    const run = durableRunOf(logic)
+    const key = requestIdOf(`${this.#address.text}:${id}:${revision}`)
+    // What it is given is its own: it may change it.
+    const given = input === undefined ? undefined : structuredClone(input)
+    if (run !== undefined) return run({ input: given, key, address: this.#address, id, revision }, signal)
+    const { config } = logic as PromiseLogic
+    return config({ input: given, system: child.system, self: child, signal, emit: () => undefined })
+  }
+}
