@@ -19,7 +19,9 @@ export const runRow = (name: string, extent: Extent, profiles?: string): Promise
         ? []
         : ["--cpu-prof", `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}.cpuprofile`]
     const child = fork(fileURLToPath(new URL("Child.ts", import.meta.url)), [name, extent], {
-      execArgv: [...NODE_FLAGS, ...profiling]
+      execArgv: [...NODE_FLAGS, ...profiling],
+      // As JSON a figure that is not a number would arrive as null.
+      serialization: "advanced"
     })
     let report: RowReport | undefined
     child.on("message", (message) => {

@@ -8,6 +8,8 @@ import type { RowReport } from "./Figures.ts"
 import { addedLatency } from "./rows/AddedLatency.ts"
 import { durableCalls } from "./rows/DurableCalls.ts"
 import { hotKey } from "./rows/HotKey.ts"
+import { idleActors } from "./rows/IdleActors.ts"
+import { localAsk } from "./rows/LocalAsk.ts"
 import { manyBudgets } from "./rows/ManyBudgets.ts"
 import { memory } from "./rows/Memory.ts"
 import { webSocket } from "./rows/WebSocketSignals.ts"
@@ -23,5 +25,7 @@ export const ROWS: ReadonlyMap<string, Row> = new Map([
   ["latency", { title: "Latency of one durable hold at low load", run: addedLatency }],
   ["websocket", { title: "Signals over WebSocket, store in memory", run: webSocket }],
   ["budgets", { title: "A check among few and among many budgets", run: manyBudgets }],
-  ["memory", { title: "Memory of actors and budgets", run: memory }]
+  ["ask", { title: "A local ask", run: localAsk }],
+  ["actors", { title: "Actors: how fast they start, and what they keep while idle", run: idleActors }],
+  ["memory", { title: "Memory of budgets", run: memory }]
 ])

@@ -4,7 +4,8 @@
  * Owns: the server, which rows run, the conditions, the table. Nothing here passes or fails: a figure is
  * read together with its conditions.
  *
- * Options: `--row NAME` runs one row (durable, hotkey, latency, websocket, budgets, memory); `--profile` writes a CPU
+ * Options: `--row NAME` runs one row (durable, hotkey, latency, websocket, budgets, ask,
+ * actors, memory); `--profile` writes a CPU
  * profile of each row's process and says where its time went; `--smallest` runs rows as the tests do, to see that they
  * work.
  */
