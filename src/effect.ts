@@ -6,6 +6,7 @@
  */
 import { Effect, Layer, Redacted } from "effect"
 import { type ActorSystem, layer as actorLayer } from "./actor/ActorSystem.ts"
+import type { DurableMachines } from "./actor/DurableMachines.ts"
 import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
 import type { KeyAudit } from "./bridge/KeyAudit.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
@@ -19,6 +20,7 @@ import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
 import { simulator } from "./provider/Simulator.ts"
 import { type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
+import { durableLayer, durableRunLayer } from "./runtime/DurableRuntime.ts"
 import { type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
 import { VERSION } from "./runtime/Version.ts"
@@ -109,6 +111,7 @@ export interface BursarOptions {
 export type Bursar =
   | SignalRouter
   | ActorSystem
+  | DurableMachines
   | LedgerStore
   | KeyAudit
   | UserDisguise
@@ -150,9 +153,16 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
     options.databaseUrl === undefined
       ? embeddedStore({ directory: options.dataDirectory })
       : serverStore({ url: options.databaseUrl })
-  return runtimeLayer({
+  const runtime = runtimeLayer({
     providers: providersOf(options),
     ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
     version: VERSION
-  }).pipe(Layer.provide(placementOf(options)), Layer.provideMerge(actorLayer), Layer.provideMerge(store))
+  })
+  return durableRunLayer.pipe(
+    Layer.provideMerge(runtime),
+    Layer.provide(placementOf(options)),
+    Layer.provideMerge(durableLayer),
+    Layer.provideMerge(actorLayer),
+    Layer.provideMerge(store)
+  )
 }

@@ -4,9 +4,11 @@
  * Owns: starting one, finding one wherever it was left, and starting again what a restart ended.
  * Does not decide: on which node a machine lives (cluster/): who asks here has decided that.
  */
-import { Clock, Context, Deferred, Effect, Layer } from "effect"
+import { Clock, Context, Deferred, Effect, Layer, Result, Schema } from "effect"
 import type { AnyStateMachine, InputFrom } from "xstate"
-import { NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { toInvalidParams } from "../signal/Decode.ts"
+import { NotFound, type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import { ActorSystem } from "./ActorSystem.ts"
@@ -17,7 +19,7 @@ import { DurableLife } from "./DurableLife.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
 import { bounded } from "./DurableStep.ts"
-import { type DueQuery, type MachineRow, MachineStore } from "./MachineStore.ts"
+import { type DueQuery, type MachineRow, MachineStore, type OutgoingSignal } from "./MachineStore.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
 
 /** One kind of durable machine, ready to be used. */
@@ -75,7 +77,10 @@ class Machines {
   constructor(system: ActorSystem, environment: Omit<DurableEnvironment, "onFacts" | "newId">) {
     this.#system = system
     this.#environment = {
-      ...environment,
+      store: environment.store,
+      delivery: {
+        deliver: (principal, outgoing) => this.#deliver(environment.delivery, principal, outgoing)
+      },
       newId: () => crypto.randomUUID(),
       onFacts: (tenant) => {
         for (const listener of this.#listeners) listener(tenant)
@@ -96,6 +101,35 @@ class Machines {
         find: (address) => this.#find(registered, address),
         view: (address) => this.#view(registered, address)
       }
+    })
+  }
+
+  /** A machine of a kind that is known here is told straight; everybody else through the port. */
+  #deliver(
+    others: SignalDelivery,
+    principal: Principal,
+    outgoing: OutgoingSignal
+  ): Effect.Effect<void, SignalError> {
+    const [kind = "", tenant] = outgoing.to.split("/", 2)
+    const registered = this.#kinds.get(kind)
+    if (registered === undefined) return others.deliver(principal, outgoing)
+    const address = { kind, tenant, text: outgoing.to }
+    return Effect.gen({ self: this }, function* () {
+      const ref = yield* this.#find(registered, address)
+      if (ref === undefined)
+        return yield* new NotFound({ kind, id: address.text, message: `There is no ${address.text}` })
+      const definition = Object.hasOwn(ref.protocol, outgoing.signal)
+        ? ref.protocol[outgoing.signal]
+        : undefined
+      if (definition === undefined)
+        return yield* new UnknownSignal({
+          signal: outgoing.signal,
+          message: `${address.text} does not answer ${outgoing.signal}`
+        })
+      const decode = Schema.decodeUnknownResult(definition.payloadSchema as Schema.Codec<unknown>)
+      const payload = decode(outgoing.params)
+      if (Result.isFailure(payload)) return yield* toInvalidParams(payload.failure.issue)
+      yield* ref.ask(outgoing.signal, payload.success as never, principal)
     })
   }
 

@@ -1,0 +1,91 @@
+/**
+ * Durable machines as part of a runtime: whom their signals go to, and starting again what a restart ended.
+ *
+ * Owns: that the router, which is made last, is known to them; the look for machines that are due.
+ * Does not decide: what a machine does, or where a tenant lives.
+ */
+import { Context, Effect, Layer, Option, Result } from "effect"
+import { type Address, tenantAddress } from "../actor/Address.ts"
+import { DurableMachines, layer as machinesLayer } from "../actor/DurableMachines.ts"
+import type { OutgoingSignal } from "../actor/MachineStore.ts"
+import { Placement } from "../actor/Placement.ts"
+import { SignalDelivery } from "../actor/SignalDelivery.ts"
+import { decodePayload, findSignal } from "../signal/Decode.ts"
+import { type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import { type DoorSignal, type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
+
+const ofDoors: ReadonlySet<string> = new Set<DoorSignal>([
+  "subscribe",
+  "unsubscribe",
+  "create_key",
+  "list_keys",
+  "revoke_key"
+])
+
+const notRouted = (signal: string): UnknownSignal =>
+  new UnknownSignal({ signal, message: `${signal} belongs to a connection: a machine cannot send it` })
+
+/** Where outgoing signals leave the machines: at the runtime's router, once there is one. */
+class Exit {
+  #router: SignalRouter | undefined
+
+  connect(router: SignalRouter): void {
+    this.#router = router
+  }
+
+  readonly deliver = (
+    principal: Principal,
+    { signal, params }: OutgoingSignal
+  ): Effect.Effect<void, SignalError> => {
+    const router = this.#router
+    if (router === undefined)
+      return Effect.fail(new Unavailable({ message: "The runtime is starting", retry_after_ms: 100 }))
+    const known = findSignal(signal)
+    if (Result.isFailure(known)) return Effect.fail(known.failure)
+    if (ofDoors.has(known.success)) return Effect.fail(notRouted(signal))
+    return Effect.flatMap(Effect.fromResult(decodePayload(known.success, params)), (payload) =>
+      Effect.asVoid(router.ask(known.success as RoutedSignal, payload as never, principal))
+    )
+  }
+}
+
+export const MachineExit = Context.Service<Exit>("bursar/runtime/MachineExit")
+
+const exitLayer = Layer.sync(MachineExit, () => new Exit())
+
+/** Durable machines. What they send to each other goes straight; everything else goes to the router. */
+export const durableLayer = Layer.provideMerge(
+  machinesLayer,
+  Layer.provideMerge(
+    Layer.effect(
+      SignalDelivery,
+      Effect.map(MachineExit, ({ deliver }) => ({ deliver }))
+    ),
+    exitLayer
+  )
+)
+
+const LOOKED_EVERY = "5 seconds"
+
+/** A tenant's machines live where its money does. */
+const isMine =
+  (placement: Placement | undefined) =>
+  ({ tenant }: Address): boolean =>
+    placement === undefined ||
+    tenant === undefined ||
+    placement.isHere(tenantAddress("token_manager", tenant))
+
+/** Lets their signals out, and looks for machines that have to be in memory, now and again and again. */
+export const durableRunLayer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const exit = yield* MachineExit
+    const machines = yield* DurableMachines
+    const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
+    exit.connect(yield* SignalRouter)
+    const look = machines
+      .recover(isMine(placement))
+      .pipe(Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error)))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(LOOKED_EVERY))))
+  })
+)
