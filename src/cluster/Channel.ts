@@ -41,6 +41,14 @@ export const listen = (options: {
     noDelay: true,
     pskCallback: (_, identity) => (identity === IDENTITY ? Redacted.value(options.key) : null)
   }).pipe(
+    // A connection that breaks off is a node that went away: others notice that, and nobody has to read a stack.
+    Effect.map(
+      (server) =>
+        ({
+          ...server,
+          run: (handler) => server.run((socket) => Effect.ignore(handler(socket), { log: "Debug" }))
+        }) satisfies SocketServer.SocketServer["Service"]
+    ),
     Effect.mapError(
       ({ cause }) =>
         new ClusterFailed({

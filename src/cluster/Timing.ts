@@ -10,12 +10,12 @@ import type { ShardingConfig } from "effect/cluster"
 import type { Millis } from "../signal/Text.ts"
 
 /** Shards are the unit in which addresses move. More of them spread evener, and take longer to be handed over. */
-export const SHARDS = 128
+export const SHARDS = 64
 
 /** A node that said nothing for so long is taken for dead: its shards go to others. Whole seconds. */
 export const LEASE_MS: Millis = 4_000
-/** How often a node renews what it holds. A node may stall for the difference, and loses nothing. */
-export const RENEWED_EVERY_MS: Millis = 1_000
+/** How often a node renews what it holds, and how long the store may take for it: a third of the lease. */
+export const RENEWED_EVERY_MS: Millis = 1_300
 /** How often a node reads who is there. The pause of a graceful leave is mostly this. */
 export const LOOKED_EVERY_MS: Millis = 200
 /** Between two tries to reach the owner of an address that is on its way. */

@@ -55,7 +55,7 @@ const check = (request_id: string) =>
 
 describe("two nodes", () => {
   it("have all shards between them, and both know who has a tenant", async () => {
-    assert.strictEqual((await shardsOf(a)) + (await shardsOf(b)), 128)
+    assert.strictEqual((await shardsOf(a)) + (await shardsOf(b)), 64)
     for (const node of [a, b]) {
       assert.strictEqual(await Effect.runPromise(ownerOf(node, ofA)), a.address)
       assert.strictEqual(await Effect.runPromise(ownerOf(node, ofB)), b.address)
