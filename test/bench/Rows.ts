@@ -6,6 +6,7 @@
 import type { Extent } from "./Extent.ts"
 import type { RowReport } from "./Figures.ts"
 import { addedLatency } from "./rows/AddedLatency.ts"
+import { cluster } from "./rows/Cluster.ts"
 import { durableCalls } from "./rows/DurableCalls.ts"
 import { hotKey } from "./rows/HotKey.ts"
 import { idleActors } from "./rows/IdleActors.ts"
@@ -27,5 +28,6 @@ export const ROWS: ReadonlyMap<string, Row> = new Map([
   ["budgets", { title: "A check among few and among many budgets", run: manyBudgets }],
   ["ask", { title: "A local ask", run: localAsk }],
   ["actors", { title: "Actors: how fast they start, and what they keep while idle", run: idleActors }],
+  ["cluster", { title: "Several nodes: a kill, a leave, asking the other one", run: cluster }],
   ["memory", { title: "Memory of budgets", run: memory }]
 ])

@@ -5,7 +5,7 @@
  * read together with its conditions.
  *
  * Options: `--row NAME` runs one row (durable, hotkey, latency, websocket, budgets, ask,
- * actors, memory); `--profile` writes a CPU
+ * actors, cluster, memory); `--profile` writes a CPU
  * profile of each row's process and says where its time went; `--smallest` runs rows as the tests do, to see that they
  * work.
  */

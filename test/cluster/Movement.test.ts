@@ -9,7 +9,7 @@ import { eventually } from "../support/Wire.ts"
 import { Crowd } from "./support/Crowd.ts"
 import { settled, startNodeProgram } from "./support/Programs.ts"
 
-const TENANTS = 8
+const TENANTS = 6
 
 /** Waits until some more has been acknowledged. */
 const more = async (crowd: Crowd, count: number): Promise<void> => {

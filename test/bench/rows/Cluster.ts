@@ -1,0 +1,267 @@
+/**
+ * Several nodes: how long tenants go without an answer when one is killed or leaves, and what it costs to ask the other
+ * one of two processes.
+ *
+ * Owns: the nodes, clients that ask any of them until they are answered, and the moments between their answers.
+ */
+import { setTimeout as sleep } from "node:timers/promises"
+import { type Effect, ManagedRuntime, Redacted, Result } from "effect"
+import { layer, SignalRouter } from "../../../src/effect.ts"
+import type { SignalPayload } from "../../../src/signal/Catalogue.ts"
+import { decodePayload } from "../../../src/signal/Decode.ts"
+import { installationPrincipal, type Principal } from "../../../src/signal/Principal.ts"
+import { type Json, Refused } from "../../support/Wire.ts"
+import { type BenchDatabase, openDatabase } from "../Database.ts"
+import { type Comparison, median, micros, number, percentile, type RowReport, sorted } from "../Figures.ts"
+import { type NodeProgram, startNodeProgram } from "../NodeProgram.ts"
+
+const TENANTS = 12
+const ROUNDS = 4
+const ASKS = 1_500
+const WARM_UP = 300
+/** What is asked while nodes come and go: at this distance, by each tenant. */
+const EVERY_MS = 10
+const QUIET_MS = 1_500
+const AIM_KILLED_MS = 5_000
+const AIM_LEAVES_MS = 500
+
+const seconds = (ms: number): string => `${number(ms / 1_000)} s`
+
+/** A tenant whose client asks any node, again where there was no answer. */
+class Client {
+  readonly #key: string
+  readonly #nodes: ReadonlySet<NodeProgram>
+  #ids = 0
+  #isEnough = false
+  readonly answeredAt: Array<{ readonly sentAt: number; readonly at: number }> = []
+
+  constructor(key: string, nodes: ReadonlySet<NodeProgram>) {
+    this.#key = key
+    this.#nodes = nodes
+  }
+
+  async run(): Promise<void> {
+    while (!this.#isEnough) {
+      const sentAt = performance.now()
+      await this.#ask({ request_id: `r${++this.#ids}`, estimated_cost: "0.01", estimated_tokens: 1 })
+      this.answeredAt.push({ sentAt, at: performance.now() })
+      await sleep(EVERY_MS)
+    }
+  }
+
+  async #ask(params: Json): Promise<void> {
+    for (;;) {
+      const nodes = [...this.#nodes]
+      const node = nodes[Math.floor(Math.random() * nodes.length)] as NodeProgram
+      try {
+        await node.call("check_budget", params, this.#key)
+        return
+      } catch (error) {
+        if (error instanceof Refused && error.tag !== "Unavailable") throw error
+        await sleep(EVERY_MS)
+      }
+    }
+  }
+
+  stop(): void {
+    this.#isEnough = true
+  }
+
+  /** The longest time between two answers since a moment. */
+  longestGapSince(since: number): number {
+    const times = [
+      since,
+      ...this.answeredAt.map(({ at }) => at).filter((at) => at > since),
+      performance.now()
+    ]
+    return Math.max(...times.slice(1).map((at, index) => at - (times[index] ?? at)))
+  }
+
+  /** How long after a moment something that was sent later had its answer; `undefined` while nothing has. */
+  answeredAfter(since: number): number | undefined {
+    const first = this.answeredAt.find(({ sentAt }) => sentAt > since)
+    return first === undefined ? undefined : first.at - since
+  }
+}
+
+const settled = async (nodes: ReadonlySet<NodeProgram>): Promise<void> => {
+  for (;;) {
+    const shards = await Promise.all(
+      [...nodes].map((node) =>
+        node.call("get_status").then(
+          ({ cluster }) => cluster,
+          () => undefined
+        )
+      )
+    )
+    const sum = shards.reduce((all, cluster) => all + (cluster?.shards ?? 0), 0)
+    if (shards.every((cluster) => cluster?.shards > 0 && sum === cluster.shards_of_all)) return
+    await sleep(50)
+  }
+}
+
+const keysOf = (node: NodeProgram): Promise<ReadonlyArray<string>> =>
+  Promise.all(
+    Array.from({ length: TENANTS }, async (_, n) => {
+      const name = `bench-${n}`
+      const { key } = await node.call("create_key", { name, roles: ["admin"], tenant: name })
+      await node.call("create_budget", { name, type: "global", period: "lifetime", limit: "1000000" }, key)
+      return key as string
+    })
+  )
+
+const takeOne = (nodes: Set<NodeProgram>): NodeProgram => {
+  const [node] = nodes
+  if (node === undefined) throw new Error("there is no node")
+  nodes.delete(node)
+  return node
+}
+
+/** Kills one, and starts another one for it. */
+const killOne = async (
+  nodes: Set<NodeProgram>,
+  clients: ReadonlyArray<Client>,
+  url: string
+): Promise<number> => {
+  const node = takeOne(nodes)
+  const since = performance.now()
+  await node.end("SIGKILL")
+  while (clients.some((client) => client.answeredAfter(since) === undefined)) await sleep(5)
+  const longest = Math.max(...clients.map((client) => client.answeredAfter(since) ?? 0))
+  nodes.add(await startNodeProgram(url))
+  await settled(nodes)
+  return longest
+}
+
+const letOneLeave = async (
+  nodes: Set<NodeProgram>,
+  clients: ReadonlyArray<Client>,
+  url: string
+): Promise<{ readonly quiet: number; readonly leaves: number }> => {
+  const before = performance.now()
+  await sleep(QUIET_MS)
+  const quiet = Math.max(...clients.map((client) => client.longestGapSince(before)))
+  const since = performance.now()
+  await takeOne(nodes).end("SIGTERM")
+  await sleep(QUIET_MS)
+  const leaves = Math.max(...clients.map((client) => client.longestGapSince(since)))
+  nodes.add(await startNodeProgram(url))
+  await settled(nodes)
+  return { quiet, leaves }
+}
+
+const measureMoves = async ({ url }: BenchDatabase): Promise<ReadonlyArray<Comparison>> => {
+  const nodes = new Set(await Promise.all([1, 2, 3].map(() => startNodeProgram(url))))
+  await settled(nodes)
+  const clients = (await keysOf([...nodes][0] as NodeProgram)).map((key) => new Client(key, nodes))
+  const running = clients.map((client) => client.run())
+  await sleep(QUIET_MS)
+  const killed: Array<number> = []
+  const left: Array<{ readonly quiet: number; readonly leaves: number }> = []
+  for (let round = 0; round < ROUNDS; round++) {
+    killed.push(await killOne(nodes, clients, url))
+    left.push(await letOneLeave(nodes, clients, url))
+  }
+  for (const client of clients) client.stop()
+  await Promise.all(running)
+  await Promise.all([...nodes].map((node) => node.end("SIGKILL")))
+  const [worst, leaves] = [Math.max(...killed), left.map((round) => round.leaves)]
+  return [
+    {
+      what: "from a kill to every tenant answering",
+      measured: `at most ${seconds(worst)} (median ${seconds(median(killed))})`,
+      baseline: `the aim: ${seconds(AIM_KILLED_MS)}`,
+      ratio: worst / AIM_KILLED_MS,
+      target: { atMost: 1 }
+    },
+    {
+      what: "a tenant's longest pause while a node leaves",
+      measured: `at most ${seconds(Math.max(...leaves))} (median ${seconds(median(leaves))})`,
+      baseline: `the aim: ${seconds(AIM_LEAVES_MS)}; while nothing happens ${seconds(median(left.map(({ quiet }) => quiet)))}`,
+      ratio: Math.max(...leaves) / AIM_LEAVES_MS,
+      target: { atMost: 1 }
+    }
+  ]
+}
+
+// --- asking the other one
+
+type Ask = (principal: Principal) => Effect.Effect<unknown, unknown>
+
+const timesOf = async (ask: () => Promise<unknown>): Promise<ReadonlyArray<number>> => {
+  const times: Array<number> = []
+  for (let turn = 0; turn < WARM_UP + ASKS; turn++) {
+    const since = performance.now()
+    await ask()
+    if (turn >= WARM_UP) times.push(performance.now() - since)
+  }
+  return sorted(times)
+}
+
+const measureAsks = async ({ url }: BenchDatabase): Promise<ReadonlyArray<Comparison>> => {
+  const options = { dataDirectory: "", databaseUrl: Redacted.make(url), cluster: { port: 0 } }
+  const here = ManagedRuntime.make(layer(options))
+  const router = await here.runPromise(SignalRouter)
+  const there = await startNodeProgram(url)
+  const statusOf = (principal: Principal) => here.runPromise(router.ask("get_status", {}, principal))
+  const find = async (isHere: boolean): Promise<Principal> => {
+    for (let n = 0; ; n++) {
+      const principal = installationPrincipal(`asked-${n}`)
+      const { cluster } = await statusOf(principal)
+      if (
+        cluster !== undefined &&
+        cluster.shards < cluster.shards_of_all &&
+        (cluster.owner === cluster.node) === isHere
+      )
+        return principal
+    }
+  }
+  const [local, remote] = [await find(true), await find(false)]
+  let ids = 0
+  const hold = (): SignalPayload<"check_budget"> =>
+    Result.getOrThrow(
+      decodePayload("check_budget", {
+        request_id: `ask-${++ids}`,
+        estimated_cost: "0.01",
+        estimated_tokens: 1
+      })
+    )
+  const look: Ask = (principal) =>
+    router.ask("inspect_actor", { address: `token_manager/${principal.tenant}` }, principal)
+  const check: Ask = (principal) => router.ask("check_budget", hold(), principal)
+  const compare = async (what: string, ask: Ask): Promise<Comparison> => {
+    const ofHere = await timesOf(() => here.runPromise(ask(local)))
+    const ofThere = await timesOf(() => here.runPromise(ask(remote)))
+    const [measured, baseline] = [percentile(ofThere, 0.5), percentile(ofHere, 0.5)]
+    return {
+      what: `${what}, of a tenant on the other node, p50`,
+      measured: `${micros(measured)} (p99 ${micros(percentile(ofThere, 0.99))})`,
+      baseline: `of a tenant on this node: ${micros(baseline)} (p99 ${micros(percentile(ofHere, 0.99))})`,
+      ratio: measured / baseline
+    }
+  }
+  const comparisons = [
+    await compare("an ask that needs no store (inspect_actor)", look),
+    await compare("one durable hold", check)
+  ]
+  await here.dispose()
+  await there.end("SIGKILL")
+  return comparisons
+}
+
+export const cluster = async (): Promise<RowReport> => {
+  const database = await openDatabase()
+  try {
+    const asks = await measureAsks(database)
+    const moves = await measureMoves(database)
+    return {
+      facts: [
+        `${TENANTS} tenants on three processes, each asked every ${EVERY_MS} ms through any node's bridge; ${ROUNDS} kills, ${ROUNDS} leaves, a join after each`,
+        "a kill is counted until the slowest tenant has an answer to something that was sent after it"
+      ],
+      comparisons: [...asks, ...moves]
+    }
+  } finally {
+    await database.drop()
+  }
+}
