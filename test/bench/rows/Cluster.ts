@@ -12,16 +12,24 @@ import { decodePayload } from "../../../src/signal/Decode.ts"
 import { installationPrincipal, type Principal } from "../../../src/signal/Principal.ts"
 import { type Json, Refused } from "../../support/Wire.ts"
 import { type BenchDatabase, openDatabase } from "../Database.ts"
+import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, median, micros, number, percentile, type RowReport, sorted } from "../Figures.ts"
 import { type NodeProgram, startNodeProgram } from "../NodeProgram.ts"
 
-const TENANTS = 12
-const ROUNDS = 4
-const ASKS = 1_500
-const WARM_UP = 300
+interface Size {
+  readonly tenants: number
+  /** In each, one node is killed, one leaves, and two join. */
+  readonly rounds: number
+  readonly asks: number
+  readonly warmUp: number
+  readonly quietMs: number
+}
+const SIZES: ByExtent<Size> = {
+  whole: { tenants: 12, rounds: 4, asks: 1_500, warmUp: 300, quietMs: 1_500 },
+  smallest: { tenants: 2, rounds: 1, asks: 5, warmUp: 1, quietMs: 100 }
+}
 /** What is asked while nodes come and go: at this distance, by each tenant. */
 const EVERY_MS = 10
-const QUIET_MS = 1_500
 const AIM_KILLED_MS = 5_000
 const AIM_LEAVES_MS = 500
 
@@ -100,9 +108,9 @@ const settled = async (nodes: ReadonlySet<NodeProgram>): Promise<void> => {
   }
 }
 
-const keysOf = (node: NodeProgram): Promise<ReadonlyArray<string>> =>
+const keysOf = (node: NodeProgram, tenants: number): Promise<ReadonlyArray<string>> =>
   Promise.all(
-    Array.from({ length: TENANTS }, async (_, n) => {
+    Array.from({ length: tenants }, async (_, n) => {
       const name = `bench-${n}`
       const { key } = await node.call("create_key", { name, roles: ["admin"], tenant: name })
       await node.call("create_budget", { name, type: "global", period: "lifetime", limit: "1000000" }, key)
@@ -117,50 +125,50 @@ const takeOne = (nodes: Set<NodeProgram>): NodeProgram => {
   return node
 }
 
-/** Kills one, and starts another one for it. */
-const killOne = async (
-  nodes: Set<NodeProgram>,
-  clients: ReadonlyArray<Client>,
-  url: string
-): Promise<number> => {
-  const node = takeOne(nodes)
-  const since = performance.now()
-  await node.end("SIGKILL")
-  while (clients.some((client) => client.answeredAfter(since) === undefined)) await sleep(5)
-  const longest = Math.max(...clients.map((client) => client.answeredAfter(since) ?? 0))
+/** Another one for one that is gone. */
+const replace = async (nodes: Set<NodeProgram>, url: string): Promise<void> => {
   nodes.add(await startNodeProgram(url))
   await settled(nodes)
-  return longest
+}
+
+const killOne = async (nodes: Set<NodeProgram>, clients: ReadonlyArray<Client>): Promise<number> => {
+  const since = performance.now()
+  await takeOne(nodes).end("SIGKILL")
+  const gone = performance.now()
+  while (clients.some((client) => client.answeredAfter(gone) === undefined)) await sleep(5)
+  return gone - since + Math.max(...clients.map((client) => client.answeredAfter(gone) ?? 0))
 }
 
 const letOneLeave = async (
   nodes: Set<NodeProgram>,
   clients: ReadonlyArray<Client>,
-  url: string
+  quietMs: number
 ): Promise<{ readonly quiet: number; readonly leaves: number }> => {
   const before = performance.now()
-  await sleep(QUIET_MS)
+  await sleep(quietMs)
   const quiet = Math.max(...clients.map((client) => client.longestGapSince(before)))
   const since = performance.now()
   await takeOne(nodes).end("SIGTERM")
-  await sleep(QUIET_MS)
+  await sleep(quietMs)
   const leaves = Math.max(...clients.map((client) => client.longestGapSince(since)))
-  nodes.add(await startNodeProgram(url))
-  await settled(nodes)
   return { quiet, leaves }
 }
 
-const measureMoves = async ({ url }: BenchDatabase): Promise<ReadonlyArray<Comparison>> => {
+const measureMoves = async ({ url }: BenchDatabase, size: Size): Promise<ReadonlyArray<Comparison>> => {
   const nodes = new Set(await Promise.all([1, 2, 3].map(() => startNodeProgram(url))))
   await settled(nodes)
-  const clients = (await keysOf([...nodes][0] as NodeProgram)).map((key) => new Client(key, nodes))
+  const clients = (await keysOf([...nodes][0] as NodeProgram, size.tenants)).map(
+    (key) => new Client(key, nodes)
+  )
   const running = clients.map((client) => client.run())
-  await sleep(QUIET_MS)
+  await sleep(size.quietMs)
   const killed: Array<number> = []
   const left: Array<{ readonly quiet: number; readonly leaves: number }> = []
-  for (let round = 0; round < ROUNDS; round++) {
-    killed.push(await killOne(nodes, clients, url))
-    left.push(await letOneLeave(nodes, clients, url))
+  for (let round = 1; round <= size.rounds; round++) {
+    left.push(await letOneLeave(nodes, clients, size.quietMs))
+    if (round < size.rounds) await replace(nodes, url)
+    killed.push(await killOne(nodes, clients))
+    if (round < size.rounds) await replace(nodes, url)
   }
   for (const client of clients) client.stop()
   await Promise.all(running)
@@ -188,17 +196,20 @@ const measureMoves = async ({ url }: BenchDatabase): Promise<ReadonlyArray<Compa
 
 type Ask = (principal: Principal) => Effect.Effect<unknown, unknown>
 
-const timesOf = async (ask: () => Promise<unknown>): Promise<ReadonlyArray<number>> => {
+const timesOf = async (
+  ask: () => Promise<unknown>,
+  { asks, warmUp }: Size
+): Promise<ReadonlyArray<number>> => {
   const times: Array<number> = []
-  for (let turn = 0; turn < WARM_UP + ASKS; turn++) {
+  for (let turn = 0; turn < warmUp + asks; turn++) {
     const since = performance.now()
     await ask()
-    if (turn >= WARM_UP) times.push(performance.now() - since)
+    if (turn >= warmUp) times.push(performance.now() - since)
   }
   return sorted(times)
 }
 
-const measureAsks = async ({ url }: BenchDatabase): Promise<ReadonlyArray<Comparison>> => {
+const measureAsks = async ({ url }: BenchDatabase, size: Size): Promise<ReadonlyArray<Comparison>> => {
   const options = { dataDirectory: "", databaseUrl: Redacted.make(url), cluster: { port: 0 } }
   const here = ManagedRuntime.make(layer(options))
   const router = await here.runPromise(SignalRouter)
@@ -230,8 +241,8 @@ const measureAsks = async ({ url }: BenchDatabase): Promise<ReadonlyArray<Compar
     router.ask("inspect_actor", { address: `token_manager/${principal.tenant}` }, principal)
   const check: Ask = (principal) => router.ask("check_budget", hold(), principal)
   const compare = async (what: string, ask: Ask): Promise<Comparison> => {
-    const ofHere = await timesOf(() => here.runPromise(ask(local)))
-    const ofThere = await timesOf(() => here.runPromise(ask(remote)))
+    const ofHere = await timesOf(() => here.runPromise(ask(local)), size)
+    const ofThere = await timesOf(() => here.runPromise(ask(remote)), size)
     const [measured, baseline] = [percentile(ofThere, 0.5), percentile(ofHere, 0.5)]
     return {
       what: `${what}, of a tenant on the other node, p50`,
@@ -249,14 +260,15 @@ const measureAsks = async ({ url }: BenchDatabase): Promise<ReadonlyArray<Compar
   return comparisons
 }
 
-export const cluster = async (): Promise<RowReport> => {
+export const cluster = async (extent: Extent): Promise<RowReport> => {
+  const size = SIZES[extent]
   const database = await openDatabase()
   try {
-    const asks = await measureAsks(database)
-    const moves = await measureMoves(database)
+    const asks = await measureAsks(database, size)
+    const moves = await measureMoves(database, size)
     return {
       facts: [
-        `${TENANTS} tenants on three processes, each asked every ${EVERY_MS} ms through any node's bridge; ${ROUNDS} kills, ${ROUNDS} leaves, a join after each`,
+        `${size.tenants} tenants on three processes, each asked every ${EVERY_MS} ms through any node's bridge; ${size.rounds} kills, ${size.rounds} leaves, a join after each`,
         "a kill is counted until the slowest tenant has an answer to something that was sent after it"
       ],
       comparisons: [...asks, ...moves]
