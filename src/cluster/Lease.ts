@@ -5,7 +5,7 @@
  * locks are confirmed again it takes nothing for its own.
  * Does not decide: who has a lock (the store).
  */
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Layer, Semaphore } from "effect"
 import { RunnerStorage } from "effect/cluster"
 import type { Millis } from "../signal/Text.ts"
 import { LEASE_MS, RENEWED_EVERY_MS, RETRIED_EVERY_MS } from "./Timing.ts"
@@ -39,6 +39,7 @@ const acquirePatiently =
 export const makeLease: Effect.Effect<Lease> = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
+  const releases = Semaphore.makeUnsafe(1)
   let until: Millis = 0
   const renewed = <A, E>(operation: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.suspend(() => {
@@ -55,6 +56,8 @@ export const makeLease: Effect.Effect<Lease> = Effect.gen(function* () {
     Effect.map(RunnerStorage.RunnerStorage, (storage) =>
       RunnerStorage.RunnerStorage.of({
         ...storage,
+        // One after the other: each has its own bound, which the others' waiting must not use up.
+        release: (address, shardId) => releases.withPermits(1)(storage.release(address, shardId)),
         refresh: (address, shardIds) => renewed(storage.refresh(address, shardIds)),
         acquire: (address, shardIds) => renewed(acquirePatiently(storage, now)(address, shardIds))
       })
