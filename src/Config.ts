@@ -58,5 +58,60 @@ export const settings = Config.all({
   openaiBaseUrl: url("OPENAI_BASE_URL")
 })
 
+/** Separated by commas, percent-encoded: `name=value,name=value`. */
+const pairs = (name: string) =>
+  Config.Record(Schema.String, Schema.StringFromUriComponent, name).pipe(Config.option)
+const sampler = [
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio"
+] as const
+const exporter = (name: string) =>
+  Config.Literals(["otlp", "none"], name).pipe(Config.withDefault("otlp" as const))
+const everyMs = (name: string, defaultMs: number) =>
+  Config.schema(
+    Schema.FiniteFromString.check(
+      Schema.isInt({ expected: "a whole number of milliseconds" }),
+      Schema.isGreaterThan(0, { expected: "more than 0 milliseconds" })
+    ),
+    name
+  ).pipe(Config.withDefault(defaultMs))
+
+/** OpenTelemetry's own variables, as far as this program knows what to do with them. */
+export const telemetrySettings = Config.all({
+  disabled: Config.Boolean("OTEL_SDK_DISABLED").pipe(Config.withDefault(false)),
+  endpoint: url("OTEL_EXPORTER_OTLP_ENDPOINT"),
+  tracesEndpoint: url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+  metricsEndpoint: url("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"),
+  headers: pairs("OTEL_EXPORTER_OTLP_HEADERS"),
+  tracesHeaders: pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+  metricsHeaders: pairs("OTEL_EXPORTER_OTLP_METRICS_HEADERS"),
+  protocol: Config.Literals(["http/protobuf", "http/json"], "OTEL_EXPORTER_OTLP_PROTOCOL").pipe(
+    Config.withDefault("http/protobuf" as const)
+  ),
+  tracesExporter: exporter("OTEL_TRACES_EXPORTER"),
+  metricsExporter: exporter("OTEL_METRICS_EXPORTER"),
+  serviceName: Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault("bursar")),
+  resourceAttributes: pairs("OTEL_RESOURCE_ATTRIBUTES"),
+  sampler: Config.Literals(sampler, "OTEL_TRACES_SAMPLER").pipe(
+    Config.withDefault("parentbased_always_on" as const)
+  ),
+  sampleRatio: Config.schema(
+    Schema.FiniteFromString.check(
+      Schema.isBetween({ minimum: 0, maximum: 1 }, { expected: "a share of traces: a number from 0 to 1" })
+    ),
+    "OTEL_TRACES_SAMPLER_ARG"
+  ).pipe(Config.withDefault(1)),
+  timeoutMs: everyMs("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000),
+  tracesEveryMs: everyMs("OTEL_BSP_SCHEDULE_DELAY", 5_000),
+  metricsEveryMs: everyMs("OTEL_METRIC_EXPORT_INTERVAL", 60_000),
+  content: Config.Boolean("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT").pipe(
+    Config.withDefault(false)
+  )
+})
+
 export type Settings = Config.Success<typeof settings>
 export type Secret = Redacted.Redacted<string>

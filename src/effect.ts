@@ -23,6 +23,12 @@ import { type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alert
 import { durableLayer, durableRunLayer } from "./runtime/DurableRuntime.ts"
 import { type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
+import {
+  actorMetricsLayer,
+  type TelemetryConfig,
+  type TelemetryRefused,
+  telemetryLayer
+} from "./runtime/Telemetry.ts"
 import { VERSION } from "./runtime/Version.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
 import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
@@ -75,6 +81,7 @@ export {
 export type { AlertsConfig } from "./runtime/Alerts.ts"
 export { type ClusterOptions, ClusterRefused } from "./runtime/Node.ts"
 export { type ServeOptions, serve } from "./runtime/Serve.ts"
+export { type OtlpTarget, type TelemetryConfig, TelemetryRefused } from "./runtime/Telemetry.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
 export { installationPrincipal, type Principal } from "./signal/Principal.ts"
@@ -105,6 +112,8 @@ export interface BursarOptions {
   readonly alerts?: AlertsConfig
   /** Makes this runtime one node of several, which share the Postgres server at `databaseUrl`. */
   readonly cluster?: ClusterOptions
+  /** Where traces and metrics go, by OTLP over HTTP. Without it: nowhere, and nothing is traced. */
+  readonly telemetry?: TelemetryConfig
 }
 
 /** What a runtime gives to whoever builds on it. */
@@ -120,7 +129,7 @@ export type Bursar =
   | InstallationSecret
 
 /** Why a runtime cannot start. */
-type StartFailed = StoreFailed | AlertsRefused | ClusterFailed | ClusterRefused
+type StartFailed = StoreFailed | AlertsRefused | ClusterFailed | ClusterRefused | TelemetryRefused
 
 const sdkOptions = ({ apiKey, baseUrl }: ProviderOptions) => ({
   apiKey: Redacted.value(apiKey),
@@ -161,8 +170,10 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
   return durableRunLayer.pipe(
     Layer.provideMerge(runtime),
     Layer.provide(placementOf(options)),
+    Layer.merge(actorMetricsLayer(options.telemetry)),
     Layer.provideMerge(durableLayer),
     Layer.provideMerge(actorLayer),
-    Layer.provideMerge(store)
+    Layer.provideMerge(store),
+    Layer.provide(telemetryLayer(options.telemetry, VERSION))
   )
 }

@@ -13,6 +13,7 @@ import { makeDoor } from "./host/Door.ts"
 import { type CloseOptions, Life } from "./host/Life.ts"
 import { type HostLogging, loggingLayer } from "./host/Logging.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
+import type { TelemetryConfig } from "./runtime/Telemetry.ts"
 
 export type { CallStream, Client, SendOptions, SignalMethods, Subscription } from "./host/Client.ts"
 export type {
@@ -47,6 +48,17 @@ export interface AlertOptions {
   readonly smtp?: { readonly url: string; readonly from: string }
 }
 
+/** A place that takes OTLP over HTTP: the whole URL, such as `http://127.0.0.1:4318/v1/traces`. */
+export interface OtlpTarget {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface TelemetryOptions extends Omit<TelemetryConfig, "traces" | "metrics"> {
+  readonly traces?: OtlpTarget
+  readonly metrics?: OtlpTarget
+}
+
 export interface ListenOptions {
   /** Default: 127.0.0.1. */
   readonly host?: string
@@ -79,6 +91,8 @@ export interface StartOptions {
   readonly listen?: ListenOptions
   /** What is logged, and where. Default: warnings and errors, to standard error. */
   readonly log?: HostLogging
+  /** Where traces and metrics go, by OTLP over HTTP. Default: nowhere, and nothing is traced. */
+  readonly telemetry?: TelemetryOptions
 }
 
 /** A runtime in this process: a client of it with all rights, and its end. */
@@ -99,12 +113,24 @@ const alertsOf = ({ smtp, ...rest }: AlertOptions): AlertsConfig => ({
   ...(smtp === undefined ? {} : { smtp: { url: Redacted.make(smtp.url), from: smtp.from } })
 })
 
+const targetOf = ({ url, headers }: OtlpTarget) => ({
+  url,
+  ...(headers === undefined ? {} : { headers: Redacted.make(headers) })
+})
+
+const telemetryOf = ({ traces, metrics, ...rest }: TelemetryOptions): TelemetryConfig => ({
+  ...rest,
+  ...(traces === undefined ? {} : { traces: targetOf(traces) }),
+  ...(metrics === undefined ? {} : { metrics: targetOf(metrics) })
+})
+
 const layerOptions = (options: StartOptions): BursarOptions => ({
   dataDirectory: options.dataDirectory ?? "./.bursar",
   simulator: options.simulator ?? true,
   ...(options.databaseUrl === undefined ? {} : { databaseUrl: Redacted.make(options.databaseUrl) }),
   ...(options.alerts === undefined ? {} : { alerts: alertsOf(options.alerts) }),
   ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
+  ...(options.telemetry === undefined ? {} : { telemetry: telemetryOf(options.telemetry) }),
   ...(options.anthropic === undefined ? {} : { anthropic: secretly(options.anthropic) }),
   ...(options.openai === undefined ? {} : { openai: secretly(options.openai) })
 })

@@ -7,7 +7,7 @@
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
-import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings } from "./Config.ts"
+import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings, telemetrySettings } from "./Config.ts"
 import {
   type AlertsConfig,
   type BursarOptions,
@@ -20,6 +20,7 @@ import { runPlayground } from "./playground/Playground.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { auditVerify, EXIT } from "./runtime/AuditVerify.ts"
 import { readCommandLine } from "./runtime/CommandLine.ts"
+import { telemetryOf } from "./runtime/TelemetrySettings.ts"
 import { VERSION } from "./runtime/Version.ts"
 import { embeddedBooks, serverBooks } from "./store/Store.ts"
 
@@ -125,7 +126,8 @@ const loggingOf = (set: Settings) =>
 const serving = (mayPlay: boolean, inCluster: boolean) =>
   Effect.gen(function* () {
     const set = yield* settings
-    const options = optionsOf(set, inCluster)
+    const telemetry = telemetryOf(yield* telemetrySettings)
+    const options = { ...optionsOf(set, inCluster), ...(telemetry === undefined ? {} : { telemetry }) }
     const isPlaying = mayPlay && isPlayground(options)
     // The doors close before what is behind them: a bridge that still takes signals would wake actors that have stopped.
     yield* Effect.scoped(Effect.andThen(warnOfLaterProviders, run(set, isPlaying))).pipe(

@@ -16,6 +16,7 @@ import type { AnyEnvelope, EnvelopeIn } from "./Envelope.ts"
 import type { Inspection } from "./Inspection.ts"
 import { Mailbox } from "./Mailbox.ts"
 import { discretionOf } from "./Redaction.ts"
+import type { ParentSpan, Tracing } from "./Tracing.ts"
 
 const RETRY_AFTER_MS = 100
 
@@ -25,6 +26,8 @@ export interface ActorSurroundings {
   readonly deadLetters: DeadLetters
   /** Milliseconds since 1970, on the runtime's clock. */
   readonly now: () => number
+  /** `undefined` where nobody wants traces. */
+  readonly tracing?: Tracing | undefined
 }
 
 type Resume = (answer: Effect.Effect<unknown, SignalError>) => void
@@ -36,17 +39,26 @@ class Sent implements AnyEnvelope {
   readonly #ref: AnyRef
   readonly #resume: Resume | undefined
   readonly sentAt: number
+  readonly span: ParentSpan | undefined
   readonly #startedMs = performance.now()
   #signalId: number | undefined
   #isAnswered = false
 
-  constructor(ref: AnyRef, name: string, payload: unknown, principal: Principal, resume: Resume | undefined) {
+  constructor(
+    ref: AnyRef,
+    name: string,
+    payload: unknown,
+    principal: Principal,
+    resume: Resume | undefined,
+    span: ParentSpan | undefined
+  ) {
     this.#ref = ref
     this.name = name
     this.payload = payload
     this.principal = principal
     this.#resume = resume
     this.sentAt = ref.surroundings.now()
+    this.span = span
   }
 
   get definition(): AnySignal | undefined {
@@ -95,6 +107,7 @@ class Sent implements AnyEnvelope {
       address: this.#ref.address,
       at: this.sentAt,
       durationMs: performance.now() - this.#startedMs,
+      traceId: this.span?.traceId,
       answer
     })
   }
@@ -134,14 +147,28 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     payload: PayloadIn<P, Name>,
     principal: Principal
   ): Effect.Effect<SuccessIn<P, Name>, SignalError> {
+    const { tracing } = this.surroundings
+    return tracing === undefined
+      ? this.#ask(name, payload, principal, undefined)
+      : tracing.ask(this.address, name, payload, principal, (span) =>
+          this.#ask(name, payload, principal, span)
+        )
+  }
+
+  #ask<Name extends NameIn<P>>(
+    name: Name,
+    payload: PayloadIn<P, Name>,
+    principal: Principal,
+    span: ParentSpan | undefined
+  ): Effect.Effect<SuccessIn<P, Name>, SignalError> {
     return Effect.callback<SuccessIn<P, Name>, SignalError>((resume) => {
-      this.#send(new Sent(this, name, payload, principal, resume as Resume))
+      this.#send(new Sent(this, name, payload, principal, resume as Resume, span))
     })
   }
 
   /** Sends a signal and waits for nothing. What fails becomes a dead letter. */
   tell<Name extends NameIn<P>>(name: Name, payload: PayloadIn<P, Name>, principal: Principal): void {
-    this.#send(new Sent(this, name, payload, principal, undefined))
+    this.#send(new Sent(this, name, payload, principal, undefined, undefined))
   }
 
   /** Takes no more signals, and answers those that wait. */

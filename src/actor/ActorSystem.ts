@@ -14,6 +14,7 @@ import type { Address } from "./Address.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Inspection } from "./Inspection.ts"
 import { DEFAULT_SUPERVISION, pauseBeforeRestart, type SupervisionPolicy } from "./Supervision.ts"
+import { apart, CurrentTracing } from "./Tracing.ts"
 
 /** What a behaviour knows of its own actor. */
 export interface ActorContext<P extends Protocol = ActorSignals> {
@@ -124,7 +125,8 @@ const make = Effect.gen(function* () {
   const surroundings: ActorSurroundings = {
     inspection,
     deadLetters: new DeadLetters((letter) => inspection.deadLetter(letter)),
-    now: () => clock.currentTimeMillisUnsafe()
+    now: () => clock.currentTimeMillisUnsafe(),
+    tracing: yield* CurrentTracing
   }
 
   const tell = (actor: Actor, fact: ActorFact["fact"], detail: string | null = null): void => {
@@ -210,7 +212,7 @@ const make = Effect.gen(function* () {
       actors.set(options.address.text, actor)
       tell(actor, "started")
       // At once: a loop that was stopped before it began would never say that it has ended.
-      return Effect.forkIn(runToEnd(actor), scope, { startImmediately: true }).pipe(
+      return Effect.forkIn(apart(runToEnd(actor)), scope, { startImmediately: true }).pipe(
         Effect.map((fiber) => {
           actor.fiber = fiber
           return actor.ref

@@ -113,7 +113,9 @@ class Life<P extends Protocol, State> {
   }
 
   #wait(envelope: EnvelopeIn<P>, step: Effect.Effect<AnyStep, SignalError>): Effect.Effect<void> {
-    return Effect.matchCauseEffect(step, {
+    const { tracing } = this.#context.ref.surroundings
+    const traced = tracing === undefined ? step : tracing.under(envelope.span, step)
+    return Effect.matchCauseEffect(traced, {
       onSuccess: (decided) => Effect.sync(() => this.#take(envelope, decided)),
       onFailure: (cause) => {
         const [reason] = cause.reasons

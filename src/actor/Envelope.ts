@@ -7,6 +7,7 @@ import type { ActorSignalName, ActorSignals } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
+import type { ParentSpan } from "./Tracing.ts"
 
 /** What is known of a signal on its way whatever its protocol. */
 export interface AnyEnvelope {
@@ -17,6 +18,8 @@ export interface AnyEnvelope {
   readonly principal: Principal
   /** When it was sent, in milliseconds since 1970. */
   readonly sentAt: number
+  /** Its part of a trace, where there is one: what is done for it is told under it. */
+  readonly span: ParentSpan | undefined
   fail(error: SignalError): void
 }
 

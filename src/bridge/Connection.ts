@@ -7,6 +7,8 @@
 import type { Duplex } from "node:stream"
 import { Cause, type Effect, type Exit, type Fiber, Result } from "effect"
 import type { RawData, WebSocket } from "ws"
+import { within } from "../actor/TraceContext.ts"
+import type { ParentSpan } from "../actor/Tracing.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { SignalRouter } from "../signal/SignalRouter.ts"
@@ -63,13 +65,14 @@ type Settle = (answer: string | undefined, afterwards?: () => void) => void
 const textOf = (data: RawData): string =>
   Array.isArray(data) ? Buffer.concat(data).toString() : Buffer.isBuffer(data) ? data.toString() : ""
 
-/** Carries `ws` until it closes. `id` is unique among connections. */
+/** Carries `ws` until it closes. `id` is unique among connections; `trace` is what whoever connected is doing. */
 export const openConnection = (
   shared: ConnectionShared,
   credential: Credential,
   id: string,
   ws: WebSocket,
-  socket: Duplex
+  socket: Duplex,
+  trace: ParentSpan | undefined
 ): Connection => {
   const { door, limits, meter } = shared
   const { principal } = credential
@@ -121,7 +124,7 @@ export const openConnection = (
       else fail(call, door.errorOf(exit.cause, call.method), settle)
       if (inFlight === 0) onIdle?.()
     }
-    shared.runFork(effect).addObserver(settled)
+    shared.runFork(within(trace, effect)).addObserver(settled)
   }
 
   const openedBy = ({ name, payload }: Admitted): Effect.Effect<Opened, SignalError> => {

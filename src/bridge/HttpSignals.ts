@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage } from "node:http"
 import { Effect, Exit, Result } from "effect"
+import { readTraceparent, within } from "../actor/TraceContext.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
@@ -96,6 +97,7 @@ export const makeHttpSignals = (options: HttpSignalsOptions) => {
         return yield* Effect.fail(overloaded(tooManyInFlight(limits.inFlightMax)))
       }
       const leave = Effect.sync(() => options.inFlight.leave(principal.keyId))
-      return yield* Effect.ensuring(answerAll(text, principal), leave)
+      const answered = within(readTraceparent(request.headers.traceparent), answerAll(text, principal))
+      return yield* Effect.ensuring(answered, leave)
     })
 }

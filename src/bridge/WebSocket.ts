@@ -10,6 +10,7 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { Cause, type Effect, Exit } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
+import { readTraceparent } from "../actor/TraceContext.ts"
 import type { Unauthenticated, Unavailable } from "../signal/Errors.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type AccessOptions, authenticate, hostProblem, type Refused, SUBPROTOCOL } from "./Access.ts"
@@ -74,9 +75,11 @@ export const makeWebSockets = (options: WebSocketsOptions): WebSockets => {
     if (leftMs <= options.heartbeatMs) setTimeout(endCredential, Math.max(0, leftMs), connection).unref()
   }
 
-  const accept = (credential: Credential, ws: WebSocket, socket: Duplex) => {
+  const accept = (credential: Credential, request: IncomingMessage, ws: WebSocket, socket: Duplex) => {
     const { tenant } = credential.principal
-    const connection = openConnection(shared, credential, randomBytes(9).toString("base64url"), ws, socket)
+    const id = randomBytes(9).toString("base64url")
+    const trace = readTraceparent(request.headers.traceparent)
+    const connection = openConnection(shared, credential, id, ws, socket, trace)
     connections.add(connection)
     ws.on("close", () => {
       connections.delete(connection)
@@ -96,7 +99,7 @@ export const makeWebSockets = (options: WebSocketsOptions): WebSockets => {
     // The handshake is done in this turn, or the socket was ended.
     server.handleUpgrade(request, socket, head, (ws) => {
       isAccepted = true
-      accept(credential, ws, socket)
+      accept(credential, request, ws, socket)
     })
     if (!isAccepted) tenants.leave(tenant)
   }

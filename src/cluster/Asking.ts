@@ -12,6 +12,7 @@ import type { ClusterError } from "effect/cluster"
 import type { Rpc, RpcClient } from "effect/rpc"
 import { type Address, restOf } from "../actor/Address.ts"
 import type { TopicRequest } from "../actor/Placement.ts"
+import { currentTraceparent } from "../actor/TraceContext.ts"
 import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -109,12 +110,13 @@ export const askRemotely = <Name extends ActorSignalName>(
   name: Name,
   given: SignalPayload<Name>
 ): Effect.Effect<SignalSuccess<Name>, SignalError> =>
-  Effect.suspend(() => {
+  Effect.flatMap(currentTraceparent, (traceparent) => {
     const { client, address, principal } = options
     const message = {
       name,
       payload: writePayload(name, repeatable(name, given)),
-      principal: writePrincipal(principal)
+      principal: writePrincipal(principal),
+      ...(traceparent !== undefined && { traceparent })
     }
     const attempt = client(restOf(address))
       .ask(message)

@@ -10,6 +10,7 @@ import { Entity, Sharding } from "effect/cluster"
 import { type Address, addressOf } from "../actor/Address.ts"
 import { reportIncident } from "../actor/Incident.ts"
 import type { Resident } from "../actor/Placement.ts"
+import { readTraceparent, within } from "../actor/TraceContext.ts"
 import { type SignalError, UnknownSignal } from "../signal/Errors.ts"
 import {
   entityOf,
@@ -43,14 +44,23 @@ const answerAsk = (
   resident: Resident,
   address: Address,
   isHere: IsHere,
-  asked: { readonly name: string; readonly payload: string; readonly principal: string }
+  asked: {
+    readonly name: string
+    readonly payload: string
+    readonly principal: string
+    readonly traceparent?: string
+  }
 ): Effect.Effect<string> =>
   Effect.suspend(() => {
     if (!isHere(address)) return Effect.succeed(MOVED)
     const name = readName(asked.name)
     if (name === undefined) return Effect.succeed(writeError(unknownSignal(asked.name)))
     const payload = readPayload(name, asked.payload)
-    return Effect.match(resident.ask(address, name, payload, readPrincipal(asked.principal)), {
+    const answered = within(
+      readTraceparent(asked.traceparent),
+      resident.ask(address, name, payload, readPrincipal(asked.principal))
+    )
+    return Effect.match(answered, {
       onSuccess: (success) => writeSuccess(name, success),
       onFailure: (error) => refusalOf(error, isHere(address))
     })

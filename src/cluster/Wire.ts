@@ -25,7 +25,10 @@ import { Event, EventFilter, Topic } from "../signal/Subscriptions.ts"
 const Text = Schema.String
 
 /** What every node understands of every kind of address. Answers are text, so that neither end looks at them twice. */
-const Ask = Rpc.make("ask", { payload: { name: Text, payload: Text, principal: Text }, success: Text })
+const Ask = Rpc.make("ask", {
+  payload: { name: Text, payload: Text, principal: Text, traceparent: Schema.optionalKey(Text) },
+  success: Text
+})
 const Follow = Rpc.make("follow", {
   payload: { request: Text, principal: Text },
   success: Text,

@@ -5,6 +5,7 @@
  * Does not decide: anything about a signal (Door).
  */
 import { type Context, Effect, Result } from "effect"
+import { readTraceparent, within } from "../actor/TraceContext.ts"
 import type { Forbidden, InvalidParams } from "../signal/Errors.ts"
 import type { Topic } from "../signal/Subscriptions.ts"
 import type { Door } from "./Door.ts"
@@ -24,6 +25,8 @@ import { openReading, type Reading } from "./Reader.ts"
 export interface SendOptions {
   /** Ends the waiting; of a call to a model that nobody else waits for, the call. It is charged for what it used. */
   readonly signal?: AbortSignal
+  /** What this is a part of, as the header `traceparent` of W3C Trace Context has it. */
+  readonly traceparent?: string
 }
 
 /** What a method of a signal takes: its params may be left out where it needs none. */
@@ -109,19 +112,24 @@ const methodsOf = (send: (name: HostSignal, ...given: Parameters<Method>) => Pro
 export const makeClient = <R>({ door, services, life, subscriptions }: ClientOptions<R>): Client => {
   const runPromise = Effect.runPromiseWith(services)
 
-  const send = async (name: HostSignal, params?: never, { signal }: SendOptions = {}): Promise<unknown> => {
+  const send = async (
+    name: HostSignal,
+    params?: never,
+    { signal, traceparent }: SendOptions = {}
+  ): Promise<unknown> => {
     life.check()
-    const work = promiseOf((given) => runPromise(door.send(name, params ?? ({} as never)), given), signal)
+    const sent = within(readTraceparent(traceparent), door.send(name, params ?? ({} as never)))
+    const work = promiseOf((given) => runPromise(sent, given), signal)
     return life.track(name === "complete" ? "call" : "signal", work)
   }
 
-  const stream: Client["stream"] = async (params, { signal } = {}) => {
+  const stream: Client["stream"] = async (params, { signal, traceparent } = {}) => {
     life.check()
     const closed = Promise.withResolvers<void>()
     const opening = openReading({
       services,
       signal,
-      open: Effect.map(door.stream(params), (events) => ({ events })),
+      open: Effect.map(within(readTraceparent(traceparent), door.stream(params)), (events) => ({ events })),
       onClosed: () => closed.resolve()
     })
     void life.track("call", closed.promise)

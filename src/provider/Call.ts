@@ -4,7 +4,8 @@
  * Owns: what is known of the call (its estimate, the attempt in flight, the attempts so far) and its settling.
  * Does not decide: the order of the steps (CallMachine), room (BudgetKeeper), other tries (Retry).
  */
-import { Effect } from "effect"
+import { type Context, Effect } from "effect"
+import type { ParentSpan, Tracing } from "../actor/Tracing.ts"
 import type { Approval } from "../signal/Budgeting.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { AttemptRecord, ModelRef } from "../signal/Providers.ts"
@@ -13,6 +14,7 @@ import { NO_USAGE, ProviderFailure } from "./Adapter.ts"
 import type { Admission } from "./Admission.ts"
 import { type AttemptEnd, recordOf } from "./Attempt.ts"
 import { AttemptRun } from "./AttemptRun.ts"
+import { AttemptTrace, measure } from "./AttemptTrace.ts"
 import type { BudgetKeeper, CallObserver } from "./BudgetKeeper.ts"
 import type { CallSteps, StopReason } from "./CallMachine.ts"
 import { type CallIdentity, CallMoney, DYING_PATIENCE_MS, type Estimate } from "./CallMoney.ts"
@@ -38,6 +40,10 @@ export interface CallSurroundings {
   readonly guards: ReadonlyMap<string, ProviderGuard>
   readonly settings: CallSettings
   readonly now: () => number
+  /** What metrics are counted with. */
+  readonly services: Context.Context<never>
+  /** `undefined` where nobody wants traces. */
+  readonly tracing: Tracing | undefined
 }
 
 const DAY_MS = 86_400_000
@@ -58,6 +64,9 @@ export class Call implements CallSteps {
   #shown: ProgressFacts
   #stopReason: StopReason | undefined
   #stopListener: ((why: StopReason) => void) | undefined
+  #attemptTrace: AttemptTrace | undefined
+  /** What all its steps are told under, where there are traces. */
+  span: ParentSpan | undefined
 
   constructor(
     around: CallSurroundings,
@@ -142,7 +151,7 @@ export class Call implements CallSteps {
     const asked = isRetry
       ? this.#money.raise(target, this.#estimate)
       : this.#money.ask(target, this.#estimate)
-    return Effect.tap(asked, (approval) => {
+    return Effect.tap(this.#traced(asked), (approval) => {
       if (approval.allowed) {
         this.#progress.begin(approval.currency)
         this.#admitted()
@@ -159,6 +168,7 @@ export class Call implements CallSteps {
       const { settings } = this.#around
       const guard = this.#guard(target)
       const run = this.#attemptRun(guard, target, admission)
+      this.#attemptTrace = this.#beginTrace(run)
       const attempt = guard.through(
         Effect.suspend(() => {
           this.#inFlight = run
@@ -169,7 +179,9 @@ export class Call implements CallSteps {
         this.#progress.watch(settings.progressMs, this.#money, "calling", () => this.#facts())
       )
       yield* Effect.forkChild(
-        Effect.forever(Effect.andThen(Effect.sleep(settings.holdTtlMs / 2), this.#money.keepAlive))
+        Effect.forever(
+          Effect.andThen(Effect.sleep(settings.holdTtlMs / 2), this.#traced(this.#money.keepAlive))
+        )
       )
       const isGuest = target.provider !== this.payload.provider
       return yield* (isGuest ? guard.ifFree(attempt) : attempt).pipe(
@@ -197,6 +209,7 @@ export class Call implements CallSteps {
   ): Effect.Effect<TokenUsage | undefined, SignalError> {
     const work = Effect.suspend((): Effect.Effect<TokenUsage | undefined, SignalError> => {
       this.#inFlight = undefined
+      measure(end, this.#around.services)
       if (end.isSent) this.records.push(recordOf(end))
       else return Effect.succeed(this.#money.lastUsage)
       return Effect.tap(this.#money.report(end, settle, patienceMs), (usage) => {
@@ -205,12 +218,18 @@ export class Call implements CallSteps {
         return Effect.void
       })
     })
+    const traced = Effect.onExit(this.#traced(work), (exit) =>
+      Effect.sync(() => {
+        this.#attemptTrace?.end(end, end.isSent && exit._tag === "Success" ? exit.value : undefined)
+        this.#attemptTrace = undefined
+      })
+    )
     // From here on the report is on its way, whatever becomes of the machine.
-    return Effect.uninterruptible(work)
+    return Effect.uninterruptible(traced)
   }
 
   release(reason: string): Effect.Effect<void> {
-    return this.#money.release(reason)
+    return this.#traced(this.#money.release(reason))
   }
 
   planAfter(end: AttemptEnd, tries: number, hasFallback: boolean): Plan {
@@ -239,6 +258,27 @@ export class Call implements CallSteps {
   }
 
   // --- parts
+
+  /** The machine's steps run in fibers of their own: what they ask for belongs to the call's trace. */
+  #traced<A, E>(step: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const { tracing } = this.#around
+    return tracing === undefined ? step : tracing.under(this.span, step)
+  }
+
+  #beginTrace({ order }: AttemptRun): AttemptTrace | undefined {
+    const { tracing } = this.#around
+    if (tracing === undefined) return undefined
+    const facts = { "bursar.hold_id": order.admission.holdId }
+    return new AttemptTrace(
+      tracing,
+      this.span,
+      this.identity,
+      order.target,
+      order.request,
+      order.isStream,
+      facts
+    )
+  }
 
   #guard(target: ModelRef): ProviderGuard {
     const guard = this.#around.guards.get(target.provider)

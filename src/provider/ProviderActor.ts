@@ -93,6 +93,7 @@ const startCall = Effect.fnUntraced(function* (
   free: Effect.Effect<unknown>
 ) {
   const { call } = running
+  call.span = envelope.span
   const address = callAddress(call)
   const answer = (result: CallResult): void => {
     const outcome: Effect.Effect<Completion, SignalError> =

@@ -9,6 +9,7 @@ import { randomUUID } from "node:crypto"
 import { Clock, Context, Deferred, Effect, Layer } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import { ActorSystem } from "../actor/ActorSystem.ts"
+import { CurrentTracing } from "../actor/Tracing.ts"
 import { attributionOf } from "../signal/Attribution.ts"
 import { type InvalidParams, invalidParam, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -194,7 +195,9 @@ export const makeProviders = Effect.fnUntraced(function* (config: ProvidersConfi
     observer: yield* CallObserver,
     guards,
     settings: { ...DEFAULT_SETTINGS, ...config.settings },
-    now: () => clock.currentTimeMillisUnsafe()
+    now: () => clock.currentTimeMillisUnsafe(),
+    services: yield* Effect.context<never>(),
+    tracing: yield* CurrentTracing
   }
   const around: ProviderSurroundings = {
     system,

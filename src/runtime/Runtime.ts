@@ -8,6 +8,7 @@
 import { Effect, Layer, Option, type Scope } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import { Placement } from "../actor/Placement.ts"
+import { CurrentTracing } from "../actor/Tracing.ts"
 import { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { DeliveryStore } from "../alerts/DeliveryStore.ts"
 import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
@@ -28,6 +29,7 @@ import { claimedHere, placedTokenManagers, tokenManagerResident } from "./Placed
 import { makePseudonyms } from "./Pseudonyms.ts"
 import { makeRouter } from "./Router.ts"
 import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
+import { tracedRouter } from "./TracedRouter.ts"
 
 export interface RuntimeConfig {
   readonly providers: ProvidersConfig
@@ -109,9 +111,21 @@ export const layer = (
       )
       const router = Layer.effect(
         SignalRouter,
-        Effect.map(Providers, (providers) =>
-          makeRouter({ system, store, hub, tokenManagers, providers, alerts, disguise, placement })
-        )
+        Effect.gen(function* () {
+          const providers = yield* Providers
+          const tracing = yield* CurrentTracing
+          const answering = makeRouter({
+            system,
+            store,
+            hub,
+            tokenManagers,
+            providers,
+            alerts,
+            disguise,
+            placement
+          })
+          return tracing === undefined ? answering : tracedRouter(answering, tracing)
+        })
       )
       return router.pipe(
         Layer.provide(providersLayer(config.providers)),

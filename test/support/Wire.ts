@@ -134,9 +134,13 @@ const subscriptionOf = (id: string, cursor: string | null, inbox: Inbox): Subscr
 })
 
 /** Opens a WebSocket to a server. */
-export const connect = async (url: string, key = ADMIN_KEY): Promise<Wire> => {
+export const connect = async (
+  url: string,
+  key = ADMIN_KEY,
+  headers: { readonly [name: string]: string } = {}
+): Promise<Wire> => {
   const ws = new WebSocket(`${url.replace(/^http/u, "ws")}/signals`, {
-    headers: { Authorization: `Bearer ${key}` },
+    headers: { Authorization: `Bearer ${key}`, ...headers },
     perMessageDeflate: false
   })
   const waiting = new Map<number, Waiter>()
