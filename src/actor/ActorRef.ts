@@ -20,6 +20,18 @@ import type { ParentSpan, Tracing } from "./Tracing.ts"
 
 const RETRY_AFTER_MS = 100
 
+/**
+ * What a full mailbox does. `refuse`: whoever sends is `Overloaded` at once. `backpressure`: up to `sendersMax` senders wait
+ * for room, in the order of their coming; more are refused. `drop_oldest`: the oldest signal is `Overloaded`, and the new
+ * one takes its place. What was told and refused or dropped is a dead letter.
+ */
+export type MailboxPolicy =
+  | { readonly kind: "refuse" }
+  | { readonly kind: "backpressure"; readonly sendersMax: number }
+  | { readonly kind: "drop_oldest" }
+
+const REFUSE: MailboxPolicy = { kind: "refuse" }
+
 /** What all actors of a system share. */
 export interface ActorSurroundings {
   readonly inspection: Inspection
@@ -28,6 +40,8 @@ export interface ActorSurroundings {
   readonly now: () => number
   /** `undefined` where nobody wants traces. */
   readonly tracing?: Tracing | undefined
+  /** Who answers for an address whose actor has left memory; `undefined` where nobody can be made. */
+  readonly wake: (address: Address) => ActorRef<Protocol> | undefined
 }
 
 type Resume = (answer: Effect.Effect<unknown, SignalError>) => void
@@ -36,7 +50,7 @@ class Sent implements AnyEnvelope {
   readonly name: string
   readonly payload: unknown
   readonly principal: Principal
-  readonly #ref: AnyRef
+  #ref: AnyRef
   readonly #resume: Resume | undefined
   readonly sentAt: number
   readonly span: ParentSpan | undefined
@@ -59,6 +73,11 @@ class Sent implements AnyEnvelope {
     this.#resume = resume
     this.sentAt = ref.surroundings.now()
     this.span = span
+  }
+
+  /** Another ref takes it over. */
+  movedTo(ref: AnyRef): void {
+    this.#ref = ref
   }
 
   get definition(): AnySignal | undefined {
@@ -91,7 +110,12 @@ class Sent implements AnyEnvelope {
     if (this.#isAnswered) return
     this.#record({ error })
     if (this.#resume !== undefined) this.#resume(Effect.fail(error))
-    else this.#ref.letDie(this, error)
+    else this.unheard(error)
+  }
+
+  /** Nobody waits for the answer. */
+  protected unheard(error: SignalError): void {
+    this.#ref.letDie(this, error)
   }
 
   #record(answer: { readonly success: unknown } | { readonly error: SignalError }): void {
@@ -113,6 +137,34 @@ class Sent implements AnyEnvelope {
   }
 }
 
+/** A signal whose sender waits for its place, and no longer. */
+class Pushed extends Sent {
+  readonly #resume: (place: Effect.Effect<void, SignalError>) => void
+  #hasPlace = false
+
+  constructor(
+    ref: AnyRef,
+    name: string,
+    payload: unknown,
+    principal: Principal,
+    resume: (place: Effect.Effect<void, SignalError>) => void
+  ) {
+    super(ref, name, payload, principal, undefined, undefined)
+    this.#resume = resume
+  }
+
+  readonly placed = (): void => {
+    this.#hasPlace = true
+    this.#resume(Effect.void)
+  }
+
+  /** Who still waits for a place is told; after that it is a tell like any other. */
+  protected override unheard(error: SignalError): void {
+    if (this.#hasPlace) super.unheard(error)
+    else this.#resume(Effect.fail(error))
+  }
+}
+
 /** What a signal needs of the actor that it was sent to. */
 interface AnyRef {
   readonly address: Address
@@ -122,18 +174,35 @@ interface AnyRef {
   readonly letDie: (envelope: AnyEnvelope, error: SignalError) => void
 }
 
+/** How often a mailbox was full, and what it did. */
+interface MailboxCounts {
+  refused: number
+  dropped: number
+  waited: number
+}
+
 export class ActorRef<P extends Protocol = ActorSignals> {
   readonly address: Address
   readonly protocol: P
   readonly mailbox: Mailbox<EnvelopeIn<P>>
+  readonly policy: MailboxPolicy
   readonly surroundings: ActorSurroundings
+  signalsSent = 0
   signalsHandled = 0
+  readonly counts: MailboxCounts = { refused: 0, dropped: 0, waited: 0 }
   #isClosed = false
+  #isAsleep = false
 
-  constructor(address: Address, protocol: P, capacity: number, surroundings: ActorSurroundings) {
+  constructor(
+    address: Address,
+    protocol: P,
+    mailbox: { readonly capacity: number; readonly policy?: MailboxPolicy },
+    surroundings: ActorSurroundings
+  ) {
     this.address = address
     this.protocol = protocol
-    this.mailbox = new Mailbox(capacity)
+    this.mailbox = new Mailbox(mailbox.capacity)
+    this.policy = mailbox.policy ?? REFUSE
     this.surroundings = surroundings
   }
 
@@ -141,7 +210,12 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     return this.#isClosed
   }
 
-  /** Sends a signal and waits for its answer. Fails with `Overloaded` at once when the mailbox is full. */
+  /** Signals that were sent and are not answered yet. */
+  get unanswered(): number {
+    return this.signalsSent - this.signalsHandled
+  }
+
+  /** Sends a signal and waits for its answer. A full mailbox does what its policy says. */
   ask<Name extends NameIn<P>>(
     name: Name,
     payload: PayloadIn<P, Name>,
@@ -162,7 +236,8 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     span: ParentSpan | undefined
   ): Effect.Effect<SuccessIn<P, Name>, SignalError> {
     return Effect.callback<SuccessIn<P, Name>, SignalError>((resume) => {
-      this.#send(new Sent(this, name, payload, principal, resume as Resume, span))
+      const leave = this.#send(new Sent(this, name, payload, principal, resume as Resume, span))
+      return leave === undefined ? undefined : Effect.sync(leave)
     })
   }
 
@@ -171,10 +246,44 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     this.#send(new Sent(this, name, payload, principal, undefined, undefined))
   }
 
+  /**
+   * Tells, and waits until the signal has its place in the mailbox: with `backpressure`, a sender is as slow as who reads.
+   * Where it gets no place, it fails.
+   */
+  push<Name extends NameIn<P>>(
+    name: Name,
+    payload: PayloadIn<P, Name>,
+    principal: Principal
+  ): Effect.Effect<void, SignalError> {
+    return Effect.callback<void, SignalError>((resume) => {
+      const sent = new Pushed(this, name, payload, principal, resume)
+      const leave = this.#send(sent, sent.placed)
+      if (leave !== undefined) return Effect.sync(leave)
+      sent.placed()
+      return undefined
+    })
+  }
+
+  /** Tells the actor on its own behalf; the returned function takes the signal back, if nobody has looked at it yet. */
+  remind(name: string, payload: unknown, principal: Principal): () => void {
+    const sent = new Sent(this, name, payload, principal, undefined, undefined)
+    const leave = this.#send(sent)
+    return () => {
+      leave?.()
+      if (this.mailbox.remove(sent as AnyEnvelope as EnvelopeIn<P>)) this.signalsSent -= 1
+    }
+  }
+
   /** Takes no more signals, and answers those that wait. */
   close(): void {
     this.#isClosed = true
-    for (const envelope of this.mailbox.takeNow(Number.POSITIVE_INFINITY)) this.#refuse(envelope)
+    for (const envelope of this.mailbox.drain()) this.#refuse(envelope)
+  }
+
+  /** The actor has left memory with nothing to do: whatever is sent from now on goes to its next life. */
+  sleep(): void {
+    this.#isClosed = true
+    this.#isAsleep = true
   }
 
   letDie({ name, definition, payload, principal }: AnyEnvelope, error: SignalError): void {
@@ -189,18 +298,54 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     })
   }
 
-  #send(sent: Sent): void {
+  /** Where the sender has to wait for room, how it stops waiting is what is returned. */
+  #send(sent: Sent, onPlace?: () => void): (() => void) | undefined {
+    this.signalsSent += 1
     if (this.surroundings.inspection.hearsArrivals) sent.tellArrival(this.mailbox.depth)
-    if (this.#isClosed) this.#refuse(sent)
+    if (this.#isClosed) return this.#sendOn(sent, onPlace)
     // Its name and payload are of this protocol: ask and tell take no others.
-    else if (!this.mailbox.offer(sent as AnyEnvelope as EnvelopeIn<P>)) {
-      sent.fail(
-        new Overloaded({
-          message: `${this.address.text} has ${this.mailbox.capacity} signals waiting, which is its bound; send it again later`,
-          retry_after_ms: RETRY_AFTER_MS
-        })
-      )
+    if (this.mailbox.offer(sent as AnyEnvelope as EnvelopeIn<P>)) return undefined
+    return this.#sendToFull(sent as AnyEnvelope as EnvelopeIn<P>, onPlace)
+  }
+
+  #sendOn(sent: Sent, onPlace: (() => void) | undefined): (() => void) | undefined {
+    const next = this.#isAsleep ? this.surroundings.wake(this.address) : undefined
+    if (next === undefined || next.isClosed) {
+      this.#refuse(sent)
+      return undefined
     }
+    this.signalsSent -= 1
+    sent.movedTo(next)
+    return next.#send(sent, onPlace)
+  }
+
+  #sendToFull(envelope: EnvelopeIn<P>, onPlace: (() => void) | undefined): (() => void) | undefined {
+    const { mailbox, counts, policy } = this
+    if (policy.kind === "backpressure" && mailbox.waiting < policy.sendersMax) {
+      counts.waited += 1
+      const leave = mailbox.wait(envelope, onPlace)
+      return () => {
+        if (leave()) this.signalsSent -= 1
+      }
+    }
+    const oldest = policy.kind === "drop_oldest" ? mailbox.take() : undefined
+    if (oldest !== undefined && mailbox.offer(envelope)) {
+      counts.dropped += 1
+      oldest.fail(this.#overloaded("newer ones have taken its place"))
+      return undefined
+    }
+    counts.refused += 1
+    envelope.fail(this.#overloaded("send it again later"))
+    return undefined
+  }
+
+  #overloaded(what: string): Overloaded {
+    const { policy, mailbox } = this
+    const senders = policy.kind === "backpressure" ? ` and ${policy.sendersMax} senders` : ""
+    return new Overloaded({
+      message: `${this.address.text} has ${mailbox.capacity} signals${senders} waiting, which is its bound; ${what}`,
+      retry_after_ms: RETRY_AFTER_MS
+    })
   }
 
   #refuse(envelope: AnyEnvelope): void {

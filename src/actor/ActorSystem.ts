@@ -1,266 +1,276 @@
 /**
  * The actors of this node.
  *
- * Owns: spawn, find, stop, supervision with restart, and the facts that are told about it.
- * Does not decide: what an actor does (its behaviour), or where an actor lives among nodes (cluster/).
+ * Owns: spawn, find, ask by address, stop, restart, watch; and that all of them end in order.
+ * Does not decide: what an actor does (its behaviour), how its lives follow each other (Lives), or where an actor lives
+ * among nodes (cluster/).
  */
-import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, type Schema } from "effect"
-import type { ActorInfo, MachineGraph } from "../signal/Actors.ts"
+import { Clock, Context, Effect, Layer } from "effect"
+import type { ActorInfo } from "../signal/Actors.ts"
 import { ACTOR_SIGNALS, type ActorSignals } from "../signal/Catalogue.ts"
-import { type ActorFact, INSPECTION_VERSION } from "../signal/Inspection.ts"
 import type { Protocol } from "../signal/Protocol.ts"
-import { ActorRef, type ActorSurroundings } from "./ActorRef.ts"
+import { Actor, type AnyOptions } from "./Actor.ts"
+import type { ActorInsight, ActorOptions } from "./ActorContext.ts"
+import type { ActorRef, ActorSurroundings, MailboxPolicy } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Inspection } from "./Inspection.ts"
-import { DEFAULT_SUPERVISION, pauseBeforeRestart, type SupervisionPolicy } from "./Supervision.ts"
-import { apart, CurrentTracing } from "./Tracing.ts"
+import { Lives } from "./Lives.ts"
+import { type ActorKind, hasBeenIdle, IdleMs, Kinds } from "./Passivation.ts"
+import type { SupervisionEntry } from "./Supervision.ts"
+import { CurrentTracing } from "./Tracing.ts"
+import { type Watcher, Watching } from "./Watching.ts"
 
-/** What a behaviour knows of its own actor. */
-export interface ActorContext<P extends Protocol = ActorSignals> {
-  readonly ref: ActorRef<P>
-  /** Says in which state the actor's machine is now; `detail` is the event that led there. */
-  readonly transition: (state: string, detail?: string) => void
-  /** Says how to look inside this life. */
-  readonly shows: (insight: () => ActorInsight) => void
-}
-
-/** What an actor shows of itself when it is inspected. */
-export interface ActorInsight {
-  readonly machine: MachineGraph | null
-  readonly context: { readonly [name: string]: Schema.Json }
-}
-
-export interface ActorOptions<P extends Protocol = ActorSignals> {
-  readonly address: Address
-  /** The signals that it takes. Default: the product's own. */
-  readonly protocol?: P
-  readonly parent?: Address
-  readonly mailboxCapacity?: number
-  readonly supervision?: SupervisionPolicy
-  /** The actor's loop. When it returns the actor has stopped; when it fails or dies, supervision decides. */
-  readonly behaviour: (context: ActorContext<P>) => Effect.Effect<void, unknown>
-  readonly insight?: () => ActorInsight
-}
-
-const DEFAULT_MAILBOX_CAPACITY = 1000
-
-/** An actor's options, whatever it takes: its behaviour is only ever run with its own context. */
-type AnyOptions = ActorOptions<Protocol>
-
-/** One actor: its handle, its state of life, and the fiber that runs its loop. */
-class Actor {
-  readonly ref: ActorRef<Protocol>
-  readonly options: AnyOptions
-  readonly startedAt: number
-  status: ActorInfo["status"] = "starting"
-  state: string | null = null
-  restarts = 0
-  readonly crashes: Array<number> = []
-  fiber: Fiber.Fiber<void> | undefined
-  insight: () => ActorInsight
-  /** What was last told of its mailbox. */
-  #toldDepth = 0
-  #toldHandled = 0
-
-  constructor(options: AnyOptions, surroundings: ActorSurroundings) {
-    this.options = options
-    this.insight = options.insight ?? (() => NO_INSIGHT)
-    this.ref = new ActorRef<Protocol>(
-      options.address,
-      options.protocol ?? ACTOR_SIGNALS,
-      options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY,
-      surroundings
-    )
-    this.startedAt = surroundings.now()
-  }
-
-  /** Whether its mailbox has moved since the last time this was asked. */
-  hasMoved(): boolean {
-    const { mailbox, signalsHandled } = this.ref
-    if (mailbox.depth === this.#toldDepth && signalsHandled === this.#toldHandled) return false
-    this.#toldDepth = mailbox.depth
-    this.#toldHandled = signalsHandled
-    return true
-  }
-
-  get info(): ActorInfo {
-    return {
-      address: this.ref.address.text,
-      kind: this.ref.address.kind,
-      status: this.status,
-      parent: this.options.parent?.text ?? null,
-      started_at: this.startedAt,
-      restarts: this.restarts,
-      mailbox_depth: this.ref.mailbox.depth,
-      mailbox_capacity: this.ref.mailbox.capacity,
-      signals_handled: this.ref.signalsHandled,
-      state: this.state
-    }
-  }
-}
+export type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 
 /** An actor as it is listed: its facts, its address, and how to look inside. */
 export interface ActorEntry {
   readonly address: Address
   readonly info: ActorInfo
   readonly insight: () => ActorInsight
+  /** What a list does not show. */
+  readonly details: () => ActorDetails
+}
+
+export interface ActorDetails {
+  readonly children: ReadonlyArray<string>
+  readonly supervision: ReadonlyArray<SupervisionEntry>
+  readonly mailbox: {
+    readonly policy: MailboxPolicy["kind"]
+    readonly refused: number
+    readonly dropped: number
+    readonly waited: number
+    readonly waiting: number
+    readonly stashed: number
+  }
 }
 
 const MAILBOX_FACTS_MS = 500
+/** How long the actors of a system that ends are waited for. */
+const SHUTDOWN_MS = 60_000
+const CHILDREN_SHOWN = 100
 
-const NO_INSIGHT: ActorInsight = { machine: null, context: {} }
+const detailsOf = (actor: Actor): ActorDetails => {
+  const { ref } = actor
+  const children = Array.from(actor.children ?? []).slice(0, CHILDREN_SHOWN)
+  return {
+    children: children.map((child) => child.ref.address.text),
+    supervision: [...(actor.log?.entries ?? [])],
+    mailbox: {
+      policy: ref.policy.kind,
+      ...ref.counts,
+      waiting: ref.mailbox.waiting,
+      stashed: actor.life?.stashed ?? 0
+    }
+  }
+}
 
 const entryOf = (actor: Actor): ActorEntry => ({
   address: actor.ref.address,
   info: actor.info,
-  insight: actor.insight
+  insight: actor.insight,
+  details: () => detailsOf(actor)
 })
 
-const make = Effect.gen(function* () {
-  const scope = yield* Effect.scope
-  const clock = yield* Clock.Clock
-  const actors = new Map<string, Actor>()
-  const inspection = new Inspection()
-  const surroundings: ActorSurroundings = {
-    inspection,
-    deadLetters: new DeadLetters((letter) => inspection.deadLetter(letter)),
-    now: () => clock.currentTimeMillisUnsafe(),
-    tracing: yield* CurrentTracing
+class System implements ActorSystem {
+  readonly inspection = new Inspection()
+  readonly deadLetters = new DeadLetters((letter) => this.inspection.deadLetter(letter))
+  readonly #surroundings: ActorSurroundings
+  readonly #watching = new Watching()
+  readonly #kinds: Kinds
+  readonly #lives: Lives
+  #isClosing = false
+
+  constructor(
+    services: Context.Context<never>,
+    clock: Clock.Clock,
+    idleMs: number,
+    tracing: ActorSurroundings["tracing"]
+  ) {
+    this.#kinds = new Kinds(idleMs)
+    this.#surroundings = {
+      inspection: this.inspection,
+      deadLetters: this.deadLetters,
+      now: () => clock.currentTimeMillisUnsafe(),
+      tracing,
+      wake: (address) => this.#wake(address)
+    }
+    this.#lives = new Lives({
+      surroundings: this.#surroundings,
+      services,
+      watching: this.#watching,
+      life: {
+        spawn: (options) => this.spawn(options),
+        watch: (address, watcher) => this.watch(address, watcher)
+      }
+    })
   }
 
-  const tell = (actor: Actor, fact: ActorFact["fact"], detail: string | null = null): void => {
-    if (!surroundings.inspection.isObserved) return
-    surroundings.inspection.fact(
-      { version: INSPECTION_VERSION, fact, at: surroundings.now(), actor: actor.info, detail },
-      actor.ref.address
-    )
-  }
+  readonly spawn = <P extends Protocol = ActorSignals>(
+    options: ActorOptions<P>
+  ): Effect.Effect<ActorRef<P>> =>
+    this.#spawn(options as unknown as AnyOptions) as unknown as Effect.Effect<ActorRef<P>>
 
-  /** Mailboxes move too often to tell each time: twice a second, of those that have moved, if anybody looks. */
-  const tellMailboxes = Effect.sync(() => {
-    if (!surroundings.inspection.isObserved) return
-    for (const actor of actors.values()) if (actor.hasMoved()) tell(actor, "mailbox")
-  })
-  const tellInTime = Effect.andThen(Effect.sleep(MAILBOX_FACTS_MS), tellMailboxes)
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(surroundings.inspection.observed, tellInTime)))
-
-  const contextOf = (actor: Actor): ActorContext<Protocol> => ({
-    ref: actor.ref,
-    transition: (state, detail) => {
-      actor.state = state
-      tell(actor, "transition", detail ?? null)
-    },
-    shows: (insight) => {
-      actor.insight = insight
-    }
-  })
-
-  /** Runs the loop once, and says whether it has to run again. */
-  const runOnce = Effect.fnUntraced(function* (actor: Actor) {
-    actor.status = "running"
-    const exit = yield* Effect.exit(Effect.suspend(() => actor.options.behaviour(contextOf(actor))))
-    if (Exit.isSuccess(exit)) return false
-    // Who is stopped does not come here; an interruption from inside the loop is a crash like any other.
-    const now = surroundings.now()
-    actor.crashes.push(now)
-    if (actor.crashes.length > 100) actor.crashes.shift()
-    const pauseMs = pauseBeforeRestart(actor.options.supervision ?? DEFAULT_SUPERVISION, actor.crashes, now)
-    if (pauseMs === undefined) {
-      yield* Effect.logError(`${actor.ref.address.text} failed and is not restarted`, exit.cause)
-      actor.status = "failed"
-      return false
-    }
-    yield* Effect.logWarning(`${actor.ref.address.text} crashed; it restarts in ${pauseMs} ms`, exit.cause)
-    actor.status = "restarting"
-    yield* Effect.sleep(pauseMs)
-    actor.restarts += 1
-    tell(actor, "restarted", Cause.pretty(exit.cause).split("\n", 1)[0] ?? null)
-    return true
-  })
-
-  const runToEnd = (actor: Actor): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      while (yield* runOnce(actor)) {
-        // each turn is one life of the actor
-      }
-    }).pipe(
-      Effect.ensuring(
-        Effect.sync(() => {
-          const failed = actor.status === "failed"
-          if (!failed) actor.status = "stopped"
-          if (actors.get(actor.ref.address.text) === actor) actors.delete(actor.ref.address.text)
-          actor.ref.close()
-          tell(actor, failed ? "failed" : "stopped")
-        })
-      )
-    )
-
-  const start = (options: AnyOptions): Effect.Effect<ActorRef<Protocol>> =>
-    Effect.suspend(() => {
-      const known = actors.get(options.address.text)
-      if (known?.status === "stopping" && known.fiber !== undefined) {
-        return Effect.andThen(Fiber.await(known.fiber), start(options))
-      }
-      if (known !== undefined) {
-        return known.ref.protocol === (options.protocol ?? ACTOR_SIGNALS)
-          ? Effect.succeed(known.ref)
-          : Effect.die(new Error(`Another kind of actor lives at ${options.address.text}: stop it first`))
-      }
-      const actor = new Actor(options, surroundings)
-      actor.status = "running"
-      actors.set(options.address.text, actor)
-      tell(actor, "started")
-      // At once: a loop that was stopped before it began would never say that it has ended.
-      return Effect.forkIn(apart(runToEnd(actor)), scope, { startImmediately: true }).pipe(
-        Effect.map((fiber) => {
-          actor.fiber = fiber
-          return actor.ref
-        })
-      )
-    })
-
-  const stop = (address: Address): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const actor = actors.get(address.text)
-      if (actor?.fiber === undefined) return Effect.void
-      actor.status = "stopping"
-      return Fiber.interrupt(actor.fiber)
-    })
-
-  const find = <P extends Protocol>(address: Address, protocol: P): ActorRef<P> | undefined => {
-    const ref = actors.get(address.text)?.ref
+  readonly find = <P extends Protocol = ActorSignals>(
+    address: Address,
+    protocol = ACTOR_SIGNALS as Protocol as P
+  ): ActorRef<P> | undefined => {
+    const ref = this.#lives.actors.get(address.text)?.ref
     return ref?.protocol === protocol ? (ref as unknown as ActorRef<P>) : undefined
   }
 
-  const system: ActorSystem = {
-    spawn: <P extends Protocol>(options: ActorOptions<P>) =>
-      start(options as unknown as AnyOptions) as unknown as Effect.Effect<ActorRef<P>>,
-    stop,
-    find: (address: Address, protocol: Protocol = ACTOR_SIGNALS) => find(address, protocol) as never,
-    entry: (address: string) => {
-      const actor = actors.get(address)
-      return actor === undefined ? undefined : entryOf(actor)
-    },
-    entries: () => Array.from(actors.values(), entryOf),
-    inspection: surroundings.inspection,
-    deadLetters: surroundings.deadLetters
+  readonly refOf = <P extends Protocol = ActorSignals>(
+    address: Address,
+    protocol = ACTOR_SIGNALS as Protocol as P
+  ): ActorRef<P> | undefined => {
+    const ref = this.#wake(address)
+    return ref?.protocol === protocol ? (ref as unknown as ActorRef<P>) : undefined
   }
-  return system
+
+  readonly register = <P extends Protocol = ActorSignals>(kind: ActorKind<P>): void =>
+    this.#kinds.register(kind as unknown as ActorKind<Protocol>)
+
+  readonly stop = (address: Address): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const actor = this.#lives.actors.get(address.text)
+      return actor === undefined ? Effect.void : this.#lives.stop(actor)
+    })
+
+  readonly restart = (address: Address, why: string): boolean => {
+    const actor = this.#lives.actors.get(address.text)
+    if (actor === undefined) return false
+    this.#lives.restart(actor, why)
+    return true
+  }
+
+  readonly watch = (address: Address, watcher: Watcher): (() => void) => {
+    if (this.#lives.actors.has(address.text) || this.#kinds.has(address.kind)) {
+      return this.#watching.add(address.text, watcher)
+    }
+    watcher({ address: address.text, reason: "gone", detail: null })
+    return () => undefined
+  }
+
+  readonly entry = (address: string): ActorEntry | undefined => {
+    const actor = this.#lives.actors.get(address)
+    return actor === undefined ? undefined : entryOf(actor)
+  }
+
+  readonly entries = (): ReadonlyArray<ActorEntry> => Array.from(this.#lives.actors.values(), entryOf)
+
+  get watchers(): number {
+    return this.#watching.size
+  }
+
+  /** Mailboxes move too often to tell each time: twice a second, of those that have moved, if anybody looks. */
+  get tellingMailboxes(): Effect.Effect<never> {
+    const tell = Effect.sync(() => {
+      if (!this.inspection.isObserved) return
+      for (const actor of this.#lives.actors.values())
+        if (actor.hasMoved()) this.#lives.tell(actor, "mailbox")
+    })
+    const tellInTime = Effect.andThen(Effect.sleep(MAILBOX_FACTS_MS), tell)
+    return Effect.forever(Effect.andThen(this.inspection.observed, tellInTime))
+  }
+
+  get sweeping(): Effect.Effect<never> {
+    return this.#kinds.sweeping(() => {
+      const now = this.#surroundings.now()
+      for (const actor of this.#lives.actors.values())
+        if (hasBeenIdle(actor, now)) this.#lives.passivate(actor)
+    })
+  }
+
+  /** No new actors; all there are end, children before their parents. */
+  get close(): Effect.Effect<void> {
+    const { actors } = this.#lives
+    const all: Effect.Effect<void> = Effect.suspend(() => {
+      this.#isClosing = true
+      const roots = [...actors.values()].filter(({ parent }) => parent === undefined)
+      const left = roots.length > 0 ? roots : [...actors.values()]
+      if (left.length === 0) return Effect.void
+      const ended = Effect.forEach(left, (actor) => this.#lives.stop(actor), {
+        concurrency: "unbounded",
+        discard: true
+      })
+      return Effect.andThen(ended, all)
+    })
+    const leftBehind = Effect.suspend(() => {
+      const names = [...actors.keys()].slice(0, 10).join(", ")
+      return Effect.logError(
+        `${actors.size} actor(s) have not ended within ${SHUTDOWN_MS} ms and are left behind: ${names}`
+      )
+    })
+    return Effect.timeoutOrElse(all, { duration: SHUTDOWN_MS, orElse: () => leftBehind })
+  }
+
+  #spawn(options: AnyOptions): Effect.Effect<ActorRef<Protocol>> {
+    return Effect.suspend(() => {
+      const known = this.#lives.actors.get(options.address.text)
+      if (known === undefined) return Effect.succeed(this.#add(options).ref)
+      if (known.status === "stopping" && known.intent?.kind !== "passivate")
+        return Effect.andThen(this.#lives.stop(known), this.#spawn(options))
+      return known.ref.protocol === (options.protocol ?? ACTOR_SIGNALS)
+        ? Effect.succeed(known.ref)
+        : Effect.die(new Error(`Another kind of actor lives at ${options.address.text}: stop it first`))
+    })
+  }
+
+  #add(options: AnyOptions): Actor {
+    const actor = new Actor(options, this.#surroundings)
+    actor.idleMs = this.#kinds.idleMsOf(options.address)
+    if (this.#isClosing) actor.ref.close()
+    else this.#lives.add(actor)
+    return actor
+  }
+
+  /** The actor that lives at the address, or one of its kind that is made now. */
+  #wake(address: Address): ActorRef<Protocol> | undefined {
+    const known = this.#lives.actors.get(address.text)
+    if (known !== undefined && (known.status !== "stopping" || known.intent?.kind === "passivate"))
+      return known.ref
+    const options = this.#isClosing ? undefined : this.#kinds.make(address)
+    return options === undefined ? undefined : this.#add(options).ref
+  }
+}
+
+const make = Effect.gen(function* () {
+  const services = yield* Effect.context<never>()
+  const system = new System(services, yield* Clock.Clock, yield* IdleMs, yield* CurrentTracing)
+  yield* Effect.addFinalizer(() => system.close)
+  yield* Effect.forkScoped(system.tellingMailboxes)
+  yield* Effect.forkScoped(system.sweeping)
+  return system as ActorSystem
 })
 
 export interface ActorSystem {
   /** Starts an actor; where one lives at the address already, that one is answered. */
   readonly spawn: <P extends Protocol = ActorSignals>(options: ActorOptions<P>) => Effect.Effect<ActorRef<P>>
-  /** Interrupts an actor's loop and waits until it has ended. */
-  readonly stop: (address: Address) => Effect.Effect<void>
+  /** Registers a kind of actors, which start when they are asked for. A kind is registered once. */
+  readonly register: <P extends Protocol = ActorSignals>(kind: ActorKind<P>) => void
   /** The actor that lives at the address, if it takes this protocol. Default: the product's own. */
   readonly find: <P extends Protocol = ActorSignals>(
     address: Address,
     protocol?: P
   ) => ActorRef<P> | undefined
+  /** The same; where nobody lives there and the kind is registered, its actor starts. Nobody starts in a system that ends. */
+  readonly refOf: <P extends Protocol = ActorSignals>(
+    address: Address,
+    protocol?: P
+  ) => ActorRef<P> | undefined
+  /** Ends an actor's loop, its children first, and waits until it has ended. */
+  readonly stop: (address: Address) => Effect.Effect<void>
+  /** Ends the life that runs; another follows. False: nobody lives there. */
+  readonly restart: (address: Address, why: string) => boolean
+  /**
+   * Tells once when the actor at the address ends, also when it is gone already; the returned function unwatches. Who only
+   * leaves memory has not ended.
+   */
+  readonly watch: (address: Address, watcher: Watcher) => () => void
   readonly entry: (address: string) => ActorEntry | undefined
   readonly entries: () => ReadonlyArray<ActorEntry>
+  /** How many watches there are. */
+  readonly watchers: number
   readonly inspection: Inspection
   readonly deadLetters: DeadLetters
 }

@@ -13,7 +13,7 @@ import { type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.t
 import type { Principal } from "../signal/Principal.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
-import type { ActorContext, ActorInsight, ActorOptions } from "./ActorSystem.ts"
+import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 import type { EnvelopeIn } from "./Envelope.ts"
 import { reportIncident } from "./Incident.ts"
 
@@ -24,6 +24,8 @@ export interface Turn<P extends Protocol> {
   /** Who has sent the signal. */
   readonly principal: Principal
   readonly now: Millis
+  /** Timers, children, watching: what a handler does beside deciding. */
+  readonly context: ActorContext<P>
 }
 
 /** What a handler decides. Without a `state` it stays as it was. */
@@ -31,7 +33,11 @@ export type Step<State, Reply> = (
   | { readonly state?: State; readonly reply: Reply }
   /** Whoever asked gets the error; it is no crash. */
   | { readonly state?: State; readonly error: SignalError }
+  /** Not now: the signal waits, unanswered, until a step says `unstash`. */
+  | { readonly state?: State; readonly stash: true }
 ) & {
+  /** What was put aside is looked at next, in its order. */
+  readonly unstash?: boolean
   /** The actor has done its work: it stops when this is answered. */
   readonly ends?: boolean
 }
@@ -45,10 +51,15 @@ export type Handler<P extends Protocol, Name extends NameIn<P>, State> = (
 export interface BehaveOptions<P extends Protocol, State> {
   readonly protocol: P
   /** The state that each life begins with: made anew, or read from where it was kept. */
-  readonly initial: () => State | Effect.Effect<State, unknown>
+  readonly initial: (context: ActorContext<P>) => State | Effect.Effect<State, unknown>
   readonly handlers: { readonly [Name in NameIn<P>]: Handler<P, Name, State> }
   /** What `inspect_actor` shows of the state. Default: nothing. */
   readonly show?: (state: State) => ActorInsight["context"]
+  /**
+   * What is left to do when a life ends because the actor is stopped, restarted or leaves memory: to write the state where
+   * `initial` finds it, say. Its children have ended by then, unless they are kept. After a crash it is not run.
+   */
+  readonly leave?: (state: State, context: ActorContext<P>) => Effect.Effect<void>
 }
 
 /** What of an actor's options its behaviour says; an address, and whatever else is wanted, come beside it. */
@@ -102,13 +113,15 @@ class Life<P extends Protocol, State> {
 
   #turnOf({ principal }: EnvelopeIn<P>): Turn<P> {
     const { ref } = this.#context
-    return { self: ref, principal, now: ref.surroundings.now() }
+    return { self: ref, principal, now: ref.surroundings.now(), context: this.#context }
   }
 
   #take(envelope: EnvelopeIn<P>, step: AnyStep): void {
     if ("state" in step) this.#state = step.state as State
     if (step.ends === true) this.hasEnded = true
-    if ("error" in step) envelope.fail(step.error)
+    if (step.unstash === true) this.#context.unstash()
+    if ("stash" in step) this.#context.stash(envelope)
+    else if ("error" in step) envelope.fail(step.error)
     else envelope.succeed(step.reply as never)
   }
 
@@ -148,14 +161,12 @@ class Life<P extends Protocol, State> {
   }
 }
 
-const live = <P extends Protocol, State>(context: ActorContext<P>, options: BehaveOptions<P, State>) =>
+const run = <P extends Protocol, State>(
+  context: ActorContext<P>,
+  life: Life<P, State>
+): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
-    const made = options.initial()
-    const state = Effect.isEffect(made) ? yield* made as Effect.Effect<State, unknown> : made
-    const life = new Life(context, options, state)
     const { mailbox } = context.ref
-    const { show } = options
-    if (show !== undefined) context.shows(() => ({ machine: null, context: show(life.state) }))
     for (let turns = 1; !life.hasEnded; turns++) {
       const envelope = mailbox.take()
       if (envelope === undefined) {
@@ -166,6 +177,22 @@ const live = <P extends Protocol, State>(context: ActorContext<P>, options: Beha
       if (waiting !== undefined) yield* waiting
       else if (turns % TURNS_AT_ONCE === 0) yield* Effect.yieldNow
     }
+  })
+
+const isCrash = (exit: Exit.Exit<void, unknown>): boolean =>
+  Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+
+const live = <P extends Protocol, State>(context: ActorContext<P>, options: BehaveOptions<P, State>) =>
+  Effect.gen(function* () {
+    const made = options.initial(context)
+    const state = Effect.isEffect(made) ? yield* made as Effect.Effect<State, unknown> : made
+    const life = new Life(context, options, state)
+    const { show, leave } = options
+    if (show !== undefined) context.shows(() => ({ machine: null, context: show(life.state) }))
+    if (leave === undefined) return yield* run(context, life)
+    return yield* Effect.onExit(run(context, life), (exit) =>
+      isCrash(exit) ? Effect.void : Effect.andThen(context.childrenEnded, leave(life.state, context))
+    )
   })
 
 /** A behaviour by its handlers: `system.spawn({ address, ...behave({ protocol, initial, handlers }) })`. */

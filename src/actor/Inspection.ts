@@ -148,11 +148,18 @@ const lightened = (answered: AnsweredSignal): AnsweredSignal => {
     : { ...answered, payload, answer }
 }
 
+/** A stack that nobody has read holds on to all that was being done: a ledger, the life of an actor that crashed. */
+const withoutStack = (error: SignalError): SignalError =>
+  Object.defineProperties(Object.create(Object.getPrototypeOf(error)), {
+    ...Object.getOwnPropertyDescriptors({ ...error }),
+    message: { value: error.message, enumerable: true }
+  })
+
 const lightAnswerOf = (
   answer: AnsweredSignal["answer"],
   lighten: ((value: object) => object) | undefined
 ): AnsweredSignal["answer"] => {
-  if ("error" in answer) return answer
+  if ("error" in answer) return { error: withoutStack(answer.error) }
   if (lighten === undefined) return NOT_KEPT
   const { success } = answer
   if (typeof success !== "object" || success === null) return answer

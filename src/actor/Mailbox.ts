@@ -1,16 +1,24 @@
 /**
  * One actor's bounded queue, drained in batches.
  *
- * Owns: order (first in, first out), the bound, and waking the one reader.
- * Does not decide: what a full mailbox answers (ActorRef).
+ * Owns: order (first in, first out), the bound, who waits for room, and waking the one reader.
+ * Does not decide: what a full mailbox answers, or who may wait (ActorRef).
  */
 import { Effect } from "effect"
+
+interface Waiting<Message> {
+  readonly message: Message
+  /** Called when the message has got its place. */
+  readonly onPlace: (() => void) | undefined
+}
 
 export class Mailbox<Message> {
   #messages: Array<Message> = []
   #head = 0
   #wake: (() => void) | undefined
   #capacity: number
+  /** Who waits for room, in the order of their coming; only while somebody does. */
+  #line: Set<Waiting<Message>> | undefined
 
   constructor(capacity: number) {
     this.#capacity = capacity
@@ -27,6 +35,12 @@ export class Mailbox<Message> {
   /** Changes the bound. What already waits stays. */
   resize(capacity: number): void {
     this.#capacity = capacity
+    if (this.#line !== undefined) this.#letIn(this.#line)
+  }
+
+  /** How many wait for room. */
+  get waiting(): number {
+    return this.#line?.size ?? 0
   }
 
   /** Puts a message at the end; false when the mailbox is full. */
@@ -34,6 +48,24 @@ export class Mailbox<Message> {
     if (this.depth >= this.#capacity) return false
     this.#messages.push(message)
     this.#signalReader()
+    return true
+  }
+
+  /** Lets a message wait for room, behind all that wait already. The returned function takes it out of the line again. */
+  wait(message: Message, onPlace?: () => void): () => boolean {
+    this.#line ??= new Set()
+    const line = this.#line
+    const waiting: Waiting<Message> = { message, onPlace }
+    line.add(waiting)
+    return () => line.delete(waiting)
+  }
+
+  /** Takes out a message that has not been taken yet. Looks through all of them. */
+  remove(message: Message): boolean {
+    const index = this.#messages.indexOf(message, this.#head)
+    if (index < 0) return false
+    this.#messages.splice(index, 1)
+    if (this.#line !== undefined) this.#letIn(this.#line)
     return true
   }
 
@@ -55,16 +87,30 @@ export class Mailbox<Message> {
     return first
   }
 
-  /** Takes up to `count` messages that are there now. */
+  /** Takes up to `count` messages that are there now. Who waits for room gets the places that become free. */
   takeNow(count: number): ReadonlyArray<Message> {
     if (this.#head === 0 && this.#messages.length <= count) {
       const all = this.#messages
       this.#messages = []
+      if (this.#line !== undefined) this.#letIn(this.#line)
       return all
     }
     const taken = this.#messages.slice(this.#head, this.#head + count)
     this.#advance(taken.length)
     return taken
+  }
+
+  /** Takes all there are, and those that wait for room too. */
+  drain(): ReadonlyArray<Message> {
+    const all = [
+      ...this.#messages.slice(this.#head),
+      ...Array.from(this.#line ?? [], ({ message }) => message)
+    ]
+    this.#messages = []
+    this.#head = 0
+    this.#line?.clear()
+    this.#line = undefined
+    return all
   }
 
   #advance(count: number): void {
@@ -76,6 +122,18 @@ export class Mailbox<Message> {
       this.#messages = this.#messages.slice(this.#head)
       this.#head = 0
     }
+    if (this.#line !== undefined) this.#letIn(this.#line)
+  }
+
+  #letIn(line: Set<Waiting<Message>>): void {
+    for (const waiting of line) {
+      if (this.depth >= this.#capacity) return
+      line.delete(waiting)
+      this.#messages.push(waiting.message)
+      this.#signalReader()
+      waiting.onPlace?.()
+    }
+    this.#line = undefined
   }
 
   /** Called when a message has come; for a reader that waits for other things too. */

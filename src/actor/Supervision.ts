@@ -1,16 +1,24 @@
 /**
- * What happens when an actor's loop ends badly.
+ * What happens when an actor's loop ends badly, and what is remembered of it.
  *
- * Owns: the restart rule: a growing pause, and a limit within a window.
- * Does not decide: how state is rebuilt (the behaviour's own start).
+ * Owns: the decision (restart with a growing pause and a limit within a window, stop, escalate), and the bounded log.
+ * Does not decide: how state is rebuilt (the behaviour's own start), or how a decision is carried out (Lives).
  */
+import type { Millis } from "../signal/Text.ts"
 
 export interface SupervisionPolicy {
+  /**
+   * `restart`: another life, after a pause. `stop`: the actor has failed. `escalate`: it has failed, and its parent fails
+   * with its failure; without a parent it is as `stop`. Default: `restart`.
+   */
+  readonly strategy?: "restart" | "stop" | "escalate"
   /** Restarts allowed within `withinMs`; one more, and the actor has failed. */
   readonly restartsMax: number
   readonly withinMs: number
   readonly backoffMs: number
   readonly backoffMaxMs: number
+  /** What becomes of its children when it is restarted. When it ends they end before it, in any case. Default: `stop`. */
+  readonly children?: "stop" | "keep"
 }
 
 export const DEFAULT_SUPERVISION: SupervisionPolicy = {
@@ -23,6 +31,9 @@ export const DEFAULT_SUPERVISION: SupervisionPolicy = {
 /** An actor that ends with its first failure. */
 export const NEVER_RESTART: SupervisionPolicy = { restartsMax: 0, withinMs: 1, backoffMs: 0, backoffMaxMs: 0 }
 
+/** An actor whose first failure is its parent's. */
+export const ESCALATE: SupervisionPolicy = { ...NEVER_RESTART, strategy: "escalate" }
+
 /** Decides on one crash: the pause before the restart, or `undefined` to give up. */
 export const pauseBeforeRestart = (
   policy: SupervisionPolicy,
@@ -32,4 +43,57 @@ export const pauseBeforeRestart = (
   const recent = crashes.filter((at) => at > now - policy.withinMs).length
   if (recent > policy.restartsMax) return undefined
   return Math.min(policy.backoffMs * 2 ** Math.max(0, recent - 1), policy.backoffMaxMs)
+}
+
+export type Decision =
+  | { readonly decision: "restart"; readonly pauseMs: number }
+  | { readonly decision: "stop" | "escalate" }
+
+/** `crashes`: the moments of all of them, this one included. */
+export const decideOnCrash = (
+  policy: SupervisionPolicy,
+  crashes: ReadonlyArray<number>,
+  now: number
+): Decision => {
+  const { strategy = "restart" } = policy
+  if (strategy !== "restart") return { decision: strategy }
+  const pauseMs = pauseBeforeRestart(policy, crashes, now)
+  return pauseMs === undefined ? { decision: "stop" } : { decision: "restart", pauseMs }
+}
+
+/** What was decided about an actor, and why. */
+export interface SupervisionEntry {
+  readonly at: Millis
+  /** `asked`: somebody wanted it to be restarted. */
+  readonly decision: "restart" | "stop" | "escalate" | "asked"
+  readonly why: string
+  readonly pauseMs: number | null
+}
+
+const CRASHES_KEPT = 100
+const ENTRIES_KEPT = 32
+
+/** The crashes of one actor, and what was decided about them. */
+export class SupervisionLog {
+  readonly #crashes: Array<Millis> = []
+  readonly #entries: Array<SupervisionEntry> = []
+
+  crashed(policy: SupervisionPolicy, why: string, now: Millis): Decision {
+    this.#crashes.push(now)
+    if (this.#crashes.length > Math.max(CRASHES_KEPT, policy.restartsMax + 1)) this.#crashes.shift()
+    const decided = decideOnCrash(policy, this.#crashes, now)
+    const pauseMs = decided.decision === "restart" ? decided.pauseMs : null
+    this.add({ at: now, decision: decided.decision, why, pauseMs })
+    return decided
+  }
+
+  add(entry: SupervisionEntry): void {
+    this.#entries.push(entry)
+    if (this.#entries.length > ENTRIES_KEPT) this.#entries.shift()
+  }
+
+  /** The last decisions, the oldest first. */
+  get entries(): ReadonlyArray<SupervisionEntry> {
+    return this.#entries
+  }
 }

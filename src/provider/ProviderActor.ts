@@ -10,7 +10,7 @@ import type { ActorContext, ActorInsight, ActorSystem } from "../actor/ActorSyst
 import { type Address, scopedAddress, sharedAddress } from "../actor/Address.ts"
 import type { EnvelopeOf } from "../actor/Envelope.ts"
 import { graphOf, runMachine, stateText } from "../actor/Machine.ts"
-import { NEVER_RESTART } from "../actor/Supervision.ts"
+import { DEFAULT_SUPERVISION, NEVER_RESTART } from "../actor/Supervision.ts"
 import { InternalError, type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
 import type { Completion } from "../signal/Providers.ts"
 import type { CallOutcome, CompletionLog } from "./BudgetKeeper.ts"
@@ -155,6 +155,8 @@ export const spawnProvider = (around: ProviderSurroundings, guard: ProviderGuard
   around.system.spawn({
     address: providerAddress(guard.adapter.name),
     mailboxCapacity: guard.options.waiting,
+    // Calls that run have their money and their answer: a defect in taking others is no reason to end them.
+    supervision: { ...DEFAULT_SUPERVISION, children: "keep" },
     behaviour: (actor) => Effect.forever(take(around, guard, actor)),
     insight: () => ({
       machine: null,

@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import type { ActorEntry, ActorSystem } from "../actor/ActorSystem.ts"
+import type { ActorInfo } from "../signal/Actors.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -40,6 +41,28 @@ export const listActors = (
   })
 }
 
+type Inside = Omit<SignalSuccess<"inspect_actor">, keyof ActorInfo>
+
+const insideOf = (entry: ActorEntry): Inside => {
+  const { children, supervision, mailbox } = entry.details()
+  const { waiting, ...counts } = mailbox
+  return {
+    ...entry.insight(),
+    children,
+    supervision: supervision.map(({ pauseMs, ...decided }) => ({ ...decided, pause_ms: pauseMs })),
+    mailbox: { ...counts, senders_waiting: waiting }
+  }
+}
+
+/** Of a shared actor, what goes on inside is nobody's business but the installation's. */
+const HIDDEN: Inside = {
+  machine: null,
+  context: {},
+  children: [],
+  supervision: [],
+  mailbox: { policy: "refuse", refused: 0, dropped: 0, waited: 0, senders_waiting: 0, stashed: 0 }
+}
+
 export const inspectActor = (
   system: ActorSystem,
   payload: SignalPayload<"inspect_actor">,
@@ -55,7 +78,9 @@ export const inspectActor = (
       })
     )
   }
-  const isShared = entry.address.tenant === undefined && !principal.isInstallation
-  const insight = isShared ? { machine: null, context: {} } : entry.insight()
-  return Effect.succeed({ ...shownInfo(entry.info, entry.address, principal), ...insight })
+  const isHidden = entry.address.tenant === undefined && !principal.isInstallation
+  return Effect.succeed({
+    ...shownInfo(entry.info, entry.address, principal),
+    ...(isHidden ? HIDDEN : insideOf(entry))
+  })
 }

@@ -39,12 +39,7 @@ export const claimedHere = (store: LedgerStore, placement: Placement): LedgerSto
 })
 
 /** Asks the TokenManager of the principal's tenant, on whichever node it is. */
-export const placedTokenManagers = (
-  local: TokenManagers,
-  system: ActorSystem,
-  placement: Placement
-): TokenManagers => ({
-  of: local.of,
+export const placedTokenManagers = (system: ActorSystem, placement: Placement): TokenManagers => ({
   ask: (name, given, principal) => {
     const address = tenantAddress(KIND, principal.tenant)
     const payload = repeatable(name, given)

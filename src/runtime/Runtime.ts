@@ -39,7 +39,6 @@ export interface RuntimeConfig {
 
 /** A call may have begun before its tenant began to anonymise users. */
 const disguised = (tokenManagers: TokenManagers, disguise: Disguise): TokenManagers => ({
-  of: tokenManagers.of,
   ask: (name, payload, principal) =>
     disguise.ask(name, payload, principal, (shown, who) => tokenManagers.ask(name, shown, who))
 })
@@ -76,7 +75,7 @@ const makeTenants = (
     const placement = found.value
     const local = makeTokenManagers(system, { ...options, store: claimedHere(options.store, placement) })
     yield* placement.host(tokenManagerResident(local, { store: options.store, hub, system }, placement))
-    return placedTokenManagers(local, system, placement)
+    return placedTokenManagers(system, placement)
   })
 
 /** Everything that answers signals. With a `Placement` around it, it is one node of several. */

@@ -4,16 +4,17 @@
  * Owns: which actor answers for a tenant on this node. Does not decide: anything about money.
  */
 import { Effect } from "effect"
-import type { ActorRef } from "../actor/ActorRef.ts"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
 import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
-import type { SignalError } from "../signal/Errors.ts"
+import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { type TokenManagerOptions, tokenManager } from "../tokens/TokenManager.ts"
 
+const KIND = "token_manager"
+const RETRY_AFTER_MS = 100
+
 export interface TokenManagers {
-  readonly of: (tenant: string) => Effect.Effect<ActorRef>
   /** Asks the TokenManager of the principal's tenant. */
   readonly ask: <Name extends ActorSignalName>(
     name: Name,
@@ -22,21 +23,25 @@ export interface TokenManagers {
   ) => Effect.Effect<SignalSuccess<Name>, SignalError>
 }
 
+const stopping: Effect.Effect<never, Unavailable> = Effect.fail(
+  new Unavailable({ message: "The runtime is stopping; send it again", retry_after_ms: RETRY_AFTER_MS })
+)
+
+/** They start when they are asked, and leave memory when they are idle. */
 export const makeTokenManagers = (
   system: ActorSystem,
   options: Omit<TokenManagerOptions, "tenant">
 ): TokenManagers => {
-  const refOf = (tenant: string): Effect.Effect<ActorRef> => {
-    const known = system.find(tenantAddress("token_manager", tenant))
-    if (known !== undefined && !known.isClosed) return Effect.succeed(known)
-    return system.spawn(tokenManager({ ...options, tenant }))
-  }
+  system.register({
+    kind: KIND,
+    make: ({ tenant }) => (tenant === undefined ? undefined : tokenManager({ ...options, tenant }))
+  })
   return {
-    of: refOf,
     ask: (name, payload, principal) => {
-      const known = system.find(tenantAddress("token_manager", principal.tenant))
+      const address = tenantAddress(KIND, principal.tenant)
+      const known = system.find(address)
       if (known !== undefined && !known.isClosed) return known.ask(name, payload, principal)
-      return Effect.flatMap(refOf(principal.tenant), (ref) => ref.ask(name, payload, principal))
+      return system.refOf(address)?.ask(name, payload, principal) ?? stopping
     }
   }
 }

@@ -44,6 +44,24 @@ export const MachineGraph = Schema.Struct({
 }).annotate({ identifier: "MachineGraph" })
 export type MachineGraph = typeof MachineGraph.Type
 
+/** What was decided when an actor failed, or when somebody wanted it to begin again. */
+export const SupervisionDecision = Schema.Struct({
+  at: Timestamp,
+  decision: Schema.Literals(["restart", "stop", "escalate", "asked"]),
+  why: Schema.String,
+  pause_ms: Schema.NullOr(Count)
+}).annotate({ identifier: "SupervisionDecision" })
+
+/** What a full mailbox does, how often it was full, and who waits. */
+export const MailboxState = Schema.Struct({
+  policy: Schema.Literals(["refuse", "backpressure", "drop_oldest"]),
+  refused: Count,
+  dropped: Count,
+  waited: Count,
+  senders_waiting: Count,
+  stashed: Count
+}).annotate({ identifier: "MailboxState" })
+
 export const ListActors = query("list_actors", {
   family: "actors",
   roles: ["operator"],
@@ -55,10 +73,16 @@ export const ListActors = query("list_actors", {
 export const InspectActor = query("inspect_actor", {
   family: "actors",
   roles: ["operator"],
-  description: "Looks into one actor: its state, its statechart, its redacted context.",
+  description:
+    "Looks into one actor: its state, its statechart, its redacted context, its mailbox, and what was decided when it failed.",
   payload: { address: AddressText },
   success: Schema.Struct({
     ...ActorInfo.fields,
+    /** At most a hundred. */
+    children: Schema.Array(AddressText),
+    mailbox: MailboxState,
+    /** The last 32, the oldest first. */
+    supervision: Schema.Array(SupervisionDecision),
     machine: Schema.NullOr(MachineGraph),
     context: Schema.Record(Schema.String, Schema.Json)
   })

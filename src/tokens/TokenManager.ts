@@ -117,7 +117,8 @@ class TokenManager {
 
   /** A crash is followed by another life, which finds in the mailbox what was answered ahead; a stop is not. */
   #leave(exit: Exit.Exit<void>): Effect.Effect<void> {
-    if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return Effect.void
+    if (this.#context.goesOn || Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause))
+      return Effect.void
     this.#ahead.loseAll()
     return this.#ahead.tellLosses(this.#options.tenant) ?? Effect.void
   }
@@ -337,6 +338,19 @@ class TokenManager {
     return { relaxed: { unwritten, lost, admitted_without_hold: admitted } }
   }
 
+  /**
+   * Whether the tenant may leave memory: all that memory knows is in the store, and nothing comes due that nobody would ask
+   * for (holds and overrides that end, resets that somebody watches). With `on_store_down: "allow"` it stays, because a process that
+   * never loaded the tenant would deny while the store is away.
+   */
+  get mayPassivate(): boolean {
+    const { tenant, observer } = this.#options
+    const vitals = this.#vitals
+    const isQuiet = vitals.isLoaded && vitals.pendingCommits === 0 && !vitals.hasDeadlines
+    const isPlain = this.#ahead.size + this.#ahead.lost + this.#storeAway.admitted === 0
+    return isQuiet && isPlain && vitals.config.on_store_down === "deny" && !observer.isObserved(tenant)
+  }
+
   insight() {
     const { head, openHolds, budgetsActive, config, lastCommitAt, isReachable } = this.#vitals
     return {
@@ -371,6 +385,7 @@ export const tokenManager = (options: TokenManagerOptions): ActorOptions => {
         current = manager
         yield* manager.run
       }),
+    mayPassivate: () => current?.mayPassivate === true,
     insight: () => current?.insight() ?? { machine: null, context: {} }
   }
 }

@@ -15,6 +15,8 @@ export class Vitals {
   pendingCommits = 0
   lastCommitAt: Millis | null = null
   openHolds = 0
+  /** When the next override ends before its period does. */
+  overrideEndsAt: Millis = Number.POSITIVE_INFINITY
   budgetsActive = 0
   head: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
   config: ManagerConfig = DEFAULT_MANAGER_CONFIG
@@ -23,11 +25,17 @@ export class Vitals {
     this.startedAt = startedAt
   }
 
+  /** Whether something comes due by itself. */
+  get hasDeadlines(): boolean {
+    return this.openHolds > 0 || this.overrideEndsAt < Number.POSITIVE_INFINITY
+  }
+
   loaded(ledger: Ledger): void {
     this.isLoaded = true
     this.isReachable = true
     this.head = ledger.head
     this.openHolds = ledger.holds.size
+    this.overrideEndsAt = ledger.overrides.nextAt
     this.budgetsActive = ledger.activeBudgets
     this.config = ledger.config
   }
@@ -37,6 +45,7 @@ export class Vitals {
     this.lastCommitAt = now
     this.head = batch.head
     this.openHolds = openHolds
+    this.overrideEndsAt = ledger.overrides.nextAt
     this.budgetsActive = ledger.activeBudgets
     if (batch.config !== undefined) this.config = batch.config
   }

@@ -68,7 +68,12 @@ describe("who listens", () => {
     const inspection = new Inspection()
     inspection.listen(listener)
     const deadLetters = new DeadLetters((letter) => inspection.deadLetter(letter))
-    return new ActorRef(HOME, ACTOR_SIGNALS, 2, { inspection, deadLetters, now: () => 7 })
+    return new ActorRef(
+      HOME,
+      ACTOR_SIGNALS,
+      { capacity: 2 },
+      { inspection, deadLetters, now: () => 7, wake: () => undefined }
+    )
   }
   const told: Array<object> = []
   const tell = (ref: ReturnType<typeof actor>, hold_id: string) => ref.tell("release_hold", { hold_id }, WHO)

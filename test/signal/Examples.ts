@@ -205,6 +205,14 @@ const actor = {
   state: null
 } as const
 
+const inside = {
+  children: ["call/default/r1"],
+  mailbox: { policy: "refuse", refused: 1, dropped: 0, waited: 0, senders_waiting: 0, stashed: 0 },
+  supervision: [
+    { at: "2026-03-10T10:00:00.000Z", decision: "restart", why: "Error: a rule threw", pause_ms: 50 }
+  ]
+} as const
+
 const completion = {
   request_id: "r1",
   provider: "anthropic",
@@ -563,6 +571,7 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     results: [
       {
         ...actor,
+        ...inside,
         machine: {
           id: "call",
           states: [{ id: "idle", parent: null, type: "atomic", is_initial: true }],
@@ -570,7 +579,7 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
         },
         context: { open_holds: 1 }
       },
-      { ...actor, machine: null, context: {} }
+      { ...actor, ...inside, supervision: [], machine: null, context: {} }
     ]
   },
   subscribe: {

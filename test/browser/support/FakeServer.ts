@@ -199,6 +199,16 @@ export class FakeServer {
           ? null
           : {
               ...info,
+              children: [],
+              mailbox: {
+                policy: "refuse",
+                refused: 0,
+                dropped: 0,
+                waited: 0,
+                senders_waiting: 0,
+                stashed: 0
+              },
+              supervision: [],
               machine: info.kind === "call" ? CALL_GRAPH : null,
               context: { attempt: 1, messages: "[redacted]" }
             }
