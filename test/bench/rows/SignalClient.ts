@@ -14,8 +14,8 @@ export interface Order {
   readonly connections: number
   readonly inFlight: number
   readonly seconds: number
-  /** A request's text; `ID` stands for a number of its own. */
-  readonly text: string
+  /** Requests that are sent in turns; `ID` stands for a number that those of one turn share. */
+  readonly texts: ReadonlyArray<string>
 }
 
 export interface Outcome {
@@ -101,11 +101,19 @@ const drive = async (
 ): Promise<void> => {
   const socket = await open(order)
   socket.setNoDelay(true)
-  const parts = order.text.split("ID")
-  const scratch = Buffer.allocUnsafe(order.inFlight * (order.text.length + 64))
+  const turn = order.texts.map((text) => text.split("ID"))
+  const longest = Math.max(...order.texts.map((text) => text.length))
+  const scratch = Buffer.allocUnsafe(order.inFlight * (longest + 64))
+  let sent = 0
+  let id = ""
+  const next = (): string => {
+    const index = sent++ % turn.length
+    if (index === 0) id = String(++ids)
+    return (turn[index] as ReadonlyArray<string>).join(id)
+  }
   const send = (count: number) => {
     let at = 0
-    for (let index = 0; index < count; index++) at = writeFrame(scratch, at, parts.join(String(++ids)))
+    for (let index = 0; index < count; index++) at = writeFrame(scratch, at, next())
     socket.write(Buffer.from(scratch.subarray(0, at)))
   }
   const counter = new FrameCounter()
