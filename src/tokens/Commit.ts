@@ -16,6 +16,10 @@ export type CommitOutcome =
   /** Not written, or not known, after all patience. */
   | { readonly _tag: "unavailable" }
 
+/** By this a batch is known again. Each activation has an owner of its own, and writes each number once. */
+export const batchIdOf = ({ owner }: Claim, { journalSeq }: Pick<Batch, "journalSeq">): string =>
+  `${owner}.${journalSeq}`
+
 /** How long a batch is tried before its callers are told `Unavailable`. */
 export const PATIENCE_MS = 5_000
 

@@ -364,6 +364,11 @@ export class Ledger {
     const draft = this.#draft
     this.#draft = emptyDraft()
     const newRequests: Array<RequestRow> = []
+  /** The number of the next batch. */
+  get journalSeq(): number {
+    return this.#journalSeq
+  }
+
     const changedRequests: Array<RequestRow> = []
     for (const record of draft.requests) {
       if (record.isOpen && record.attempts.length === 0) continue

@@ -8,7 +8,7 @@ import { Effect, Result } from "effect"
 import type { Envelope } from "../actor/Envelope.ts"
 import { invalidParam } from "../signal/Errors.ts"
 import { readBeforehand } from "./Beforehand.ts"
-import { commit } from "./Commit.ts"
+import { batchIdOf, commit } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather } from "./Gather.ts"
 import type { Ledger } from "./Ledger.ts"
@@ -60,7 +60,7 @@ const refuse = (
       at: env.clock.currentTimeMillisUnsafe(),
       data: { signal: envelope.name, incident, principal: envelope.principal.keyId }
     })
-    const batch = ledger.seal(crypto.randomUUID())
+    const batch = ledger.seal(batchIdOf(claim, ledger))
     const outcome = yield* commit(env.store, claim, batch)
     if (outcome._tag === "committed") env.observer.committed(env.tenant, batch, [])
   })
@@ -88,7 +88,7 @@ export const quarantine = (
     if (Result.isFailure(decided)) {
       return putOff(env, envelopes, "The store did not answer")
     }
-    const batch = ledger.seal(crypto.randomUUID())
+    const batch = ledger.seal(batchIdOf(claim, ledger))
     const outcome = yield* commit(env.store, claim, batch)
     if (outcome._tag === "committed") {
       deliver(decided.success, env.ahead)

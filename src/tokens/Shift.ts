@@ -13,7 +13,7 @@ import type { Millis } from "../signal/Text.ts"
 import { mayGoAhead } from "./AheadAnswers.ts"
 import { readBeforehand, readsBeforehand } from "./Beforehand.ts"
 import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
-import { type CommitOutcome, commit, confirm } from "./Commit.ts"
+import { batchIdOf, type CommitOutcome, commit, confirm } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
 import { gather } from "./Gather.ts"
 import { expireHolds } from "./HoldLife.ts"
@@ -272,7 +272,9 @@ class Shift {
       this.#tellResets()
       return this.#needsCalm
     }
-    const batch = this.#ledger.hasEntries ? this.#ledger.seal(crypto.randomUUID()) : undefined
+    const batch = this.#ledger.hasEntries
+      ? this.#ledger.seal(batchIdOf(this.#claim, this.#ledger))
+      : undefined
     const standings = batch === undefined ? [] : this.#standings(batch)
     const decided = this.#pending
     this.#pending = []
