@@ -45,6 +45,8 @@ export class BudgetIndex {
   readonly defaults = new DefaultBudgets()
   readonly #global: Array<BudgetRecord> = []
   readonly #byEntity = new Map<BudgetType, Map<string, Array<BudgetRecord>>>()
+  /** What a call is looked up by: the fields that budgets are about, in the order of types. */
+  #fieldsInUse: ReadonlyArray<readonly [keyof Subject, ReadonlyMap<string, ReadonlyArray<BudgetRecord>>]> = []
 
   add(budget: BudgetRecord): void {
     const { type, entityId } = budget.definition
@@ -60,6 +62,10 @@ export class BudgetIndex {
     if (entities === undefined) {
       entities = new Map()
       this.#byEntity.set(type, entities)
+      this.#fieldsInUse = FIELDS_BY_TYPE.flatMap(([type, field]) => {
+        const used = this.#byEntity.get(type)
+        return used === undefined ? [] : [[field, used] as const]
+      })
     }
     const budgets = entities.get(entityId)
     if (budgets === undefined) entities.set(entityId, [budget])
@@ -88,9 +94,7 @@ export class BudgetIndex {
    */
   matching(subject: Subject): ReadonlyArray<BudgetRecord> {
     const found = this.#global.slice()
-    for (const [type, field] of FIELDS_BY_TYPE) {
-      const entities = this.#byEntity.get(type)
-      if (entities === undefined) continue
+    for (const [field, entities] of this.#fieldsInUse) {
       const entity = subject[field] as string | undefined
       const budgets = entity === undefined ? undefined : entities.get(entity)
       if (budgets !== undefined) found.push(...budgets)

@@ -14,7 +14,8 @@ export interface Draft {
   usage: Array<UsageRow>
   /** Each once, told by `changedIn`; like the periods. */
   requests: Array<RequestRecord>
-  budgets: Set<BudgetRecord>
+  /** Made when one changes: that is seldom. */
+  budgets: Set<BudgetRecord> | undefined
   periods: Array<PeriodRecord>
   prices: Array<Price>
   rates: Array<RateRow>
@@ -28,7 +29,7 @@ export interface Draft {
 export const emptyDraft = (): Draft => ({
   usage: [],
   requests: [],
-  budgets: new Set(),
+  budgets: undefined,
   periods: [],
   prices: [],
   rates: [],
@@ -44,7 +45,7 @@ export const hasEntries = (draft: Draft): boolean =>
   draft.requests.length > 0 ||
   draft.usage.length > 0 ||
   draft.periods.length > 0 ||
-  draft.budgets.size > 0 ||
+  draft.budgets !== undefined ||
   draft.alerts.length > 0 ||
   draft.prices.length > 0 ||
   draft.rates.length > 0 ||

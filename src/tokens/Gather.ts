@@ -44,7 +44,7 @@ const lookUp = (
   trail: Trail
 ): Effect.Effect<void, StoreUnreachable> | undefined => {
   const requestIds = new Set<string>()
-  const overrideIds = new Set<string>()
+  let overrideIds: Set<string> | undefined
   const commands: Array<{ readonly signal: string; readonly requestId: string }> = []
   let cleaning: Envelope<"clean_usage"> | undefined
   for (const envelope of envelopes) {
@@ -58,8 +58,10 @@ const lookUp = (
     if (
       envelope.name === "decide_override" &&
       ledger.overrides.get(envelope.payload.override_id) === undefined
-    )
+    ) {
+      overrideIds ??= new Set()
       overrideIds.add(envelope.payload.override_id)
+    }
     const commandId = commandIdOf(envelope)
     if (commandId !== undefined && !ledger.knowsCommand(envelope.name, commandId)) {
       commands.push({ signal: envelope.name, requestId: commandId })
@@ -81,7 +83,7 @@ const lookUp = (
       })
     )
   }
-  if (overrideIds.size > 0) {
+  if (overrideIds !== undefined) {
     lookUps.push(
       Effect.map(store.findOverrides(ledger.tenant, [...overrideIds]), (rows) => {
         for (const row of rows) ledger.overrides.learn(row)

@@ -247,7 +247,7 @@ export class Ledger {
 
   addBudget(definition: BudgetDefinition): BudgetRecord {
     const budget = this.#insertBudget(definition)
-    this.#draft.budgets.add(budget)
+    this.#draftBudget(budget)
     return budget
   }
 
@@ -260,6 +260,11 @@ export class Ledger {
       }
     }
     this.activeBudgets += Number(definition.isActive) - Number(before.isActive)
+    this.#draftBudget(budget)
+  }
+
+  #draftBudget(budget: BudgetRecord): void {
+    this.#draft.budgets ??= new Set()
     this.#draft.budgets.add(budget)
   }
 
@@ -359,16 +364,16 @@ export class Ledger {
     return hasEntries(this.#draft) || this.overrides.hasEntries || this.cleaning.hasEntries
   }
 
-  /** Everything decided since the last seal, as rows. Later decisions do not change them. */
-  seal(batchId: string): Batch {
-    const draft = this.#draft
-    this.#draft = emptyDraft()
-    const newRequests: Array<RequestRow> = []
   /** The number of the next batch. */
   get journalSeq(): number {
     return this.#journalSeq
   }
 
+  /** Everything decided since the last seal, as rows. Later decisions do not change them. */
+  seal(batchId: string): Batch {
+    const draft = this.#draft
+    this.#draft = emptyDraft()
+    const newRequests: Array<RequestRow> = []
     const changedRequests: Array<RequestRow> = []
     for (const record of draft.requests) {
       if (record.isOpen && record.attempts.length === 0) continue
@@ -386,7 +391,7 @@ export class Ledger {
       changedRequests,
       openHolds: this.#holds.sealPage(draft.requests, this.#journalSeq),
       closedPages: this.#holds.takeClosedPages(),
-      budgets: draft.budgets.size === 0 ? [] : Array.from(draft.budgets, ({ definition }) => definition),
+      budgets: draft.budgets === undefined ? [] : Array.from(draft.budgets, ({ definition }) => definition),
       periods: draft.periods.map((period) => period.toRow()),
       overrides: this.overrides.seal(),
       prices: draft.prices,
