@@ -48,6 +48,8 @@ export interface DurableMachines {
    * or moved here. `isMine` says which addresses live on this node. Answers how many were started.
    */
   readonly recover: (isMine: (address: Address) => boolean) => Effect.Effect<number, Unavailable>
+  /** Stops those in memory whose addresses are these: they live on another node, or are about to. Their rows stay. */
+  readonly release: (isGone: (address: Address) => boolean) => Effect.Effect<void>
   /** Starts a parked or failed-over machine anew from the store: after its code or what it waited for has changed. */
   readonly restart: (address: Address) => Effect.Effect<void, SignalError>
   /** Calls back when facts of a tenant have been committed by this node; the store has them. Returns how to stop. */
@@ -239,6 +241,20 @@ class Machines {
     })
   }
 
+  release(isGone: (address: Address) => boolean): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const gone = Array.from(this.#births.keys(), (text): Address => {
+        const [kind = "", tenant] = text.split("/", 2)
+        return { kind, tenant, text }
+      }).filter(isGone)
+      const stopped = Effect.forEach(gone, (address) => this.#system.stop(address), {
+        concurrency: "unbounded",
+        discard: true
+      })
+      return gone.length === 0 ? Effect.void : stopped
+    })
+  }
+
   #wake(address: Address): Effect.Effect<void> {
     const registered = this.#kinds.get(address.kind)
     if (registered === undefined) return Effect.void
@@ -284,6 +300,7 @@ const make = Effect.gen(function* () {
   return DurableMachines.of({
     register: (definition) => machines.register(definition),
     recover: (isMine) => machines.recover(isMine),
+    release: (isGone) => machines.release(isGone),
     restart: (address) => machines.restart(address),
     onFacts: (listener) => machines.onFacts(listener)
   })

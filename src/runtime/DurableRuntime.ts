@@ -83,9 +83,11 @@ export const durableRunLayer = Layer.effectDiscard(
     const machines = yield* DurableMachines
     const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
     exit.connect(yield* SignalRouter)
-    const look = machines
-      .recover(isMine(placement))
-      .pipe(Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error)))
+    const mine = isMine(placement)
+    const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
+    const look = Effect.andThen(moved, machines.recover(mine)).pipe(
+      Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error))
+    )
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(LOOKED_EVERY))))
   })
 )

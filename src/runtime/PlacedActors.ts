@@ -8,6 +8,7 @@
 import { Effect, Schedule } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
+import type { DurableMachines } from "../actor/DurableMachines.ts"
 import type { Placement, Resident } from "../actor/Placement.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { NotFound, type SignalError } from "../signal/Errors.ts"
@@ -65,7 +66,8 @@ const clusterOf = (placement: Placement) => {
 export const tokenManagerResident = (
   local: TokenManagers,
   env: TopicSurroundings,
-  placement: Placement
+  placement: Placement,
+  machines: DurableMachines | undefined
 ): Resident => ({
   kind: KIND,
   ask: ((_address, name, payload, principal) => {
@@ -84,7 +86,12 @@ export const tokenManagerResident = (
     }
   }) as Resident["ask"],
   follow: (_address, request, principal) => openForNode(env, placement.status().node, request, principal),
-  leave: (address) => env.system.stop(address)
+  // A tenant's durable machines live where its money does; they ask it until the last.
+  leave: (address) =>
+    Effect.andThen(
+      machines?.release(({ tenant }) => tenant === address.tenant) ?? Effect.void,
+      env.system.stop(address)
+    )
 })
 
 // --- looking at actors

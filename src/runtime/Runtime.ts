@@ -7,6 +7,7 @@
  */
 import { Effect, Layer, Option, type Scope } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
+import { DurableMachines } from "../actor/DurableMachines.ts"
 import { Placement } from "../actor/Placement.ts"
 import { CurrentTracing } from "../actor/Tracing.ts"
 import { AlertDelivery } from "../alerts/AlertDelivery.ts"
@@ -74,7 +75,9 @@ const makeTenants = (
     if (Option.isNone(found)) return makeTokenManagers(system, options)
     const placement = found.value
     const local = makeTokenManagers(system, { ...options, store: claimedHere(options.store, placement) })
-    yield* placement.host(tokenManagerResident(local, { store: options.store, hub, system }, placement))
+    const machines = Option.getOrUndefined(yield* Effect.serviceOption(DurableMachines))
+    const env = { store: options.store, hub, system }
+    yield* placement.host(tokenManagerResident(local, env, placement, machines))
     return placedTokenManagers(system, placement)
   })
 
