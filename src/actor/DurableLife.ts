@@ -30,6 +30,8 @@ import { SeenSignals } from "./SeenSignals.ts"
 
 const BATCH_MAX = 64
 const PAUSE_MS_MAX = 5_000
+/** So long a machine that has ended stays to say so. */
+const LINGERS = "10 seconds"
 
 /** How a turn of the loop ended. `again`: what was to be taken is still to be taken. */
 type Turn = "go on" | "again" | "load again" | "stop"
@@ -260,9 +262,9 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
       }
       const now = yield* Clock.currentTimeMillis
       if (!this.#hasWork(now)) {
-        if (this.#isOver) return "stop"
-        yield* this.#wait(now)
-        return "go on"
+        const isOver = this.#isOver
+        yield* isOver ? Effect.raceFirst(this.#wait(now), Effect.sleep(LINGERS)) : this.#wait(now)
+        return isOver && !this.#hasWork(now) ? "stop" : "go on"
       }
       return yield* this.#decide(now)
     })

@@ -33,7 +33,7 @@ export const Arrived = command("arrived", {
 
 export type Weigh = (invocation: Invocation<{ readonly name: string }>) => Effect.Effect<number, unknown>
 
-interface ParcelContext {
+export interface ParcelContext {
   readonly name: string
   readonly notes: ReadonlyArray<string>
   readonly weight: number
