@@ -51,6 +51,17 @@ export const settings = Config.all({
   nodeAddress: Config.String("BURSAR_NODE_ADDRESS").pipe(Config.option),
   smtpUrl: secret("BURSAR_SMTP_URL"),
   smtpFrom: Config.String("BURSAR_SMTP_FROM").pipe(Config.withDefault("")),
+  recordFile: Config.String("BURSAR_RECORD").pipe(Config.withDefault("")),
+  recordBytes: Config.schema(
+    Schema.FiniteFromString.check(
+      Schema.isInt({ expected: "a whole number of bytes" }),
+      Schema.isGreaterThan(0, { expected: "a number of bytes" })
+    ),
+    "BURSAR_RECORD_BYTES"
+  ).pipe(Config.withDefault(67_108_864)),
+  recordContent: Config.Literals(["on", "off"], "BURSAR_RECORD_CONTENT").pipe(
+    Config.withDefault("off" as const)
+  ),
   simulator: Config.Literals(["on", "off"], CONFIGURED_BY.simulator).pipe(Config.withDefault("on" as const)),
   anthropicKey: secret(CONFIGURED_BY.anthropic),
   anthropicBaseUrl: url("ANTHROPIC_BASE_URL"),

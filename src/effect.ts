@@ -22,6 +22,7 @@ import { simulator } from "./provider/Simulator.ts"
 import { type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
 import { durableLayer, durableRunLayer } from "./runtime/DurableRuntime.ts"
 import { type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
+import { type RecordingFailed, type RecordOptions, recordingLayer } from "./runtime/Recorder.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
 import {
   actorMetricsLayer,
@@ -80,6 +81,8 @@ export {
 } from "./provider/Adapter.ts"
 export type { AlertsConfig } from "./runtime/Alerts.ts"
 export { type ClusterOptions, ClusterRefused } from "./runtime/Node.ts"
+export { RecordingFailed, type RecordOptions } from "./runtime/Recorder.ts"
+export { type Recorded, RecordingUnreadable, readRecording } from "./runtime/RecordingReader.ts"
 export { type ServeOptions, serve } from "./runtime/Serve.ts"
 export { type OtlpTarget, type TelemetryConfig, TelemetryRefused } from "./runtime/Telemetry.ts"
 export { SIGNALS } from "./signal/Catalogue.ts"
@@ -114,6 +117,8 @@ export interface BursarOptions {
   readonly cluster?: ClusterOptions
   /** Where traces and metrics go, by OTLP over HTTP. Without it: nowhere, and nothing is traced. */
   readonly telemetry?: TelemetryConfig
+  /** Records what actors do into a file. Without it: nothing is recorded. */
+  readonly record?: RecordOptions
 }
 
 /** What a runtime gives to whoever builds on it. */
@@ -129,7 +134,13 @@ export type Bursar =
   | InstallationSecret
 
 /** Why a runtime cannot start. */
-type StartFailed = StoreFailed | AlertsRefused | ClusterFailed | ClusterRefused | TelemetryRefused
+type StartFailed =
+  | StoreFailed
+  | AlertsRefused
+  | ClusterFailed
+  | ClusterRefused
+  | TelemetryRefused
+  | RecordingFailed
 
 const sdkOptions = ({ apiKey, baseUrl }: ProviderOptions) => ({
   apiKey: Redacted.value(apiKey),
@@ -171,6 +182,7 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
     Layer.provideMerge(runtime),
     Layer.provide(placementOf(options)),
     Layer.merge(actorMetricsLayer(options.telemetry)),
+    Layer.merge(recordingLayer(options.record, VERSION)),
     Layer.provideMerge(durableLayer),
     Layer.provideMerge(actorLayer),
     Layer.provideMerge(store),

@@ -13,6 +13,7 @@ import { makeDoor } from "./host/Door.ts"
 import { type CloseOptions, Life } from "./host/Life.ts"
 import { type HostLogging, loggingLayer } from "./host/Logging.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
+import type { RecordOptions } from "./runtime/Recorder.ts"
 import type { TelemetryConfig } from "./runtime/Telemetry.ts"
 
 export type { CallStream, Client, SendOptions, SignalMethods, Subscription } from "./host/Client.ts"
@@ -29,6 +30,8 @@ export type { Identity } from "./host/Identity.ts"
 export type { CloseOptions } from "./host/Life.ts"
 export type { HostLogging, HostLogLevel, LogEntry } from "./host/Logging.ts"
 export type { ClusterOptions } from "./runtime/Node.ts"
+export { RecordingFailed, type RecordOptions } from "./runtime/Recorder.ts"
+export { type Recorded, RecordingUnreadable, readRecording } from "./runtime/RecordingReader.ts"
 export * from "./signal/Errors.ts"
 export type { Topic } from "./signal/Subscriptions.ts"
 
@@ -93,6 +96,8 @@ export interface StartOptions {
   readonly log?: HostLogging
   /** Where traces and metrics go, by OTLP over HTTP. Default: nowhere, and nothing is traced. */
   readonly telemetry?: TelemetryOptions
+  /** Records what actors do into a file; `readRecording` reads it back. Default: nothing is recorded. */
+  readonly record?: RecordOptions
 }
 
 /** A runtime in this process: a client of it with all rights, and its end. */
@@ -130,6 +135,7 @@ const layerOptions = (options: StartOptions): BursarOptions => ({
   ...(options.databaseUrl === undefined ? {} : { databaseUrl: Redacted.make(options.databaseUrl) }),
   ...(options.alerts === undefined ? {} : { alerts: alertsOf(options.alerts) }),
   ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
+  ...(options.record === undefined ? {} : { record: options.record }),
   ...(options.telemetry === undefined ? {} : { telemetry: telemetryOf(options.telemetry) }),
   ...(options.anthropic === undefined ? {} : { anthropic: secretly(options.anthropic) }),
   ...(options.openai === undefined ? {} : { openai: secretly(options.openai) })

@@ -14,12 +14,14 @@ import {
   type ClusterOptions,
   layer,
   type ProviderOptions,
+  type RecordOptions,
   serve
 } from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { auditVerify, EXIT } from "./runtime/AuditVerify.ts"
 import { readCommandLine } from "./runtime/CommandLine.ts"
+import { showRecording } from "./runtime/ShowRecording.ts"
 import { telemetryOf } from "./runtime/TelemetrySettings.ts"
 import { VERSION } from "./runtime/Version.ts"
 import { embeddedBooks, serverBooks } from "./store/Store.ts"
@@ -39,6 +41,9 @@ const HELP = `bursar ${VERSION}: an actor runtime for LLM agents in which no tok
                                        server it needs DATABASE_URL; an embedded store must be free.
                                        Exits with 0: all is true, 1: something differs, 2: it could
                                        not run
+  bursar recording show FILE [--actor ADDRESS] [--signal NAME] [--summary]
+                                       what was recorded (BURSAR_RECORD), event by event, and what it
+                                       comes to: who was refused and why, what failed, who crashed
   bursar --help, bursar --version
 
 Settings come from the environment; .env.example lists them. With neither DATABASE_URL nor a provider's
@@ -66,6 +71,12 @@ const clusterOf = (set: Settings): ClusterOptions => ({
   ...(Option.isSome(set.nodeAddress) ? { address: set.nodeAddress.value } : {})
 })
 
+const recordOf = (set: Settings): RecordOptions => ({
+  file: set.recordFile,
+  maxBytes: set.recordBytes,
+  content: set.recordContent === "on"
+})
+
 const optionsOf = (set: Settings, inCluster: boolean): BursarOptions => {
   const anthropic = providerOf(set.anthropicKey, set.anthropicBaseUrl)
   const openai = providerOf(set.openaiKey, set.openaiBaseUrl)
@@ -76,7 +87,8 @@ const optionsOf = (set: Settings, inCluster: boolean): BursarOptions => {
     ...(openai === undefined ? {} : { openai }),
     simulator: set.simulator !== "off",
     alerts: alertsOf(set),
-    ...(inCluster ? { cluster: clusterOf(set) } : {})
+    ...(inCluster ? { cluster: clusterOf(set) } : {}),
+    ...(set.recordFile === "" ? {} : { record: recordOf(set) })
   }
 }
 
@@ -181,6 +193,13 @@ switch (command._tag) {
     break
   case "verify":
     runMain(verifying(command.tenant), { teardown: exitWithAnswer })
+    break
+  case "recording":
+    process.exitCode = await showRecording(
+      command,
+      (text) => process.stdout.write(text),
+      (text) => process.stderr.write(text)
+    )
     break
   case "serve":
     runMain(serving(command.mayPlay, command.inCluster), { teardown })

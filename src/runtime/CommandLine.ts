@@ -7,6 +7,13 @@
 export type CommandLine =
   | { readonly _tag: "serve"; readonly mayPlay: boolean; readonly inCluster: boolean }
   | { readonly _tag: "verify"; readonly tenant: string | undefined }
+  | {
+      readonly _tag: "recording"
+      readonly file: string
+      readonly actor: string | undefined
+      readonly signal: string | undefined
+      readonly isSummary: boolean
+    }
   | { readonly _tag: "help" }
   | { readonly _tag: "version" }
   | { readonly _tag: "wrong"; readonly what: string }
@@ -21,6 +28,29 @@ const verifyOf = (words: ReadonlyArray<string>): CommandLine => {
   return others.length > 0 ? { _tag: "wrong", what: others.join(" ") } : { _tag: "verify", tenant }
 }
 
+const recordingOf = (words: ReadonlyArray<string>): CommandLine => {
+  let file: string | undefined
+  let isSummary = false
+  const named: { actor: string | undefined; signal: string | undefined } = {
+    actor: undefined,
+    signal: undefined
+  }
+  const rest = words.flatMap((word) => /^(--(?:actor|signal))=(.*)$/su.exec(word)?.slice(1) ?? [word])
+  for (let index = 0; index < rest.length; index++) {
+    const word = rest[index] ?? ""
+    if (word === "--summary") isSummary = true
+    else if (word === "--actor" || word === "--signal") {
+      const value = rest[++index]
+      if (value === undefined || value === "") return { _tag: "wrong", what: `${word} without a name` }
+      named[word === "--actor" ? "actor" : "signal"] = value
+    } else if (word.startsWith("--") || file !== undefined) return { _tag: "wrong", what: word }
+    else file = word
+  }
+  return file === undefined
+    ? { _tag: "wrong", what: "recording show without a file" }
+    : { _tag: "recording", file, ...named, isSummary }
+}
+
 /** Reads the words after the program's name. */
 export const readCommandLine = (words: ReadonlyArray<string>): CommandLine => {
   if (words.includes("--help")) return { _tag: "help" }
@@ -28,6 +58,8 @@ export const readCommandLine = (words: ReadonlyArray<string>): CommandLine => {
   const [first, second, ...others] = words
   if (first === "audit")
     return second === "verify" ? verifyOf(others) : { _tag: "wrong", what: words.join(" ") }
+  if (first === "recording")
+    return second === "show" ? recordingOf(others) : { _tag: "wrong", what: words.join(" ") }
   const options = first === "serve" ? words.slice(1) : words
   const unknown = options.filter((word) => word !== "--no-playground" && word !== "--cluster")
   const inCluster = options.includes("--cluster")

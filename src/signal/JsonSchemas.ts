@@ -7,6 +7,7 @@ import { Schema } from "effect"
 import { SIGNALS, type SignalName } from "./Catalogue.ts"
 import { ERROR_CODES } from "./Errors.ts"
 import { InspectionEvent } from "./Inspection.ts"
+import { RecordingLine } from "./Recording.ts"
 import { traitsOf } from "./Signal.ts"
 import { Event } from "./Subscriptions.ts"
 
@@ -78,6 +79,7 @@ export const schemaFiles = (): { readonly [file: string]: Json } => {
   }
   files["event.json"] = document(Event, "event", "ignore")
   files["inspection.json"] = document(InspectionEvent, "inspection event", "ignore")
+  files["recording.json"] = document(RecordingLine, "line of a recording", "ignore")
   files["openrpc.json"] = openRpc()
   return files
 }

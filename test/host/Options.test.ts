@@ -1,9 +1,12 @@
 /** Whatever the program takes from its environment, a host can say as an option. */
 import { request } from "node:http"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import type { Settings } from "../../src/Config.ts"
 import { type LogEntry, type StartOptions, startBursar } from "../../src/index.ts"
 import { makeDatabase, makeFolder } from "../support/Program.ts"
+
+const RECORDING = join(makeFolder(), "bursar.jsonl")
 
 /** The compiler asks for a line here when a setting is new. */
 const OPTIONS: { readonly [Setting in keyof Settings]: StartOptions } = {
@@ -21,6 +24,9 @@ const OPTIONS: { readonly [Setting in keyof Settings]: StartOptions } = {
   webhookPrivateTargets: { alerts: { privateTargets: true } },
   smtpUrl: { alerts: { smtp: { url: "smtp://127.0.0.1:25", from: "bursar@example.com" } } },
   smtpFrom: { alerts: { smtp: { url: "smtp://127.0.0.1:25", from: "bursar@example.com" } } },
+  recordFile: { record: { file: RECORDING } },
+  recordBytes: { record: { file: RECORDING, maxBytes: 1_000_000 } },
+  recordContent: { record: { file: RECORDING, content: true } },
   simulator: { simulator: false },
   anthropicKey: { anthropic: { apiKey: "k" } },
   anthropicBaseUrl: { anthropic: { apiKey: "k", baseUrl: "http://127.0.0.1:1" } },

@@ -1,16 +1,22 @@
 /** The inspection protocol is documented: each event has an example that its schemas take, and there is no other. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { readRecording } from "../../src/runtime/RecordingReader.ts"
 import { INSPECTION_EVENTS, INSPECTION_VERSION, InspectionEvent } from "../../src/signal/Inspection.ts"
 import { schemaFiles } from "../../src/signal/JsonSchemas.ts"
 import { readSource } from "../house/Sources.ts"
+import { makeFolder } from "../support/Program.ts"
 import { problemsOf } from "./support/JsonSchema.ts"
 
 const page = readSource("docs/inspection.md").text
-const examples = Array.from(
+const all = Array.from(
   page.matchAll(/^```json\n(.*?)^```$/gmsu),
   ([, text]) => JSON.parse(text ?? "") as { readonly [kind: string]: { readonly version: number } }
-).filter((example) => !("recording" in example) && !("seq" in example))
+)
+const isLine = (example: object) => "recording" in example || "seq" in example
+const examples = all.filter((example) => !isLine(example))
 
 const kindOf = (value: object): string => Object.keys(value)[0] ?? ""
 const kinds = INSPECTION_EVENTS.map(({ fields }) => kindOf(fields))
@@ -37,4 +43,15 @@ describe("the page of the inspection protocol", () => {
       assert.isNotEmpty(problemsOf(schema, { [kind]: rest }))
     })
   }
+})
+
+it("the page has an example of each line of a recording, in an order in which they can stand in a file", async () => {
+  const lines = all.filter(isLine)
+  const file = join(makeFolder(), "page.jsonl")
+  writeFileSync(file, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`)
+  const kinds: Array<string> = []
+  for await (const { kind } of readRecording(file)) kinds.push(kind)
+  assert.deepStrictEqual(kinds, ["begun", "event", "gap", "ended"])
+  for (const line of lines)
+    assert.deepStrictEqual(problemsOf(schemaFiles()["recording.json"] ?? {}, line), [])
 })

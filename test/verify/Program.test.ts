@@ -109,6 +109,19 @@ describe("the command line", () => {
     ["audit verify --quick", { _tag: "wrong", what: "--quick" }],
     ["audit", { _tag: "wrong", what: "audit" }],
     ["audit verify --help", { _tag: "help" }],
+    [
+      "recording show f.jsonl",
+      { _tag: "recording", file: "f.jsonl", actor: undefined, signal: undefined, isSummary: false }
+    ],
+    [
+      "recording show --actor=call/t --signal complete f --summary",
+      { _tag: "recording", file: "f", actor: "call/t", signal: "complete", isSummary: true }
+    ],
+    ["recording show", { _tag: "wrong", what: "recording show without a file" }],
+    ["recording show f --actor", { _tag: "wrong", what: "--actor without a name" }],
+    ["recording show f --quick", { _tag: "wrong", what: "--quick" }],
+    ["recording show f g", { _tag: "wrong", what: "g" }],
+    ["recording f", { _tag: "wrong", what: "recording f" }],
     ["--version", { _tag: "version" }]
   ]
   for (const [words, read] of ROWS) {
