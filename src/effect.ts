@@ -32,8 +32,10 @@ import {
 } from "./runtime/Telemetry.ts"
 import { VERSION } from "./runtime/Version.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
+import type { WorkflowDefinition as Definition } from "./signal/WorkflowDefinition.ts"
 import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
 import type { LedgerStore } from "./tokens/LedgerStore.ts"
+import { declare, type WorkflowRefused } from "./workflow/Workflows.ts"
 
 export type { ActorRef } from "./actor/ActorRef.ts"
 export {
@@ -92,6 +94,10 @@ export { type Protocol, protocol } from "./signal/Protocol.ts"
 export { command, query, type Role } from "./signal/Signal.ts"
 export { SignalRouter } from "./signal/SignalRouter.ts"
 export type { Topic } from "./signal/Subscriptions.ts"
+export { WorkflowRefused } from "./workflow/Workflows.ts"
+
+/** A workflow as it is on the wire: amounts are decimal strings, defaults may be left out. */
+export type WorkflowDefinition = typeof Definition.Encoded
 
 /** How to reach a provider. */
 export interface ProviderOptions {
@@ -119,6 +125,8 @@ export interface BursarOptions {
   readonly telemetry?: TelemetryConfig
   /** Records what actors do into a file. Without it: nothing is recorded. */
   readonly record?: RecordOptions
+  /** Workflows that can be started by their name. Others are given whole, in `start_workflow`. */
+  readonly workflows?: ReadonlyArray<WorkflowDefinition>
 }
 
 /** What a runtime gives to whoever builds on it. */
@@ -141,6 +149,7 @@ type StartFailed =
   | ClusterRefused
   | TelemetryRefused
   | RecordingFailed
+  | WorkflowRefused
 
 const sdkOptions = ({ apiKey, baseUrl }: ProviderOptions) => ({
   apiKey: Redacted.value(apiKey),
@@ -173,13 +182,16 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
     options.databaseUrl === undefined
       ? embeddedStore({ directory: options.dataDirectory })
       : serverStore({ url: options.databaseUrl })
-  const runtime = runtimeLayer({
-    providers: providersOf(options),
-    ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
-    version: VERSION
-  })
+  const runtime = Effect.map(declare(options.workflows ?? []), (workflows) =>
+    runtimeLayer({
+      providers: providersOf(options),
+      ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
+      workflows,
+      version: VERSION
+    })
+  )
   return durableRunLayer.pipe(
-    Layer.provideMerge(runtime),
+    Layer.provideMerge(Layer.unwrap(runtime)),
     Layer.provide(placementOf(options)),
     Layer.merge(actorMetricsLayer(options.telemetry)),
     Layer.merge(recordingLayer(options.record, VERSION)),

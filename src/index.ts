@@ -7,7 +7,14 @@
  */
 import { Effect, Exit, Layer, ManagedRuntime, Redacted, Scope } from "effect"
 import type { Bridge } from "./bridge/Bridge.ts"
-import { type AlertsConfig, type BursarOptions, type ClusterOptions, layer, serve } from "./effect.ts"
+import {
+  type AlertsConfig,
+  type BursarOptions,
+  type ClusterOptions,
+  layer,
+  serve,
+  type WorkflowDefinition
+} from "./effect.ts"
 import { type Client, makeClient } from "./host/Client.ts"
 import { makeDoor } from "./host/Door.ts"
 import { type CloseOptions, Life } from "./host/Life.ts"
@@ -16,6 +23,7 @@ import { adminKeyIn } from "./runtime/AdminKey.ts"
 import type { RecordOptions } from "./runtime/Recorder.ts"
 import type { TelemetryConfig } from "./runtime/Telemetry.ts"
 
+export type { WorkflowDefinition } from "./effect.ts"
 export type { CallStream, Client, SendOptions, SignalMethods, Subscription } from "./host/Client.ts"
 export type {
   EventOf,
@@ -88,6 +96,8 @@ export interface StartOptions {
   readonly alerts?: AlertOptions
   /** Makes this runtime one node of several, which share the Postgres server at `databaseUrl`. Default: it is alone. */
   readonly cluster?: ClusterOptions
+  /** Workflows that can be started by their name. */
+  readonly workflows?: ReadonlyArray<WorkflowDefinition>
   /** The tenant that this host speaks for. Default: `default`. */
   readonly tenant?: string
   /** Also serve the bridge and the console, for other programs and for people. */
@@ -137,6 +147,7 @@ const layerOptions = (options: StartOptions): BursarOptions => ({
   ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
   ...(options.record === undefined ? {} : { record: options.record }),
   ...(options.telemetry === undefined ? {} : { telemetry: telemetryOf(options.telemetry) }),
+  ...(options.workflows === undefined ? {} : { workflows: options.workflows }),
   ...(options.anthropic === undefined ? {} : { anthropic: secretly(options.anthropic) }),
   ...(options.openai === undefined ? {} : { openai: secretly(options.openai) })
 })

@@ -18,6 +18,7 @@ import {
   serve
 } from "./effect.ts"
 import { runPlayground } from "./playground/Playground.ts"
+import { REPORT } from "./playground/Script.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import { auditVerify, EXIT } from "./runtime/AuditVerify.ts"
 import { readCommandLine } from "./runtime/CommandLine.ts"
@@ -143,7 +144,7 @@ const serving = (mayPlay: boolean, inCluster: boolean) =>
     const isPlaying = mayPlay && isPlayground(options)
     // The doors close before what is behind them: a bridge that still takes signals would wake actors that have stopped.
     yield* Effect.scoped(Effect.andThen(warnOfLaterProviders, run(set, isPlaying))).pipe(
-      Effect.provide(layer(options)),
+      Effect.provide(layer(isPlaying ? { ...options, workflows: [REPORT] } : options)),
       Effect.provide(loggingOf(set))
     )
   })

@@ -36,6 +36,7 @@ interface Carried {
   readonly budgets: "budget" | "override"
   readonly signals: "signal"
   readonly actors: "actor"
+  readonly workflows: "workflow"
 }
 
 type Carrying<Key extends string> = Key extends string ? { readonly [K in Key]: unknown } : never
@@ -53,7 +54,7 @@ export interface TopicEventOf<T extends Topic> {
 
 export interface SubscribeOptions {
   readonly filter?: typeof EventFilter.Encoded
-  /** Goes on after this event. Only `usage` and `alerts` can; the others start now. */
+  /** Goes on after this event. Only `usage`, `alerts` and `workflows` can; the others start now. */
   readonly fromCursor?: string
 }
 

@@ -3,13 +3,12 @@
  *
  * Owns: the pace. Everything it does is an ordinary signal of an ordinary principal.
  */
-import { Effect, Random, Result, Schedule, Stream } from "effect"
+import { Effect, Random, Schedule } from "effect"
 import type { SignalName, SignalParams } from "../signal/Catalogue.ts"
 import { decodePayload } from "../signal/Decode.ts"
-import type { SignalError } from "../signal/Errors.ts"
 import { DEFAULT_TENANT, installationPrincipal, type Principal } from "../signal/Principal.ts"
 import { type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
-import { AGENTS, type Agent, BUDGETS, PEOPLE, type Person, SUBJECTS } from "./Script.ts"
+import { BUDGETS, PEOPLE, REPORT, SUBJECTS } from "./Script.ts"
 
 const PRINCIPAL: Principal = { ...installationPrincipal(DEFAULT_TENANT, "playground"), isInstallation: false }
 const WORKFLOWS_AT_ONCE = 3
@@ -35,44 +34,39 @@ const makeBudgets = Effect.forEach(
   { discard: true }
 )
 
-/** Lets an agent work, and reads its text as it comes. */
-const runAgent = (agent: Agent, person: Person, workflowId: string, notes: string) =>
-  Effect.gen(function* () {
-    const router = yield* SignalRouter
-    const payload = yield* payloadOf("complete", {
-      provider: "simulator",
-      model: agent.model,
-      messages: [{ role: "user", content: `${agent.task}: ${notes}` }],
-      max_completion_tokens: agent.max_completion_tokens,
-      stream: true,
-      ...person,
-      agent: agent.agent,
-      operation: "playground",
-      workflow_id: workflowId
-    })
-    const { events } = yield* router.stream(payload, PRINCIPAL)
-    const texts = yield* Stream.runCollect(events)
-    return texts.map(({ event }) => ("text" in event ? event.text : "")).join("")
-  })
-
 const pick = <A>(items: ReadonlyArray<A>): Effect.Effect<A> =>
   Effect.map(Random.nextIntBetween(0, items.length), (index) => items[index % items.length] as A)
 
-/** One workflow: three agents in a row. A refusal or a failure ends it, as it would for anybody. */
+const PATIENCE_MS = 15_000
+const LOOK_MS = 500
+
+/** Waits until it has ended; one that is parked for long is cancelled, so that others come to be seen. */
+const watch = (workflowId: string) =>
+  Effect.gen(function* () {
+    let parkedForMs = 0
+    while (true) {
+      yield* Effect.sleep(LOOK_MS)
+      const { workflow } = yield* send("get_workflow", { workflow_id: workflowId })
+      if (workflow.ended_at !== null) return
+      parkedForMs = workflow.state === "parked" ? parkedForMs + LOOK_MS : 0
+      if (parkedForMs >= PATIENCE_MS) {
+        yield* send("cancel_workflow", { workflow_id: workflowId, reason: "the playground goes on" })
+        parkedForMs = 0
+      }
+    }
+  })
+
+/** One workflow, for somebody. A refusal parks it, as it would for anybody. */
 const runWorkflow = Effect.gen(function* () {
   const person = yield* pick(PEOPLE)
   const subject = yield* pick(SUBJECTS)
-  const workflowId = `play-${(yield* Random.nextInt).toString(36)}`
-  let notes = subject
-  for (const agent of AGENTS) {
-    const written: Result.Result<string, SignalError> = yield* Effect.result(
-      runAgent(agent, person, workflowId, notes)
-    )
-    if (Result.isFailure(written)) return
-    notes = `${subject}. ${written.success.slice(0, 1_500)}`
-    yield* Effect.sleep(yield* Random.nextIntBetween(200, 1_200))
-  }
-})
+  const { workflow_id } = yield* send("start_workflow", {
+    workflow: REPORT.name,
+    input: { subject },
+    ...person
+  })
+  yield* watch(workflow_id)
+}).pipe(Effect.ignore)
 
 const player = runWorkflow.pipe(
   Effect.andThen(Effect.flatMap(Random.nextIntBetween(400, 2_500), Effect.sleep)),

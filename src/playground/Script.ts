@@ -1,9 +1,12 @@
 /**
- * What the playground plays: budgets, people, and a workflow of three agents.
+ * What the playground plays: budgets, people, and a workflow of three agents, which is also a sample of one.
  *
  * Owns: the script. It is data: the playing is in Playground.
  */
 import type { SignalParams } from "../signal/Catalogue.ts"
+import type { WorkflowDefinition as Definition } from "../signal/WorkflowDefinition.ts"
+
+type WorkflowDefinition = typeof Definition.Encoded
 
 type BudgetParams = SignalParams<"create_budget">
 
@@ -25,7 +28,7 @@ export const BUDGETS: ReadonlyArray<BudgetParams> = [
   {
     name: "Reviewer's requests",
     type: "agent",
-    entity_id: "reviewer",
+    entity_id: "review",
     period: "hourly",
     measure: "requests",
     limit: "120"
@@ -54,29 +57,44 @@ export const PEOPLE: ReadonlyArray<Person> = [
   { user_id: "mary", team_id: "support", project_id: "helpdesk", feature: "answer-drafts" }
 ]
 
-export interface Agent {
-  readonly agent: string
-  readonly model: string
-  readonly max_completion_tokens: number
-  readonly task: string
+/** Three agents in a row: each works on what the one before has written. */
+export const REPORT: WorkflowDefinition = {
+  name: "report",
+  agents: [
+    {
+      name: "research",
+      role: "Finds out what is known",
+      system: "You are a researcher. You write notes: short, and in your own words.",
+      prompt: "Collect what is known about {{input.subject}}.",
+      provider: "simulator",
+      model: "sim-slow",
+      estimate: { prompt_tokens: 60, completion_tokens: 200 },
+      max_completion_tokens: 600
+    },
+    {
+      name: "draft",
+      role: "Writes the report",
+      prompt: "Write a draft about {{input.subject}} from these notes:\n{{research}}",
+      provider: "simulator",
+      model: "sim-fast",
+      estimate: { prompt_tokens: 200, completion_tokens: 300 },
+      max_completion_tokens: 900,
+      depends_on: ["research"]
+    },
+    {
+      name: "review",
+      role: "Lists its faults",
+      prompt: "Review this draft and list its faults:\n{{draft}}",
+      provider: "simulator",
+      model: "sim-flaky",
+      estimate: { prompt_tokens: 300, completion_tokens: 100 },
+      max_completion_tokens: 300,
+      depends_on: ["draft"]
+    }
+  ],
+  budget: { limit: "3000", measure: "tokens" },
+  token_warning_at: 1_000
 }
-
-/** One workflow: each agent works on what the one before has written. */
-export const AGENTS: ReadonlyArray<Agent> = [
-  {
-    agent: "researcher",
-    model: "sim-slow",
-    max_completion_tokens: 600,
-    task: "Collect what is known about this"
-  },
-  { agent: "writer", model: "sim-fast", max_completion_tokens: 900, task: "Write a draft from these notes" },
-  {
-    agent: "reviewer",
-    model: "sim-flaky",
-    max_completion_tokens: 300,
-    task: "Review this draft and list its faults"
-  }
-]
 
 export const SUBJECTS: ReadonlyArray<string> = [
   "the cost of context windows",

@@ -5,7 +5,7 @@
  * what this node does for the tenants that it has.
  * Does not decide: which node has a tenant (cluster/), or anything about money.
  */
-import { Effect, Schedule } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
 import type { DurableMachines } from "../actor/DurableMachines.ts"
@@ -72,6 +72,12 @@ export const tokenManagerResident = (
   kind: KIND,
   ask: ((_address, name, payload, principal) => {
     switch (name) {
+      case "start_workflow":
+      case "cancel_workflow":
+      case "resume_workflow":
+        return Effect.flatMap(Deferred.await(env.feed.workflows), (workflows) =>
+          workflows[name as "start_workflow"](payload as never, principal)
+        )
       case "list_actors":
         return listActors(env.system, payload as SignalPayload<"list_actors">, principal)
       case "inspect_actor":

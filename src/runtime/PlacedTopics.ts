@@ -76,6 +76,9 @@ export const openPlacedTopic = (
           events: Stream.merge(events, callsUnderWay(env, filter, isElsewhere, principal.tenant))
         }
       })
+    case "workflows":
+      // It is read from the store, which all nodes have.
+      return openTopic(env, topic, filter, fromCursor, principal)
     case "signals":
     case "actors":
       return Effect.gen(function* () {

@@ -6,14 +6,17 @@
  */
 import { Effect, Option } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
+import { tenantAddress } from "../actor/Address.ts"
 import type { Placement } from "../actor/Placement.ts"
 import type { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { Providers } from "../provider/Providers.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import { repeatable } from "../signal/Repeatable.ts"
 import type { RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
+import type { Workflows } from "../workflow/Workflows.ts"
 import { inspectActor, listActors } from "./ActorsView.ts"
 import type { Disguise } from "./Disguise.ts"
 import type { Hub } from "./Hub.ts"
@@ -21,6 +24,7 @@ import { inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
 import { openPlacedTopic } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 import { openTopic } from "./Topics.ts"
+import type { WorkflowFeed } from "./WorkflowsTopic.ts"
 
 export interface RouterOptions {
   readonly system: ActorSystem
@@ -29,13 +33,15 @@ export interface RouterOptions {
   readonly tokenManagers: TokenManagers
   readonly providers: Providers
   readonly alerts: AlertDelivery
+  readonly workflows: Workflows
+  readonly feed: WorkflowFeed
   /** Where there are several nodes. */
   readonly placement?: Placement | undefined
   readonly disguise: Disguise
 }
 
 export const makeRouter = (options: RouterOptions): SignalRouter => {
-  const { system, tokenManagers, providers, alerts, placement, disguise } = options
+  const { system, tokenManagers, providers, alerts, workflows, placement, disguise } = options
   const { pseudonyms } = disguise
 
   /** No actor ever sees a secret: it is sealed before. */
@@ -82,6 +88,21 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
       ? inspectActor(system, payload, principal)
       : inspectPlacedActor(system, placement, payload, principal)
 
+  /** A tenant's workflows run where its money is. */
+  const changeWorkflow = (
+    name: "start_workflow" | "cancel_workflow" | "resume_workflow",
+    payload: SignalPayload<RoutedSignal>,
+    principal: Principal
+  ): Effect.Effect<unknown, SignalError> =>
+    placement === undefined
+      ? workflows[name](payload as never, principal)
+      : placement.ask(
+          tenantAddress("token_manager", principal.tenant),
+          name,
+          repeatable(name, payload as never),
+          principal
+        )
+
   const send = (
     name: RoutedSignal,
     payload: SignalPayload<RoutedSignal>,
@@ -90,6 +111,13 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
     switch (name) {
       case "complete":
         return providers.complete(payload as SignalPayload<"complete">, principal)
+      case "start_workflow":
+      case "cancel_workflow":
+      case "resume_workflow":
+        return changeWorkflow(name, payload, principal)
+      case "get_workflow":
+      case "list_workflows":
+        return workflows[name](payload as never, principal)
       case "list_actors":
         return list(payload as SignalPayload<"list_actors">, principal)
       case "inspect_actor":

@@ -5,9 +5,10 @@
  * questions become asks to its tenant's TokenManager.
  * Does not decide: where money is kept (the store), or how signals come in (bridge/, index.ts).
  */
-import { Effect, Layer, Option, type Scope } from "effect"
+import { Deferred, Effect, Layer, Option, type Scope } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
+import { MachineStore } from "../actor/MachineStore.ts"
 import { Placement } from "../actor/Placement.ts"
 import { CurrentTracing } from "../actor/Tracing.ts"
 import { AlertDelivery } from "../alerts/AlertDelivery.ts"
@@ -22,6 +23,8 @@ import { SignalRouter } from "../signal/SignalRouter.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import type { PseudonymStore } from "../tokens/PseudonymStore.ts"
 import type { TokenManagerOptions } from "../tokens/TokenManager.ts"
+import { WORKFLOW } from "../workflow/WorkflowActor.ts"
+import { type Declared, makeWorkflows } from "../workflow/Workflows.ts"
 import { type AlertsConfig, alertsLayer, observedBy } from "./Alerts.ts"
 import { makeCostSoFar } from "./CostSoFar.ts"
 import { Disguise } from "./Disguise.ts"
@@ -31,10 +34,14 @@ import { makePseudonyms } from "./Pseudonyms.ts"
 import { makeRouter } from "./Router.ts"
 import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
 import { tracedRouter } from "./TracedRouter.ts"
+import { workflowPorts } from "./WorkflowPorts.ts"
+import type { WorkflowFeed } from "./WorkflowsTopic.ts"
 
 export interface RuntimeConfig {
   readonly providers: ProvidersConfig
   readonly alerts?: AlertsConfig
+  /** Workflows that can be started by their name, once they are checked. */
+  readonly workflows?: Declared
   readonly version: string
 }
 
@@ -67,7 +74,8 @@ const keyAuditOf = (tokenManagers: TokenManagers): KeyAudit => ({
 /** The TokenManagers of this node, or of all nodes where there are several. */
 const makeTenants = (
   options: Omit<TokenManagerOptions, "tenant">,
-  hub: Hub
+  hub: Hub,
+  feed: WorkflowFeed
 ): Effect.Effect<TokenManagers, never, ActorSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const system = yield* ActorSystem
@@ -75,11 +83,18 @@ const makeTenants = (
     if (Option.isNone(found)) return makeTokenManagers(system, options)
     const placement = found.value
     const local = makeTokenManagers(system, { ...options, store: claimedHere(options.store, placement) })
-    const machines = Option.getOrUndefined(yield* Effect.serviceOption(DurableMachines))
-    const env = { store: options.store, hub, system }
-    yield* placement.host(tokenManagerResident(local, env, placement, machines))
+    const env = { store: options.store, hub, system, feed }
+    yield* placement.host(tokenManagerResident(local, env, placement, feed.machines))
     return placedTokenManagers(system, placement)
   })
+
+/** Before providers end: what is on its way is interrupted and settled, and nobody sends it again meanwhile. */
+const stopWorkflows = (system: ActorSystem): Effect.Effect<void> =>
+  Effect.forEach(
+    system.entries().filter(({ address }) => address.kind === WORKFLOW),
+    ({ address }) => system.stop(address),
+    { concurrency: "unbounded", discard: true }
+  )
 
 /** Everything that answers signals. With a `Placement` around it, it is one node of several. */
 export const layer = (
@@ -87,7 +102,14 @@ export const layer = (
 ): Layer.Layer<
   SignalRouter | KeyAudit | UserDisguise,
   never,
-  ActorSystem | LedgerStore | PseudonymStore | CompletionLog | DeliveryStore | InstallationSecret
+  | ActorSystem
+  | LedgerStore
+  | PseudonymStore
+  | CompletionLog
+  | DeliveryStore
+  | InstallationSecret
+  | DurableMachines
+  | MachineStore
 > =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -97,6 +119,13 @@ export const layer = (
       const alerts = yield* AlertDelivery
       const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
       const disguise = new Disguise(yield* makePseudonyms, { isAlone: placement === undefined })
+      const machines = yield* DurableMachines
+      const feed: WorkflowFeed = {
+        machines,
+        store: yield* MachineStore,
+        workflows: Deferred.makeUnsafe(),
+        isShared: placement !== undefined
+      }
       const tokenManagers = yield* makeTenants(
         {
           store,
@@ -105,7 +134,8 @@ export const layer = (
           observer: observedBy(hub, alerts, disguise.pseudonyms),
           onLoaded: (tenant, { anonymize_users }) => disguise.pseudonyms.configured(tenant, anonymize_users)
         },
-        hub
+        hub,
+        feed
       )
       const ports = Layer.mergeAll(
         Layer.succeed(BudgetKeeper, keeperOf(disguised(tokenManagers, disguise))),
@@ -115,6 +145,17 @@ export const layer = (
         SignalRouter,
         Effect.gen(function* () {
           const providers = yield* Providers
+          const { adapters } = config.providers
+          const ports = workflowPorts({
+            system,
+            providers,
+            adapters,
+            tokenManagers: disguised(tokenManagers, disguise),
+            hub
+          })
+          const workflows = yield* makeWorkflows(ports, config.workflows ?? new Map())
+          yield* Deferred.succeed(feed.workflows, workflows)
+          yield* Effect.addFinalizer(() => stopWorkflows(system))
           const tracing = yield* CurrentTracing
           const answering = makeRouter({
             system,
@@ -123,6 +164,8 @@ export const layer = (
             tokenManagers,
             providers,
             alerts,
+            workflows,
+            feed,
             disguise,
             placement
           })

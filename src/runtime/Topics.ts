@@ -17,31 +17,26 @@ import {
 import type { ActorInfo } from "../signal/Actors.ts"
 import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
 import type { BudgetStanding } from "../signal/Budget.ts"
-import { type InvalidParams, invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { type InvalidParams, invalidParam, type SignalError } from "../signal/Errors.ts"
 import type { ActorFact } from "../signal/Inspection.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
 import type { EventFilter, Topic } from "../signal/Subscriptions.ts"
 import { isCovered } from "../tokens/BudgetIndex.ts"
-import type { LedgerStore, OverrideRow, StoreUnreachable, UsageFilter } from "../tokens/LedgerStore.ts"
+import type { LedgerStore, OverrideRow, UsageFilter } from "../tokens/LedgerStore.ts"
 import { overrideOf } from "../tokens/Overrides.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
 import type { Hub } from "./Hub.ts"
 import { Outbox } from "./Outbox.ts"
+import { PAGE, startAt, stored } from "./StoredTopic.ts"
+import { type WorkflowFeed, workflowsTopic } from "./WorkflowsTopic.ts"
 
 export interface TopicSurroundings {
   readonly store: LedgerStore
   readonly hub: Hub
   readonly system: ActorSystem
+  readonly feed: WorkflowFeed
 }
-
-const PAGE = 200
-
-const storeAway = (_: StoreUnreachable): Unavailable =>
-  new Unavailable({
-    message: "The store cannot be reached; subscribe again from the last cursor",
-    retry_after_ms: 1_000
-  })
 
 const readCursor = (cursor: string | undefined): Result.Result<number | undefined, InvalidParams> => {
   if (cursor === undefined) return Result.succeed(undefined)
@@ -52,22 +47,6 @@ const readCursor = (cursor: string | undefined): Result.Result<number | undefine
         invalidParam(["from_cursor"], "This is not a cursor of this topic; leave it out to start now")
       )
 }
-
-/** Where to start. A cursor from another store would wait in silence until this one has caught up with it. */
-const startAt = (
-  from: number | undefined,
-  lastSeq: Effect.Effect<number, StoreUnreachable>
-): Effect.Effect<number, SignalError> =>
-  Effect.flatMap(Effect.mapError(lastSeq, storeAway), (last) =>
-    from !== undefined && from > last
-      ? Effect.fail(
-          invalidParam(
-            ["from_cursor"],
-            `This cursor is ahead of all that is recorded here (${last}): is it from another store? Leave it out to start now`
-          )
-        )
-      : Effect.succeed(from ?? last)
-  )
 
 const withoutCursor = (topic: Topic, cursor: string | undefined): Effect.Effect<void, InvalidParams> =>
   cursor === undefined
@@ -93,36 +72,6 @@ const matches = (
   if (ATTRIBUTION_FIELDS.some((field) => filter[field] !== undefined && filter[field] !== subject[field]))
     return false
   return Object.entries(filter.tags ?? {}).every(([name, value]) => subject.tags?.[name] === value)
-}
-
-/** A topic that lives in the store: reads what comes after the cursor, then waits for the next commit. */
-const stored = <Row>(options: {
-  readonly from: number
-  readonly outbox: Outbox
-  readonly read: (after: number) => Effect.Effect<ReadonlyArray<Row>, StoreUnreachable>
-  readonly seqOf: (row: Row) => number
-  readonly eventOf: (row: Row) => TopicEvent["event"]
-  /** The newest number there is; where nothing matches, the next look starts there. */
-  readonly newest: Effect.Effect<number, StoreUnreachable>
-}): Stream.Stream<TopicEvent, SignalError> => {
-  let at = options.from
-  let isBehind = true
-  const next: Effect.Effect<ReadonlyArray<TopicEvent>, StoreUnreachable> = Effect.gen(function* () {
-    if (!isBehind) yield* options.outbox.untilSomething
-    const passing = options.outbox.takeNow()
-    const newest = yield* options.newest
-    const rows = newest > at ? yield* options.read(at) : []
-    isBehind = rows.length === PAGE
-    const events = rows.map(
-      (row): TopicEvent => ({ cursor: String(options.seqOf(row)), event: options.eventOf(row) })
-    )
-    const last = rows.at(-1)
-    // More may have been committed after `newest` was read, and these rows may have it already.
-    const read = last === undefined ? at : options.seqOf(last)
-    at = isBehind ? read : Math.max(read, newest)
-    return [...events, ...passing.map((event) => ({ ...event, cursor: String(at) }))]
-  })
-  return Stream.flattenIterable(Stream.fromEffectRepeat(next)).pipe(Stream.mapError(storeAway))
 }
 
 /** Calls under way on this node, as they go on. */
@@ -292,5 +241,12 @@ export const openTopic = (
       case "actors":
         yield* withoutCursor(topic, fromCursor)
         return actorsTopic(env, filter, principal)
+      case "workflows":
+        return yield* workflowsTopic(
+          env.feed,
+          filter,
+          yield* Effect.fromResult(readCursor(fromCursor)),
+          principal
+        )
     }
   })

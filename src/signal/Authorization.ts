@@ -18,7 +18,8 @@ const TOPIC_ROLES: { readonly [T in Topic]: ReadonlyArray<Role> } = {
   alerts: ["analyst", "budget_admin", "operator"],
   budgets: ["app", "analyst", "budget_admin"],
   signals: ["operator"],
-  actors: ["operator"]
+  actors: ["operator"],
+  workflows: ["app", "analyst", "operator"]
 }
 
 const refuse = (what: string, roles: ReadonlyArray<Role>): Forbidden => {

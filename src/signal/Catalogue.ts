@@ -4,6 +4,7 @@
  * Owns: the list. A name that is not in it is an `UnknownSignal`.
  */
 import { InspectActor, ListActors } from "./Actors.ts"
+import { RaiseAlert } from "./Alerts.ts"
 import { GetAuditTrail, RecordAudit } from "./Audit.ts"
 import {
   CheckBudget,
@@ -18,9 +19,11 @@ import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
 import { Complete } from "./Providers.ts"
+import { FindRequest } from "./RequestState.ts"
 import { CleanUsage, CleanupOldData, RecordCleanup } from "./Retention.ts"
 import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
 import { CorrectUsage, GetUsage, TrackUsage } from "./Tracking.ts"
+import { CancelWorkflow, GetWorkflow, ListWorkflows, ResumeWorkflow, StartWorkflow } from "./Workflows.ts"
 
 export const SIGNALS = {
   track_usage: TrackUsage,
@@ -44,6 +47,11 @@ export const SIGNALS = {
   get_audit_trail: GetAuditTrail,
   cleanup_old_data: CleanupOldData,
   complete: Complete,
+  start_workflow: StartWorkflow,
+  get_workflow: GetWorkflow,
+  list_workflows: ListWorkflows,
+  cancel_workflow: CancelWorkflow,
+  resume_workflow: ResumeWorkflow,
   list_actors: ListActors,
   inspect_actor: InspectActor,
   subscribe: Subscribe,
@@ -60,7 +68,9 @@ export type SignalName = keyof Signals
 const INTERNAL_SIGNALS = {
   record_audit: RecordAudit,
   clean_usage: CleanUsage,
-  record_cleanup: RecordCleanup
+  record_cleanup: RecordCleanup,
+  raise_alert: RaiseAlert,
+  find_request: FindRequest
 } as const
 
 /** Everything that an actor can be sent. */

@@ -61,7 +61,9 @@ export const ConflictReason = Schema.Literals([
   "budget_inactive",
   "currency_in_use",
   "users_are_anonymised",
-  "users_are_named"
+  "users_are_named",
+  "workflow_id_in_use",
+  "workflow_already_ended"
 ])
 export type ConflictReason = typeof ConflictReason.Type
 

@@ -18,6 +18,7 @@ export type Family =
   | "cost"
   | "management"
   | "providers"
+  | "workflows"
   | "actors"
   | "keys"
   | "bridge"

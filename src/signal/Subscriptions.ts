@@ -15,9 +15,10 @@ import { FinishReason } from "./Providers.ts"
 import { command } from "./Signal.ts"
 import { Count, Id, optional, PositiveCount, Timestamp } from "./Text.ts"
 import { TokenUsage } from "./Usage.ts"
+import { WorkflowFact } from "./Workflows.ts"
 
-/** `usage` and `alerts` live in the store and resume from a cursor without loss. */
-export const Topic = Schema.Literals(["usage", "alerts", "budgets", "signals", "actors"])
+/** `usage`, `alerts` and `workflows` live in the store and resume from a cursor without loss. */
+export const Topic = Schema.Literals(["usage", "alerts", "budgets", "signals", "actors", "workflows"])
 export type Topic = typeof Topic.Type
 
 export const EventFilter = Schema.Struct({
@@ -43,7 +44,8 @@ const FILTERS: { readonly [T in Topic]: ReadonlyArray<string> } = {
   alerts: ["budget_id"],
   budgets: ["budget_id"],
   signals: ["signal", "address", "received"],
-  actors: ["address"]
+  actors: ["address"],
+  workflows: ["workflow_id", "user_id", "team_id", "project_id", "feature"]
 }
 
 /** A filter that a topic does not know would show everything: it is refused. */
@@ -81,6 +83,7 @@ export const Event = Schema.Union([
   Schema.Struct({ budget: BudgetStanding }),
   Schema.Struct({ override: Override }),
   ...INSPECTION_EVENTS,
+  Schema.Struct({ workflow: WorkflowFact }),
   Schema.Struct({ text: Schema.String }),
   Schema.Struct({
     finished: Schema.Struct({ finish_reason: FinishReason, completion: Schema.Json })

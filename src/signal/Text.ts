@@ -129,6 +129,16 @@ const jsonObject = (bytesMax: number, depthMax: number) =>
     })
   )
 
+/** Any JSON value of a caller, bounded in bytes and in depth. */
+export const boundedJson = (bytesMax: number, depthMax: number) =>
+  Schema.Json.check(
+    Schema.makeFilter((value: Schema.Json) => {
+      const problem = structureProblem(value, depthMax)
+      if (problem !== undefined) return problem
+      return fitsBytes(JSON.stringify(value), bytesMax) || `Expected at most ${bytesMax} bytes of JSON`
+    })
+  )
+
 /** Free-form facts of the caller: at most 4 KiB of JSON, 4 levels deep. */
 export const Metadata = jsonObject(METADATA_BYTES_MAX, METADATA_DEPTH_MAX)
 

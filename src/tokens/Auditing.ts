@@ -176,6 +176,8 @@ export const AUDITORS = {
   // The cleanup whose steps they are is one entry.
   clean_usage: NOT_AUDITED,
   record_cleanup: NOT_AUDITED,
+  raise_alert: NOT_AUDITED,
+  find_request: NOT_AUDITED,
   track_usage: NOT_AUDITED,
   check_budget: NOT_AUDITED,
   extend_hold: NOT_AUDITED,

@@ -35,6 +35,7 @@ import type { Beforehand } from "./KnownBefore.ts"
 import type { Ledger } from "./Ledger.ts"
 import { decideOverride, expireOverrides, requestOverride } from "./Overrides.ts"
 import { trackUsage } from "./Posting.ts"
+import { findRequest } from "./RequestState.ts"
 
 /** The signals that a ledger decides. */
 export const LEDGER_SIGNALS = [
@@ -55,7 +56,9 @@ export const LEDGER_SIGNALS = [
   "configure_manager",
   "record_audit",
   "clean_usage",
-  "record_cleanup"
+  "record_cleanup",
+  "raise_alert",
+  "find_request"
 ] as const satisfies ReadonlyArray<ActorSignalName>
 export type LedgerSignal = (typeof LEDGER_SIGNALS)[number]
 
@@ -88,6 +91,13 @@ const record = (
   ledger.audit({ principal, action, subject, before, after, at: now })
   return Result.succeed({ recorded: true })
 }
+
+/** An alert that another part of the runtime raises. */
+const raise = (
+  ledger: Ledger,
+  { request_id: _, ...told }: SignalPayload<"raise_alert">,
+  now: Millis
+): Decided => Result.succeed({ alert: ledger.raiseAlert({ ...told, at: now }) })
 
 /** `before`: what the store was asked for it alone. */
 const apply = (
@@ -134,6 +144,10 @@ const apply = (
       return cleanUsage(ledger, envelope.payload)
     case "record_cleanup":
       return recordCleanup(ledger, envelope.payload, principal, now)
+    case "raise_alert":
+      return raise(ledger, envelope.payload, now)
+    case "find_request":
+      return Result.succeed(findRequest(ledger, envelope.payload))
   }
 }
 

@@ -22,6 +22,7 @@ const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
     case "track_usage":
     case "correct_usage":
     case "check_budget":
+    case "find_request":
       return envelope.payload.request_id
     case "extend_hold":
     case "release_hold":

@@ -228,3 +228,28 @@ describe("examples/01-embed.ts", () => {
     assert.strictEqual(stderr, "")
   })
 })
+
+describe("examples/02-workflow.ts", () => {
+  const EXAMPLE = fileURLToPath(new URL("../../examples/02-workflow.ts", import.meta.url))
+
+  it("runs: three agents in a row, told step by step, and what the last one said", async () => {
+    const env = { PATH: process.env.PATH ?? "", TMPDIR: makeFolder() }
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [EXAMPLE], { env })
+    const lines = stdout.trimEnd().split("\n")
+    assert.deepStrictEqual(
+      lines.slice(0, -1).map((line) => line.replace(/: \d+ %, .*$/u, "")),
+      [
+        "started",
+        "step_started research",
+        "step_done research",
+        "step_started draft",
+        "step_done draft",
+        "step_started review",
+        "step_done review",
+        "completed"
+      ]
+    )
+    assert.match(lines.at(-1) ?? "", /^[A-Z].*\S$/u)
+    assert.strictEqual(stderr, "")
+  })
+})

@@ -48,6 +48,11 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   get_audit_trail: { may: ["analyst"], otherTenant: "unseen", otherUser: "done" },
   cleanup_old_data: { may: [], otherTenant: "unseen", otherUser: "done" },
   complete: { may: ["app"], otherTenant: "unseen", otherUser: "Forbidden" },
+  start_workflow: { may: ["app"], otherTenant: "unseen", otherUser: "Forbidden" },
+  get_workflow: { may: ["app", "analyst", "operator"], otherTenant: "never", otherUser: "never" },
+  list_workflows: { may: ["app", "analyst", "operator"], otherTenant: "unseen", otherUser: "Forbidden" },
+  cancel_workflow: { may: ["app", "operator"], otherTenant: "never", otherUser: "never" },
+  resume_workflow: { may: ["app", "operator"], otherTenant: "never", otherUser: "never" },
   list_actors: { may: ["operator"], otherTenant: "unseen", otherUser: "done" },
   inspect_actor: { may: ["operator"], otherTenant: "never", otherUser: "done" },
   subscribe: {
@@ -85,6 +90,8 @@ interface Things {
   readonly hold: { readonly hold_id: string; readonly request_id: string }
   /** A request whose usage was recorded. */
   readonly spent: string
+  /** One that still runs. */
+  readonly workflow_id: string
 }
 
 const NEVER: Things = {
@@ -96,7 +103,8 @@ const NEVER: Things = {
   subscription: "zzzz.99",
   model: "model-of-nobodymark",
   hold: { hold_id: "hold_zzzz.no-request", request_id: "no-request" },
-  spent: "never-spent"
+  spent: "never-spent",
+  workflow_id: "never-started"
 }
 
 const TOPIC_OF: { readonly [R in Role]: string } = {
@@ -118,6 +126,12 @@ let unique = 0
 const fresh = (what: string): string => `${what}-${++unique}`
 
 const counts = { prompt_tokens: 10, completion_tokens: 1 }
+const WORKFLOW = {
+  name: "of a test",
+  agents: [
+    { name: "slow", provider: "simulator", model: "sim-slow", prompt: "{{input}}", max_completion_tokens: 2 }
+  ]
+}
 const rates = { prompt_per_million: "1", completion_per_million: "1" }
 
 /** What each signal says; `user` is whom it speaks for. */
@@ -174,6 +188,14 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
         max_completion_tokens: 2,
         user_id: user
       }
+    case "start_workflow":
+      return { workflow: WORKFLOW, input: "x", workflow_id: fresh("started"), user_id: user }
+    case "list_workflows":
+      return { user_id: user }
+    case "get_workflow":
+    case "cancel_workflow":
+    case "resume_workflow":
+      return { workflow_id: things.workflow_id }
     case "inspect_actor":
       return { address: `token_manager/${things.tenant}` }
     case "subscribe":
@@ -232,7 +254,7 @@ const askerOf = async (tenant: string, user: string): Promise<Wire> => {
 }
 
 /** Makes everything that a signal can name; the hold by `holder`, the subscription on its connection. */
-const makeThings = async (tenant: string, user: string, holder: Wire): Promise<Things> => {
+const makeThings = async (tenant: string, user: string, holder: Wire, name: SignalName): Promise<Things> => {
   const admin = await wireOf(tenant, user, "admin")
   const request_id = fresh(`held-by-${user}`)
   const model = `model-of-${tenant === "globex" ? MARK : tenant}`
@@ -253,6 +275,9 @@ const makeThings = async (tenant: string, user: string, holder: Wire): Promise<T
   const ask = { request_id, estimated_cost: "0.01", estimated_tokens: 1 }
   const { hold_id } = await holder.call("check_budget", ask)
   const spent = fresh(`spent-by-${user}`)
+  const workflow_id = fresh(`workflow-of-${user}`)
+  if (name.endsWith("_workflow"))
+    await holder.call("start_workflow", { workflow: WORKFLOW, input: "x", workflow_id })
   await holder.call("track_usage", { request_id: spent, provider: "roles", model: "unpriced", ...counts })
   return {
     tenant,
@@ -263,7 +288,8 @@ const makeThings = async (tenant: string, user: string, holder: Wire): Promise<T
     key_id: (await keyOf({ tenant, roles: ["app"], name: `key of ${user}` })).key_id,
     subscription: (await holder.call("subscribe", { topic: "usage" })).subscription,
     hold: { hold_id, request_id },
-    spent
+    spent,
+    workflow_id
   }
 }
 
@@ -276,7 +302,8 @@ const normal = (answer: Json, things: Things): string => {
     things.budget_id,
     things.key_id,
     things.override_id,
-    things.spent
+    things.spent,
+    things.workflow_id
   ]
   for (const name of [...names, things.subscription, things.model, `"${things.tenant}"`]) {
     text = text.replaceAll(name, "…")
@@ -294,6 +321,7 @@ const isOf = (things: Things, answer: Json): boolean => {
     things.hold.hold_id,
     things.hold.request_id,
     things.spent,
+    things.workflow_id,
     things.key_id,
     `/${things.tenant}`
   ]
@@ -366,7 +394,7 @@ describe("every signal × every role × whose", () => {
     it(`${role}: own tenant, own attribution`, async () => {
       const wire = await wireOf("acme", "ada", role)
       for (const name of NAMES) {
-        const things = await makeThings("acme", "ada", await holderOf("acme", "ada"))
+        const things = await makeThings("acme", "ada", await holderOf("acme", "ada"), name)
         const { subscription } = await wire.call("subscribe", { topic: TOPIC_OF[role] })
         await check(wire, name, role, { ...things, subscription }, "ada", expectedOf(name, role, "own"))
       }
@@ -375,7 +403,7 @@ describe("every signal × every role × whose", () => {
     it(`${role}: own tenant, attribution of somebody else`, async () => {
       const wire = await wireOf("acme", "ada", role)
       for (const name of NAMES) {
-        const things = await makeThings("acme", "bob", await holderOf("acme", "bob"))
+        const things = await makeThings("acme", "bob", await holderOf("acme", "bob"), name)
         await check(wire, name, role, things, "bob", expectedOf(name, role, "otherUser"))
       }
     })
@@ -384,7 +412,7 @@ describe("every signal × every role × whose", () => {
       it(`${role}: another tenant, ${user === "ada" ? "own attribution" : "attribution of somebody else"}`, async () => {
         const wire = await wireOf("acme", "ada", role)
         for (const name of NAMES) {
-          const things = await makeThings("globex", MARK, await holderOf("globex", MARK))
+          const things = await makeThings("globex", MARK, await holderOf("globex", MARK), name)
           const meets = expectedOf(name, role, "otherTenant")
           const isAboutUser = TABLE[name].otherUser === "Forbidden" && !isAboutNobody(name, role)
           const isContradiction = user === "bob" && isAboutUser
@@ -401,7 +429,8 @@ describe("topics", () => {
     alerts: ["analyst", "budget_admin", "operator"],
     budgets: ["app", "analyst", "budget_admin"],
     signals: ["operator"],
-    actors: ["operator"]
+    actors: ["operator"],
+    workflows: ["app", "analyst", "operator"]
   }
   for (const role of ROLES) {
     it(role, async () => {
@@ -432,7 +461,7 @@ describe("what one tenant does, another cannot tell", () => {
   it("events of one tenant never reach a subscriber of another, on any topic", async () => {
     const { key } = await keyOf({ tenant: "quiet", roles: ["admin"] })
     const quiet = await program.connect(key)
-    const topics = ["usage", "alerts", "budgets", "signals", "actors"]
+    const topics = ["usage", "alerts", "budgets", "signals", "actors", "workflows"]
     const seen = await Promise.all(topics.map((topic) => quiet.subscribe(topic)))
     const globex = await wireOf("globex", MARK, "admin")
     const budget = { name: MARK, type: "user", entity_id: MARK, period: "daily", limit: "0.000001" }
@@ -442,7 +471,9 @@ describe("what one tenant does, another cannot tell", () => {
     // Its own events come after all of those, and are the first of each topic that it reads.
     await quiet.call("create_budget", { name: "own", type: "global", period: "daily", limit: "0.000001" })
     await quiet.call("update_pricing", { provider: "roles", model: "own", pricing: rates })
+    await globex.call("start_workflow", { workflow: WORKFLOW, input: MARK })
     await quiet.call("track_usage", { request_id: "own", provider: "roles", model: "own", ...counts })
+    await quiet.call("start_workflow", { workflow: WORKFLOW, input: "own" })
     for (const [index, topic] of topics.entries()) {
       const first = await seen[index]?.next()
       assert.notInclude(JSON.stringify(first), MARK, topic)

@@ -15,7 +15,7 @@ const firstFact = (principal: Principal) =>
   Effect.gen(function* () {
     const system = yield* ActorSystem
     const { events } = yield* openTopic(
-      { store: makeMemoryLedgerStore(), hub: new Hub(), system },
+      { store: makeMemoryLedgerStore(), hub: new Hub(), system, feed: undefined as never },
       "actors",
       {},
       undefined,

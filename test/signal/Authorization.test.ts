@@ -44,6 +44,11 @@ const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   get_audit_trail: ["analyst"],
   cleanup_old_data: [],
   complete: ["app"],
+  start_workflow: ["app"],
+  get_workflow: ["app", "analyst", "operator"],
+  list_workflows: ["app", "analyst", "operator"],
+  cancel_workflow: ["app", "operator"],
+  resume_workflow: ["app", "operator"],
   list_actors: ["operator"],
   inspect_actor: ["operator"],
   subscribe: ["app", "analyst", "budget_admin", "operator"],
@@ -91,7 +96,8 @@ describe("every topic × every role", () => {
     alerts: ["analyst", "budget_admin", "operator"],
     budgets: ["app", "analyst", "budget_admin"],
     signals: ["operator"],
-    actors: ["operator"]
+    actors: ["operator"],
+    workflows: ["app", "analyst", "operator"]
   }
   for (const [topic, may] of Object.entries(topics) as ReadonlyArray<[Topic, ReadonlyArray<Role>]>) {
     for (const role of ROLES) {
@@ -106,12 +112,13 @@ describe("every topic × every role", () => {
 describe("forced attribution", () => {
   const forced: Attribution = { user_id: "ann", tags: { env: "prod" } }
   const who = principal(["app", "analyst"], forced)
-  const attributed = ["track_usage", "check_budget", "get_usage", "complete"] as const
+  const attributed = ["track_usage", "check_budget", "get_usage", "complete", "start_workflow"] as const
   const bare: { readonly [Name in (typeof attributed)[number]]: object } = {
     track_usage: { request_id: "r", provider: "p", model: "m", prompt_tokens: 1, completion_tokens: 1 },
     check_budget: { request_id: "r" },
     get_usage: {},
-    complete: { provider: "p", model: "m", messages: [{ role: "user", content: "x" }] }
+    complete: { provider: "p", model: "m", messages: [{ role: "user", content: "x" }] },
+    start_workflow: { workflow: "report", input: "x" }
   }
   for (const name of attributed) {
     it(`${name}: is added`, () => {

@@ -100,6 +100,76 @@ const pendingOverride = {
   expires_at: null
 } as const
 
+const workflow = {
+  name: "report",
+  agents: [
+    {
+      name: "research",
+      role: "finds what is known",
+      system: "You are thorough.",
+      prompt: "What is known of {{input.topic}}?",
+      provider: "simulator",
+      model: "sim-fast",
+      fallback: [{ provider: "openai", model: "m" }],
+      output: { type: "json", schema: { type: "object", properties: { points: { type: "array" } } } },
+      estimate: { prompt_tokens: 100, completion_tokens: 200 },
+      max_completion_tokens: 300,
+      temperature: 0.5,
+      deadline_ms: 60_000,
+      retries: { max: 2, backoff_ms: 1_000, backoff_max_ms: 60_000 },
+      depends_on: []
+    },
+    {
+      name: "draft",
+      prompt: "Write it up: {{research}}",
+      provider: "simulator",
+      model: "sim-fast",
+      fallback: [],
+      output: { type: "text" },
+      retries: { max: 0, backoff_ms: 0, backoff_max_ms: 0 },
+      depends_on: ["research"]
+    }
+  ],
+  concurrency: 2,
+  budget: { limit: "20000", measure: "tokens", enforcement: "hard", override_policy: policy },
+  token_warning_at: 10_000,
+  request_override: { amount: "5", reason: "the launch is tomorrow" }
+} as const
+
+const workflowProgress = {
+  workflow_id: "wf_1",
+  name: "report",
+  state: "parked",
+  on_denied: "park",
+  steps_done: 1,
+  steps_total: 2,
+  current_agents: [],
+  prompt_tokens: 100,
+  completion_tokens: 50,
+  total_tokens: 150,
+  cost: "0.01",
+  currency: "USD",
+  budget: { budget_id: "budget_1", measure: "tokens", limit: "20000", remaining: "19850" },
+  remaining: "19850",
+  completion_percent: 50,
+  budget_percent: 0.75,
+  parked: {
+    reason: "Refused: no room",
+    agents: ["draft"],
+    violations: [{ ...standing, requested: "2", shortfall: "1.5", override: "available" }],
+    retry_at: "2026-03-11T00:00:00.000Z",
+    approvers: ["budget_admin"],
+    overrides: ["override_3"],
+    since: "2026-03-10T10:00:00.000Z"
+  },
+  failure: { agent: null, error: "cancelled", message: "not needed" },
+  owner: "ann",
+  attribution,
+  started_at: "2026-03-10T10:00:00.000Z",
+  updated_at: "2026-03-10T10:00:01.000Z",
+  ended_at: null
+} as const
+
 const usage = {
   id: "use_1",
   usage_seq: 1,
@@ -565,6 +635,72 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     },
     results: [completion, { subscription: "s1" }]
   },
+  start_workflow: {
+    params: {
+      workflow,
+      input: { topic: "tides", depth: 2 },
+      on_denied: "fail",
+      workflow_id: "wf_1",
+      request_id: "r1",
+      ...attribution
+    },
+    results: [{ workflow_id: "wf_1", workflow: workflowProgress }]
+  },
+  get_workflow: {
+    params: { workflow_id: "wf_1" },
+    results: [
+      {
+        workflow: {
+          ...workflowProgress,
+          input: { topic: "tides" },
+          definition: workflow,
+          steps: [
+            {
+              agent: "research",
+              state: "done",
+              depends_on: [],
+              tries: 2,
+              request_id: "wf_1/research/2",
+              provider: "simulator",
+              model: "sim-fast",
+              output: { points: ["a"] },
+              failure: null,
+              prompt_tokens: 100,
+              completion_tokens: 50,
+              cost: "0.01",
+              started_at: "2026-03-10T10:00:00.000Z",
+              ended_at: "2026-03-10T10:00:01.000Z"
+            },
+            {
+              agent: "draft",
+              state: "parked",
+              depends_on: ["research"],
+              tries: 0,
+              request_id: null,
+              provider: "simulator",
+              model: "sim-fast",
+              output: null,
+              failure: { agent: "draft", error: "ProviderFailed", message: "simulator: 500" },
+              prompt_tokens: 0,
+              completion_tokens: 0,
+              cost: "0",
+              started_at: null,
+              ended_at: null
+            }
+          ]
+        }
+      }
+    ]
+  },
+  list_workflows: {
+    params: { state: "parked", name: "report", user_id: "ann", limit: 5 },
+    results: [{ items: [workflowProgress], next_cursor: null }]
+  },
+  cancel_workflow: {
+    params: { workflow_id: "wf_1", reason: "not needed", request_id: "r1" },
+    results: [{ workflow: { ...workflowProgress, state: "cancelling", parked: null } }]
+  },
+  resume_workflow: { params: { workflow_id: "wf_1" }, results: [{ workflow: workflowProgress }] },
   list_actors: { params: { kind: "call", limit: 5 }, results: [{ items: [actor], next_cursor: null }] },
   inspect_actor: {
     params: { address: "token_manager/default" },

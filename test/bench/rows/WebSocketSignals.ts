@@ -11,15 +11,18 @@ import { fileURLToPath } from "node:url"
 import { Context, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import { WebSocketServer } from "ws"
 import { layer as actorLayer } from "../../../src/actor/ActorSystem.ts"
+import { MachineStore } from "../../../src/actor/MachineStore.ts"
 import { DeliveryStore } from "../../../src/alerts/DeliveryStore.ts"
 import { type Bridge, serveBridge } from "../../../src/bridge/Bridge.ts"
 import { layerMemory as credentialsLayer } from "../../../src/bridge/MemoryCredentials.ts"
 import { CompletionLog } from "../../../src/provider/BudgetKeeper.ts"
+import { durableLayer } from "../../../src/runtime/DurableRuntime.ts"
 import { layer as runtimeLayer } from "../../../src/runtime/Runtime.ts"
 import { installationPrincipal } from "../../../src/signal/Principal.ts"
 import { SignalRouter } from "../../../src/signal/SignalRouter.ts"
 import { MemoryDeliveries, memoryDeliveryStore } from "../../../src/store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
+import { memoryMachineStore } from "../../../src/store/MemoryMachineStore.ts"
 import { makeMemoryPseudonyms } from "../../../src/store/MemoryPseudonyms.ts"
 import { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
 import { PseudonymStore } from "../../../src/tokens/PseudonymStore.ts"
@@ -76,9 +79,11 @@ const startBridge = async () => {
   const store = Layer.mergeAll(
     Layer.succeed(LedgerStore, makeMemoryLedgerStore({ checksText: false, deliveries })),
     Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
-    Layer.succeed(PseudonymStore, makeMemoryPseudonyms())
+    Layer.succeed(PseudonymStore, makeMemoryPseudonyms()),
+    Layer.succeed(MachineStore, memoryMachineStore())
   )
   const whole = runtimeLayer({ providers: { adapters: [], configuredBy: {} }, version: "bench" }).pipe(
+    Layer.provide(durableLayer),
     Layer.provide(Layer.mergeAll(actorLayer, store, noCompletions)),
     Layer.provideMerge(credentialsLayer)
   )

@@ -1,0 +1,91 @@
+/**
+ * What workflows are given: this node's providers, their tenant's TokenManager, and the commits of this node.
+ *
+ * Owns: how a call is settled that a process left behind when it died, and what tells that a budget may have more room.
+ * Does not decide: what a workflow does with either (workflow/).
+ */
+import { Effect } from "effect"
+import type { ActorSystem } from "../actor/ActorSystem.ts"
+import { scopedAddress } from "../actor/Address.ts"
+import type { Adapter } from "../provider/Adapter.ts"
+import { requestFor } from "../provider/CallRequest.ts"
+import type { Providers } from "../provider/Providers.ts"
+import { estimatePrompt } from "../provider/TokenEstimate.ts"
+import { attributionOf } from "../signal/Attribution.ts"
+import type { SignalPayload } from "../signal/Catalogue.ts"
+import type { SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import { definitionIdOf } from "../tokens/StandingKey.ts"
+import type { WorkflowPorts } from "../workflow/Ports.ts"
+import type { Hub } from "./Hub.ts"
+import type { TokenManagers } from "./TokenManagers.ts"
+
+export interface WorkflowSurroundings {
+  readonly system: ActorSystem
+  readonly providers: Providers
+  readonly adapters: ReadonlyArray<Adapter>
+  readonly tokenManagers: TokenManagers
+  readonly hub: Hub
+}
+
+const PLAIN = { tokenFactor: 1 }
+
+const settle = (
+  { system, adapters, tokenManagers }: WorkflowSurroundings,
+  payload: SignalPayload<"complete">,
+  principal: Principal
+): Effect.Effect<void, SignalError> =>
+  Effect.gen(function* () {
+    const { request_id } = payload
+    if (request_id === undefined) return
+    // What runs here settles itself, and is waited for.
+    yield* system.stop(scopedAddress("call", principal.tenant, request_id))
+    const insider = { ...principal, attribution: {} }
+    const { open_hold, next_attempt } = yield* tokenManagers.ask("find_request", { request_id }, insider)
+    if (open_hold === null) return
+    const target = {
+      provider: open_hold.provider ?? payload.provider,
+      model: open_hold.model ?? payload.model
+    }
+    const adapter = adapters.find(({ name }) => name === target.provider) ?? PLAIN
+    yield* tokenManagers.ask(
+      "track_usage",
+      {
+        ...attributionOf(payload),
+        request_id,
+        attempt: next_attempt,
+        ...target,
+        prompt_tokens: yield* estimatePrompt(adapter, requestFor(payload, target)),
+        completion_tokens: 0,
+        hold_id: open_hold.hold_id,
+        settle: true,
+        status: "estimated",
+        metadata: { usage_source: "estimated", why: "the process that asked has died" }
+      },
+      principal
+    )
+  }).pipe(
+    // It ended, or was settled, in between.
+    Effect.catchTag("Conflict", () => Effect.void),
+    Effect.catchTag("NotFound", () => Effect.void)
+  )
+
+export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
+  calls: {
+    providers: around.providers.names,
+    complete: (payload, principal) => around.providers.complete(payload, principal),
+    settle: (payload, principal) => settle(around, payload, principal)
+  },
+  money: {
+    ask: (name, payload, principal) => around.tokenManagers.ask(name, payload, principal),
+    onRoom: (tenant, budgetIds, listener) =>
+      around.hub.listen(tenant, {
+        onCommit: (_, standings) => {
+          if (standings.some(({ budget_id }) => budgetIds.has(definitionIdOf(budget_id)))) listener()
+        },
+        onReset: (standings) => {
+          if (standings.some(({ budget_id }) => budgetIds.has(definitionIdOf(budget_id)))) listener()
+        }
+      })
+  }
+})

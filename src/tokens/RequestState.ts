@@ -1,0 +1,26 @@
+/**
+ * Says what became of a request.
+ *
+ * Owns: the sums over its rows. Rows that were cleaned up count no more.
+ */
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { Ledger } from "./Ledger.ts"
+
+export const findRequest = (
+  ledger: Ledger,
+  { request_id }: SignalPayload<"find_request">
+): SignalSuccess<"find_request"> => {
+  const request = ledger.request(request_id)
+  const attempts = request?.attempts ?? []
+  const rows = attempts.flatMap((attempt) => request?.rowsOf(attempt) ?? [])
+  const hold = request?.isOpen === true ? request.hold : null
+  return {
+    open_hold: hold == null ? null : { hold_id: hold.id, provider: hold.provider, model: hold.model },
+    attempts: attempts.length,
+    next_attempt: attempts.reduce((next, { attempt }) => Math.max(next, attempt + 1), 1),
+    prompt_tokens: rows.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0),
+    completion_tokens: rows.reduce((sum, { completion_tokens }) => sum + completion_tokens, 0),
+    cost: rows.reduce((sum, { cost }) => sum + cost, 0n),
+    currency: ledger.config.currency
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * A workflow that waits for budget.
+ *
+ * Owns: what it waits for, and what it is when it goes on. Pure.
+ * Does not decide: whether there is room (the TokenManager), or who is asked for more (Refused).
+ */
+import type { Millis } from "../signal/Text.ts"
+import { type Refusal, stepOf, type WorkflowContext, withStep } from "./WorkflowContext.ts"
+
+/** Waits for this, too. What already runs goes on; nothing more starts. */
+export const parkOn = (context: WorkflowContext, refusal: Refusal): WorkflowContext => {
+  const { parked } = context
+  const others = (parked?.refusals ?? []).filter(({ agent }) => agent !== refusal.agent)
+  return {
+    ...context,
+    rounds: context.rounds + 1,
+    parked: {
+      refusals: [...others, refusal],
+      since: parked?.since ?? context.now,
+      round: context.rounds + 1,
+      lookedAtRound: parked?.lookedAtRound ?? 0,
+      approvers: parked?.approvers ?? [],
+      overrides: parked?.overrides ?? []
+    }
+  }
+}
+
+/** What was found out about the refusals: who may approve more, and what was asked for. */
+export interface LookedAt {
+  readonly round: number
+  readonly approvers: ReadonlyArray<string>
+  readonly overrides: ReadonlyArray<string>
+}
+
+const joined = (...lists: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => [
+  ...new Set(lists.flat())
+]
+
+export const lookedAt = (context: WorkflowContext, found: LookedAt): WorkflowContext =>
+  context.parked === null
+    ? context
+    : {
+        ...context,
+        parked: {
+          ...context.parked,
+          lookedAtRound: found.round,
+          approvers: joined(context.parked.approvers, found.approvers),
+          overrides: joined(context.parked.overrides, found.overrides)
+        }
+      }
+
+/** What was refused is tried again, under the request ids that it was refused under. */
+export const goOn = (before: WorkflowContext, now: Millis): WorkflowContext => {
+  if (before.parked === null) return before
+  let context: WorkflowContext = { ...before, now: Math.max(before.now, now), parked: null }
+  for (const { name } of context.plan.agents) {
+    if (stepOf(context, name).state === "parked") context = withStep(context, name, { state: "pending" })
+  }
+  return context
+}
+
+/** The earliest moment at which a reset gives room: at it the workflow tries by itself. */
+export const retryAtOf = (refusals: ReadonlyArray<Refusal>): Millis | null => {
+  const moments = refusals.flatMap(({ retryAt }) => (retryAt === null ? [] : [retryAt]))
+  return moments.length === 0 ? null : Math.min(...moments)
+}

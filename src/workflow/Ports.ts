@@ -1,0 +1,55 @@
+/**
+ * The ports of workflow/: who makes calls, who keeps the money, who tells of changes of budgets.
+ *
+ * Owns: the interfaces. Does not decide: how they are answered; the composition maps them to this node's providers, to
+ * the tenant's TokenManager and to the commits of this node.
+ */
+import type { Effect } from "effect"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import type { SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { Completion } from "../signal/Providers.ts"
+
+/** What makes calls, each with its hold and its reports. */
+export interface AgentCalls {
+  /** The names of the providers that there are. */
+  readonly providers: ReadonlyArray<string>
+  readonly complete: (
+    payload: SignalPayload<"complete">,
+    principal: Principal
+  ) => Effect.Effect<Completion, SignalError>
+  /**
+   * Ends the call of this request, if it runs here. What a process that died still holds for it is settled: it was
+   * admitted, so it was most likely sent, and its input is charged as `estimated`.
+   */
+  readonly settle: (
+    payload: SignalPayload<"complete">,
+    principal: Principal
+  ) => Effect.Effect<void, SignalError>
+}
+
+export type MoneySignal =
+  | "create_budget"
+  | "check_budget"
+  | "get_budget_status"
+  | "request_override"
+  | "find_request"
+  | "raise_alert"
+
+export interface WorkflowMoney {
+  readonly ask: <Name extends MoneySignal>(
+    name: Name,
+    payload: SignalPayload<Name>,
+    principal: Principal
+  ) => Effect.Effect<SignalSuccess<Name>, SignalError>
+  /**
+   * Calls back when one of these budgets may have more room than before: its limit, an override, a reset, usage that came
+   * to less than was held. Only what happens on this node is told. Returns how to stop.
+   */
+  readonly onRoom: (tenant: string, budgetIds: ReadonlySet<string>, listener: () => void) => () => void
+}
+
+export interface WorkflowPorts {
+  readonly calls: AgentCalls
+  readonly money: WorkflowMoney
+}

@@ -1,0 +1,180 @@
+/**
+ * What is done while a workflow is parked.
+ *
+ * Owns: asking for an override where the workflow was told to, saying who may approve one, and waiting until there may
+ * be room again.
+ * Does not decide: whether there is room (the TokenManager), or what goes on then (Parking).
+ *
+ * Changes that are committed on this node are heard at once. Others (another node's, a price that fell) are found by
+ * looking: more and more seldom, but at least twice a minute.
+ */
+import { Clock, Effect, Latch, Result } from "effect"
+import type { SignalPayload } from "../signal/Catalogue.ts"
+import { parseAmount } from "../signal/Money.ts"
+import { type Millis, toSentence } from "../signal/Text.ts"
+import type { AgentDefinition } from "../signal/WorkflowDefinition.ts"
+import { untilTaken } from "./AgentCall.ts"
+import { type AgentOrder, attributionFor, callerOf, insiderOf } from "./AgentOrder.ts"
+import type { LookedAt } from "./Parking.ts"
+import { retryAtOf } from "./Parking.ts"
+import type { WorkflowPorts } from "./Ports.ts"
+import { agentOf, type Refusal, type Refusing, type WorkflowContext } from "./WorkflowContext.ts"
+
+const LOOK_MS = 2_000
+const LOOK_MS_MAX = 30_000
+
+export interface RefusedOrder
+  extends Pick<AgentOrder, "workflowId" | "workflowName" | "principal" | "attribution"> {
+  readonly round: number
+  readonly refusals: ReadonlyArray<Refusal & { readonly definition: AgentDefinition }>
+  readonly requestOverride: { readonly amount?: string; readonly reason?: string } | null
+}
+
+export const refusedOrderOf = (context: WorkflowContext): RefusedOrder => ({
+  workflowId: context.id,
+  workflowName: context.plan.name,
+  principal: context.principal,
+  attribution: context.attribution,
+  round: context.parked?.round ?? 0,
+  refusals: (context.parked?.refusals ?? []).map((refusal) => ({
+    ...refusal,
+    definition: agentOf(context, refusal.agent)
+  })),
+  requestOverride: context.plan.requestOverride
+})
+
+/** Every budget that refused, once, with the most that was missing in it. */
+const refusing = ({ refusals }: RefusedOrder): ReadonlyArray<Refusing> => {
+  const byBudget = new Map<string, Refusing>()
+  for (const violation of refusals.flatMap(({ violations }) => violations)) {
+    const known = byBudget.get(violation.budget_id)
+    if (known === undefined || parseAmount(violation.shortfall) > parseAmount(known.shortfall))
+      byBudget.set(violation.budget_id, violation)
+  }
+  return [...byBudget.values()]
+}
+
+const overrideFor = (
+  order: RefusedOrder,
+  violation: Refusing,
+  isDefault: boolean
+): SignalPayload<"request_override"> => ({
+  // Once for each round: asked again after a crash, it is the same request.
+  request_id: `${order.workflowId}/override/${violation.budget_id}/${order.round}`,
+  budget_id: violation.budget_id,
+  ...(isDefault && violation.entity_id !== null ? { entity_id: violation.entity_id } : {}),
+  amount: parseAmount(order.requestOverride?.amount ?? violation.shortfall),
+  reason:
+    order.requestOverride?.reason ??
+    toSentence(
+      `The workflow ${order.workflowName} (${order.workflowId}) is parked: ${violation.shortfall} is missing in ${violation.name}`
+    )
+})
+
+/** Asks for an override where it may, and is told to; a refusal to take it is logged and leaves the workflow parked. */
+const askFor = (ports: WorkflowPorts, order: RefusedOrder, violation: Refusing, isDefault: boolean) => {
+  if (order.requestOverride === null || violation.override !== "available") return Effect.succeed([])
+  const payload = overrideFor(order, violation, isDefault)
+  return untilTaken(ports.money.ask("request_override", payload, callerOf(order.principal))).pipe(
+    Effect.map(({ override_id }): ReadonlyArray<string> => [override_id]),
+    Effect.catch((error) =>
+      Effect.as(
+        Effect.logWarning(
+          `The workflow ${order.workflowId} could not ask for an override of ${violation.budget_id}: ${error.message}`
+        ),
+        []
+      )
+    )
+  )
+}
+
+const lookAtBudget = (ports: WorkflowPorts, order: RefusedOrder, violation: Refusing) =>
+  Effect.gen(function* () {
+    const { budgets } = yield* untilTaken(
+      ports.money.ask(
+        "get_budget_status",
+        { budget_id: violation.budget_id, include_inactive: true },
+        insiderOf(order.principal)
+      )
+    )
+    const [budget] = budgets
+    if (budget === undefined) return { approvers: [], overrides: [] }
+    const isDefault = budgets.some(({ entity_id }) => entity_id === "*")
+    const overrides = yield* askFor(ports, order, violation, isDefault)
+    return { approvers: budget.override_policy.approvers, overrides }
+  })
+
+/** Finds out who may approve more, and asks them where the workflow was told to. */
+export const lookAtRefusals = (ports: WorkflowPorts, order: RefusedOrder): Effect.Effect<LookedAt> =>
+  Effect.forEach(refusing(order), (violation) => lookAtBudget(ports, order, violation)).pipe(
+    Effect.catch((error) =>
+      Effect.as(
+        Effect.logWarning(
+          `What refused the workflow ${order.workflowId} could not be looked at: ${error.message}`
+        ),
+        []
+      )
+    ),
+    Effect.map((found) => ({
+      round: order.round,
+      approvers: found.flatMap(({ approvers }) => approvers),
+      overrides: found.flatMap(({ overrides }) => overrides)
+    }))
+  )
+
+/** What was asked for when it was refused, asked again without holding anything. */
+const lookFor = (
+  order: RefusedOrder,
+  { agent, violations, definition }: RefusedOrder["refusals"][number]
+): SignalPayload<"check_budget"> => {
+  const cost = violations.find(({ measure }) => measure === "cost")
+  const tokens = violations.find(({ measure }) => measure === "tokens")
+  return {
+    ...attributionFor(order, agent),
+    request_id: `${order.workflowId}/${agent}/look`,
+    provider: definition.provider,
+    model: definition.model,
+    estimated_tokens: tokens === undefined ? 0 : Number(tokens.requested),
+    ...(cost === undefined ? {} : { estimated_cost: parseAmount(cost.requested), currency: cost.currency }),
+    hold: false,
+    hold_ttl_ms: 1
+  }
+}
+
+/** Whether one of the steps may go on. What cannot be said now is not so. */
+const hasRoom = (ports: WorkflowPorts, order: RefusedOrder) =>
+  Effect.gen(function* () {
+    for (const refusal of order.refusals) {
+      const approval = yield* Effect.result(
+        ports.money.ask("check_budget", lookFor(order, refusal), callerOf(order.principal))
+      )
+      if (Result.isSuccess(approval) && approval.success.allowed) return true
+    }
+    return false
+  })
+
+/** Waits until a step that was refused may go on. */
+export const awaitRoom = (
+  ports: WorkflowPorts,
+  order: RefusedOrder
+): Effect.Effect<{ readonly at: Millis }> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const changed = Latch.makeUnsafe(false)
+      const budgets = new Set(refusing(order).map(({ budget_id }) => budget_id))
+      const { tenant } = order.principal
+      // Before the first look: what changes between the two is heard.
+      const stop = ports.money.onRoom(tenant, budgets, () => changed.openUnsafe())
+      yield* Effect.addFinalizer(() => Effect.sync(stop))
+      const retryAt = retryAtOf(order.refusals)
+      let pauseMs = LOOK_MS
+      while (!(yield* hasRoom(ports, order))) {
+        const now = yield* Clock.currentTimeMillis
+        const untilReset = retryAt === null || retryAt <= now ? LOOK_MS_MAX : retryAt - now
+        yield* Effect.race(changed.await, Effect.sleep(Math.min(pauseMs, untilReset)))
+        changed.closeUnsafe()
+        pauseMs = Math.min(pauseMs * 2, LOOK_MS_MAX)
+      }
+      return { at: yield* Clock.currentTimeMillis }
+    })
+  )

@@ -1,0 +1,281 @@
+/**
+ * The workflows of this node, as the composition sees them.
+ *
+ * Owns: starting one, finding it, listing, cancelling and resuming; that one id is one workflow.
+ * Does not decide: how one runs (WorkflowMachine), or on which node (cluster/).
+ */
+import { createHash, randomUUID } from "node:crypto"
+import { Clock, Effect, Schema } from "effect"
+import type { DurableKind } from "../actor/DurableMachines.ts"
+import { DurableMachines } from "../actor/DurableMachines.ts"
+import { MachineStore } from "../actor/MachineStore.ts"
+import { type Attribution, attributionOf } from "../signal/Attribution.ts"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { Conflict, InvalidParams, NotFound, type SignalError } from "../signal/Errors.ts"
+import { nearestFew } from "../signal/Nearest.ts"
+import type { Principal } from "../signal/Principal.ts"
+import { WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
+import { definitionIssues, inputIssues } from "./Definition.ts"
+import { isOwn } from "./Ownership.ts"
+import type { WorkflowPorts } from "./Ports.ts"
+import { preflight } from "./Preflight.ts"
+import { atOf, type WorkflowProtocol, workflowActor, workflowAddress } from "./WorkflowActor.ts"
+import { planOf, type WorkflowInput } from "./WorkflowContext.ts"
+import { listWorkflows } from "./WorkflowList.ts"
+import type { WorkflowMachine } from "./WorkflowMachine.ts"
+import { decodeProgress, decodeWorkflow, progressOf, workflowOf } from "./WorkflowView.ts"
+
+type Ask<Name extends WorkflowSignal> = (
+  payload: SignalPayload<Name>,
+  principal: Principal
+) => Effect.Effect<SignalSuccess<Name>, SignalError>
+
+type WorkflowSignal =
+  | "start_workflow"
+  | "get_workflow"
+  | "list_workflows"
+  | "cancel_workflow"
+  | "resume_workflow"
+
+/** What answers each of their signals. */
+export type Workflows = { readonly [Name in WorkflowSignal]: Ask<Name> }
+
+/** A workflow that this host has declared makes no sense. */
+export class WorkflowRefused extends Schema.TaggedError<WorkflowRefused>()("WorkflowRefused", {
+  message: Schema.String
+}) {}
+
+/** By name. */
+export type Declared = ReadonlyMap<string, WorkflowDefinition>
+
+/** Checks what the host declares, as strictly as what comes over the wire. */
+export const declare = (
+  definitions: ReadonlyArray<typeof WorkflowDefinition.Encoded>
+): Effect.Effect<Declared, WorkflowRefused> =>
+  Effect.gen(function* () {
+    const declared = new Map<string, WorkflowDefinition>()
+    for (const given of definitions) {
+      const name = JSON.stringify(given.name)
+      const definition = yield* Schema.decodeUnknownEffect(WorkflowDefinition, {
+        errors: "all",
+        onExcessProperty: "error"
+      })(given).pipe(
+        Effect.mapError(({ message }) => new WorkflowRefused({ message: `Workflow ${name}: ${message}` }))
+      )
+      const [issue] = definitionIssues(definition)
+      if (issue !== undefined) {
+        const where = issue.path.join(".")
+        return yield* new WorkflowRefused({ message: `Workflow ${name}: ${where}: ${issue.message}` })
+      }
+      if (declared.has(definition.name))
+        return yield* new WorkflowRefused({ message: `There are two workflows ${name}` })
+      declared.set(definition.name, definition)
+    }
+    return declared
+  })
+
+const notFound = (kind: string, id: string, message: string): NotFound => new NotFound({ kind, id, message })
+
+const unknownWorkflow = (workflowId: string): NotFound =>
+  notFound(
+    "workflow",
+    workflowId,
+    `There is no workflow ${workflowId}; list_workflows shows those that there are`
+  )
+
+const undeclared = (name: string, declared: Declared): NotFound => {
+  const names = nearestFew(name, [...declared.keys()], 3)
+  const hint =
+    names.length === 0 ? "none is declared: give its definition" : `nearest are ${names.join(", ")}`
+  return notFound("workflow", name, `No workflow is declared as ${JSON.stringify(name)}; ${hint}`)
+}
+
+const invalid = (issues: InvalidParams["issues"]): InvalidParams => {
+  const [first] = issues
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see issues)` : ""
+  return new InvalidParams({ message: `${first?.path.join(".")}: ${first?.message}${more}`, issues })
+}
+
+const canonical = (value: unknown): unknown => {
+  if (typeof value === "bigint") return `${value}n`
+  if (Array.isArray(value)) return value.map(canonical)
+  if (typeof value !== "object" || value === null) return value
+  return Object.entries(value)
+    .filter(([, inner]) => inner !== undefined)
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([name, inner]) => [name, canonical(inner)])
+}
+
+const digestOf = (value: unknown): string =>
+  createHash("sha256")
+    .update(JSON.stringify(canonical(value)))
+    .digest("base64url")
+
+/** The same request id is the same workflow. */
+const idOf = ({ workflow_id, request_id }: SignalPayload<"start_workflow">): string =>
+  workflow_id ??
+  `wf_${request_id === undefined ? randomUUID() : digestOf(["start", request_id]).slice(0, 24)}`
+
+const withoutWorkflow = ({ workflow_id: _, ...attribution }: Attribution): Attribution => attribution
+
+const idInUse = (id: string, isChosen: boolean): Conflict =>
+  isChosen
+    ? new Conflict({
+        reason: "workflow_id_in_use",
+        message: `The workflow ${id} was started with something else; take another workflow_id`
+      })
+    : new Conflict({
+        reason: "request_reused_with_different_content",
+        message: "This request_id was used for another start_workflow; take a new one"
+      })
+
+class Desk implements Workflows {
+  readonly #kind: DurableKind<WorkflowMachine, WorkflowProtocol>
+  readonly #machines: DurableMachines
+  readonly #store: MachineStore
+  readonly #ports: WorkflowPorts
+  readonly #declared: Declared
+
+  constructor(
+    kind: DurableKind<WorkflowMachine, WorkflowProtocol>,
+    machines: DurableMachines,
+    store: MachineStore,
+    ports: WorkflowPorts,
+    declared: Declared
+  ) {
+    this.#kind = kind
+    this.#machines = machines
+    this.#store = store
+    this.#ports = ports
+    this.#declared = declared
+  }
+
+  readonly start_workflow: Ask<"start_workflow"> = (payload, principal) =>
+    Effect.gen({ self: this }, function* () {
+      const definition = yield* this.#definitionFor(payload)
+      const input = yield* this.#inputFor(payload, definition, principal)
+      const address = workflowAddress(principal.tenant, input.id)
+      const before = yield* this.#kind.view(address)
+      if (before === undefined) {
+        if (payload.on_denied === "fail") yield* preflight(this.#ports, input)
+        yield* this.#kind.start(address, input)
+      }
+      // Somebody else may have started it meanwhile.
+      const view = before ?? (yield* this.#kind.view(address))
+      if (view === undefined) return yield* unknownWorkflow(input.id)
+      if (view.snapshot.context.digest !== input.digest)
+        return yield* idInUse(input.id, payload.workflow_id !== undefined)
+      return { workflow_id: input.id, workflow: decodeProgress(progressOf(atOf(view))) }
+    })
+
+  readonly get_workflow: Ask<"get_workflow"> = ({ workflow_id }, principal) =>
+    Effect.map(this.#own(workflow_id, principal), (view) => ({
+      workflow: decodeWorkflow(workflowOf(atOf(view)))
+    }))
+
+  readonly list_workflows: Ask<"list_workflows"> = (payload, principal) =>
+    listWorkflows(this.#store, payload, principal)
+
+  readonly cancel_workflow: Ask<"cancel_workflow"> = (payload, principal) =>
+    Effect.andThen(
+      this.#own(payload.workflow_id, principal),
+      Effect.flatMap(this.#find(payload.workflow_id, principal), (ref) =>
+        ref.ask("cancel_workflow", payload, principal)
+      )
+    )
+
+  readonly resume_workflow: Ask<"resume_workflow"> = (payload, principal) =>
+    Effect.gen({ self: this }, function* () {
+      const view = yield* this.#own(payload.workflow_id, principal)
+      // It stopped because its code had changed, and may fit by now.
+      if (view.status === "parked") yield* this.#machines.restart(view.address)
+      const ref = yield* this.#find(payload.workflow_id, principal)
+      return yield* ref.ask("resume_workflow", payload, principal)
+    })
+
+  /** A workflow of somebody else answers like one that there never was. */
+  #own(workflowId: string, principal: Principal) {
+    return Effect.flatMap(this.#kind.view(workflowAddress(principal.tenant, workflowId)), (view) => {
+      const context = view?.snapshot.context
+      const isVisible =
+        context !== undefined &&
+        isOwn({ owner: context.principal.owner, attribution: context.attribution }, context.id, principal)
+      return view !== undefined && isVisible ? Effect.succeed(view) : Effect.fail(unknownWorkflow(workflowId))
+    })
+  }
+
+  #find(workflowId: string, principal: Principal) {
+    return Effect.flatMap(this.#kind.find(workflowAddress(principal.tenant, workflowId)), (ref) =>
+      ref === undefined ? Effect.fail(unknownWorkflow(workflowId)) : Effect.succeed(ref)
+    )
+  }
+
+  #definitionFor({
+    workflow,
+    input
+  }: SignalPayload<"start_workflow">): Effect.Effect<WorkflowDefinition, SignalError> {
+    const declared = typeof workflow === "string" ? this.#declared.get(workflow) : undefined
+    if (typeof workflow === "string" && declared === undefined)
+      return Effect.fail(undeclared(workflow, this.#declared))
+    const definition = declared ?? (workflow as WorkflowDefinition)
+    const isInline = typeof workflow !== "string"
+    const issues = [
+      ...(isInline ? [...definitionIssues(definition), ...this.#strangeProviders(definition)] : []).map(
+        ({ path, message }) => ({ path: ["workflow", ...path], message })
+      ),
+      ...inputIssues(definition, input)
+    ]
+    return issues.length === 0 ? Effect.succeed(definition) : Effect.fail(invalid(issues))
+  }
+
+  #strangeProviders({ agents }: WorkflowDefinition): InvalidParams["issues"] {
+    const known = this.#ports.calls.providers
+    return agents.flatMap(({ provider, fallback }, index) => {
+      const named = [
+        { path: ["agents", index, "provider"], name: provider },
+        ...fallback.map((target, position) => ({
+          path: ["agents", index, "fallback", position, "provider"],
+          name: target.provider
+        }))
+      ]
+      return named
+        .filter(({ name }) => !known.includes(name))
+        .map(({ path, name }) => ({
+          path,
+          message: `There is no provider ${JSON.stringify(name)}. Configured are: ${known.join(", ")}`
+        }))
+    })
+  }
+
+  #inputFor(
+    payload: SignalPayload<"start_workflow">,
+    definition: WorkflowDefinition,
+    principal: Principal
+  ): Effect.Effect<WorkflowInput> {
+    const { keyId, owner, tenant, roles, attribution: forced, isInstallation } = principal
+    const attribution = withoutWorkflow(attributionOf(payload))
+    const { workflow, input, on_denied } = payload
+    return Effect.map(Clock.currentTimeMillis, (startedAt) => ({
+      id: idOf(payload),
+      principal: { keyId, owner, tenant, roles, attribution: forced, isInstallation },
+      attribution,
+      plan: planOf(definition),
+      input,
+      onDenied: on_denied,
+      digest: digestOf({ workflow, input, on_denied, attribution, forced }),
+      startedAt
+    }))
+  }
+}
+
+/** Makes the kind known: what was left unfinished can be started again from here on. */
+export const makeWorkflows = (
+  ports: WorkflowPorts,
+  declared: Declared
+): Effect.Effect<Workflows, never, DurableMachines | MachineStore> =>
+  Effect.gen(function* () {
+    const machines = yield* DurableMachines
+    const store = yield* MachineStore
+    const kind = yield* machines.register(workflowActor(yield* Effect.context<never>(), ports))
+    return new Desk(kind, machines, store, ports, declared)
+  })

@@ -1,0 +1,124 @@
+/** What is wrong with a workflow is said when it is declared: names, circles, prompts, schemas, sizes. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { decodePayload } from "../../src/signal/Decode.ts"
+import { inputIssues } from "../../src/workflow/Definition.ts"
+import { declare } from "../../src/workflow/Workflows.ts"
+import { agent, definitionOf, graph, problemsOf } from "./support/Graphs.ts"
+
+const CASES: ReadonlyArray<readonly [string, Parameters<typeof problemsOf>[0], ReadonlyArray<string>]> = [
+  ["a row", graph("a, b < a, c < b"), []],
+  ["a diamond", graph("a, b < a, c < a, d < b c"), []],
+  ["two of a name", graph("a, a"), ['agents.1.name: There are two agents "a"']],
+  [
+    "a dependency that there is not",
+    graph("research, draft", {
+      agents: [agent("research"), agent("draft", [], { depends_on: ["reserch"] })]
+    }),
+    ['agents.1.depends_on.0: There is no agent "reserch". Did you mean "research"?']
+  ],
+  [
+    "one that waits for itself",
+    { name: "n", agents: [agent("a", [], { depends_on: ["a"] })] },
+    ["agents.0.depends_on.0: a cannot wait for itself"]
+  ],
+  ["a circle", graph("a < c, b < a, c < b"), ["agents: These agents wait for each other: a → c → b → a"]],
+  [
+    "a prompt that names an agent which it does not wait for",
+    { name: "n", agents: [agent("a"), agent("b", [], { prompt: "{{a}}" })] },
+    ["agents.1.prompt: {{a}} is neither input nor an agent that this one depends on. Name it in depends_on"]
+  ],
+  [
+    "a prompt with a misspelt name",
+    { name: "n", agents: [agent("a", [], { prompt: "{{inputs}}" })] },
+    [
+      'agents.0.prompt: {{inputs}} is neither input nor an agent that this one depends on. Did you mean "input"?'
+    ]
+  ],
+  [
+    "a place that is none",
+    { name: "n", agents: [agent("a", [], { prompt: "{{ what is this }}" })] },
+    ["agents.0.prompt: {{ what is this }} is no place: write {{input}}, {{AGENT}} or {{AGENT.field}}"]
+  ],
+  [
+    "a field of a text",
+    { name: "n", agents: [agent("a"), agent("b", ["a"], { prompt: "{{a.title}}" })] },
+    ["agents.1.prompt: a answers text, which has no fields: give it an output of type json"]
+  ],
+  [
+    "a schema with a type that there is not",
+    {
+      name: "n",
+      agents: [
+        agent("a", [], {
+          output: { type: "json", schema: { type: "object", properties: { x: { type: "text" } } } }
+        })
+      ]
+    },
+    ['agents.0.output.schema: There is no type "text" in JSON Schema']
+  ],
+  [
+    "a schema with a rule that cannot be held",
+    {
+      name: "n",
+      agents: [agent("a", [], { output: { type: "json", schema: { $ref: "https://elsewhere" } } })]
+    },
+    [
+      'agents.0.output.schema: Unsupported $ref "https://elsewhere". Use "#/$defs/Name". at ["schema"]["$ref"]'
+    ]
+  ],
+  [
+    "more than fits",
+    {
+      name: "n",
+      agents: Array.from({ length: 20 }, (_, n) => agent(`a${n}`, [], { prompt: "x".repeat(32_000) }))
+    },
+    [/^agents: Expected at most 524288 bytes in all/u.source]
+  ]
+]
+
+describe("a definition", () => {
+  for (const [name, definition, expected] of CASES) {
+    it(name, () => {
+      const problems = problemsOf(definition)
+      if (name !== "more than fits") return assert.deepStrictEqual(problems, expected)
+      assert.match(problems[0] ?? "", /^agents: Expected at most 524288 bytes in all/u)
+    })
+  }
+
+  it.each([
+    ["no agents", { name: "n", agents: [] }],
+    ["65 agents", { name: "n", agents: Array.from({ length: 65 }, (_, n) => agent(`a${n}`)) }],
+    ["a name that a request id cannot carry", { name: "n", agents: [agent("a/b")] }],
+    ["an agent called input", { name: "n", agents: [agent("input")] }],
+    ["more at once than anybody may", { ...graph("a"), concurrency: 17 }],
+    ["a field that there is not", { ...graph("a"), paralel: 3 }],
+    ["a prompt that is too long", { name: "n", agents: [agent("a", [], { prompt: "x".repeat(32_769) })] }]
+  ])("is refused by its shape: %s", (_, workflow) => {
+    assert.strictEqual(decodePayload("start_workflow", { workflow, input: "x" })._tag, "Failure")
+  })
+
+  it("needs the fields of the input that its prompts name", () => {
+    const definition = definitionOf({
+      name: "n",
+      agents: [agent("a", [], { prompt: "{{input.topic}} {{input.who.name}}" })]
+    })
+    assert.deepStrictEqual(inputIssues(definition, { topic: "tides" }), [
+      { path: ["input", "who", "name"], message: "The agent a needs this" }
+    ])
+    assert.deepStrictEqual(inputIssues(definition, { topic: "tides", who: { name: "ann" } }), [])
+  })
+
+  it.effect("of a host is checked when the runtime starts", () =>
+    Effect.gen(function* () {
+      const circle = yield* Effect.flip(declare([graph("a < b, b < a")]))
+      assert.strictEqual(
+        circle.message,
+        'Workflow "graph": agents: These agents wait for each other: a → b → a'
+      )
+      const twice = yield* Effect.flip(declare([graph("a"), graph("b")]))
+      assert.strictEqual(twice.message, 'There are two workflows "graph"')
+      assert.deepStrictEqual([...(yield* declare([graph("a")])).keys()], ["graph"])
+    })
+  )
+})

@@ -1,0 +1,252 @@
+/** The rules of a workflow as tables, without I/O: who may start, what an end means, what is parked and goes on. */
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { outputOf } from "../../src/workflow/Output.ts"
+import { goOn, lookedAt } from "../../src/workflow/Parking.ts"
+import { startable, start as startThese } from "../../src/workflow/Plan.ts"
+import { afterSettling, cancel } from "../../src/workflow/Settling.ts"
+import { backoffMs, endStep, type StepEnd } from "../../src/workflow/StepEnd.ts"
+import { fillIn } from "../../src/workflow/Template.ts"
+import { stepOf, type WorkflowContext, withStep } from "../../src/workflow/WorkflowContext.ts"
+import { agent, contextOf, graph, START } from "./support/Graphs.ts"
+
+const SPENT = { promptTokens: 10, completionTokens: 5, cost: "0.001" }
+const done = (output: string): StepEnd => ({
+  kind: "done",
+  at: START + 1,
+  output,
+  provider: "simulator",
+  model: "sim-fast",
+  spent: SPENT,
+  currency: "USD"
+})
+const failed = (isRetryable: boolean, at = START): StepEnd => ({
+  kind: "failed",
+  at,
+  isRetryable,
+  error: "ProviderFailed",
+  message: "no"
+})
+const refused: StepEnd = {
+  kind: "refused",
+  at: START,
+  refusal: { reason: "Refused: no room", violations: [], retryAt: START + 60_000 }
+}
+
+/** Whoever may start has started. */
+const start = (context: WorkflowContext): WorkflowContext => startThese(context, startable(context))
+
+const statesOf = (context: WorkflowContext): string =>
+  context.plan.agents.map(({ name }) => `${name}:${stepOf(context, name).state}`).join(" ")
+
+const end = (context: WorkflowContext, name: string, how: StepEnd = done(name)): WorkflowContext =>
+  start(endStep(context, name, how))
+
+describe("who may start", () => {
+  it.each([
+    ["a row", graph("a, b < a, c < b"), "", "a"],
+    ["a row, after its first", graph("a, b < a, c < b"), "a", "b"],
+    ["beside each other", graph("a, b, c"), "", "a b c"],
+    ["no more at once than its limit", graph("a, b, c", { concurrency: 2 }), "", "a b"],
+    ["the next when one has ended", graph("a, b, c", { concurrency: 2 }), "a", "c"],
+    ["a join waits for all", graph("a, b, c < a b"), "a", ""],
+    ["a join, when all are done", graph("a, b, c < a b"), "a b", "c"],
+    ["all done", graph("a"), "a", ""]
+  ])("%s", (_, definition, ended, expected) => {
+    let context = contextOf(definition)
+    const before = ended === "" ? [] : ended.split(" ")
+    for (const [index, name] of before.entries()) {
+      context = start(context)
+      context = endStep(context, name, done(`output ${index}`))
+    }
+    assert.strictEqual(startable(context).join(" "), expected)
+  })
+})
+
+describe("how a call ends", () => {
+  it("done: its output is there for those that wait for it, what it used is counted", () => {
+    const context = end(start(contextOf(graph("a, b < a"))), "a")
+    assert.strictEqual(statesOf(context), "a:done b:running")
+    assert.deepInclude(stepOf(context, "a"), { output: "a", spent: { 1: SPENT } })
+    assert.strictEqual(context.currency, "USD")
+  })
+
+  it("failed, and may be tried again: under the next number, later and later, so often and no more", () => {
+    const retries = { max: 2, backoff_ms: 1_000, backoff_max_ms: 60_000 }
+    let context = start(contextOf({ name: "n", agents: [agent("a", [], { retries })] }))
+    context = end(context, "a", failed(true))
+    assert.deepInclude(stepOf(context, "a"), { state: "running", tryNumber: 2, notBefore: START + 1_000 })
+    context = end(context, "a", failed(true))
+    assert.deepInclude(stepOf(context, "a"), { tryNumber: 3, notBefore: START + 2_000 })
+    context = end(context, "a", failed(true))
+    assert.deepInclude(stepOf(context, "a"), { state: "failed", tryNumber: 3 })
+    assert.deepStrictEqual(context.failure, {
+      agent: "a",
+      error: "ProviderFailed",
+      message: "no (after 3 tries)"
+    })
+    assert.strictEqual(context.ending, "failed")
+  })
+
+  it("failed for good: nothing more starts", () => {
+    const context = end(start(contextOf(graph("a, b, c", { concurrency: 2 }))), "a", failed(false))
+    assert.strictEqual(statesOf(context), "a:failed b:running c:pending")
+    assert.strictEqual(context.failure?.message, "no")
+  })
+
+  it("lost: it is asked again, and that counts as no retry", () => {
+    const lost: StepEnd = { kind: "lost", at: START, spent: SPENT, currency: "USD" }
+    let context = start(contextOf({ name: "n", agents: [agent("a", [], { retries: { max: 0 } })] }))
+    context = end(context, "a", lost)
+    assert.deepInclude(stepOf(context, "a"), { state: "running", tryNumber: 2, failures: 0, lost: 1 })
+    context = end(context, "a")
+    assert.deepStrictEqual(stepOf(context, "a").spent, { 1: SPENT, 2: SPENT })
+  })
+
+  it("what a try has used counts once, however often it is told", () => {
+    const context = contextOf(graph("a"))
+    const told = {
+      kind: "refused",
+      at: START,
+      refusal: { reason: "r", violations: [], retryAt: null }
+    } as const
+    const twice = end(start(goOn(endStep(start(context), "a", { ...told, spent: SPENT }), START)), "a", {
+      ...told,
+      spent: SPENT
+    })
+    assert.deepStrictEqual(stepOf(twice, "a").spent, { 1: SPENT })
+  })
+
+  it.each([
+    [1, 100],
+    [2, 200],
+    [5, 1_000],
+    [60, 1_000]
+  ])("waits before retry %i for %i ms", (failures, expected) => {
+    assert.strictEqual(backoffMs({ max: 10, backoff_ms: 100, backoff_max_ms: 1_000 }, failures), expected)
+  })
+})
+
+describe("a refusal", () => {
+  it("parks: what runs goes on, nothing more starts, and it goes on under the same number", () => {
+    let context = end(start(contextOf(graph("a, b, c < b", { concurrency: 2 }))), "a", refused)
+    assert.strictEqual(statesOf(context), "a:parked b:running c:pending")
+    context = end(context, "b")
+    assert.strictEqual(statesOf(context), "a:parked b:done c:pending", "c could start, but it is parked")
+    context = start(goOn(context, START + 5))
+    assert.strictEqual(statesOf(context), "a:running b:done c:running")
+    assert.strictEqual(stepOf(context, "a").tryNumber, 1)
+    assert.isNull(context.parked)
+    const again = endStep(context, "a", refused)
+    assert.strictEqual(again.parked?.round, 2, "refused again, more may be asked for again")
+  })
+
+  it("of several steps is looked at anew with each", () => {
+    let context = start(contextOf(graph("a, b")))
+    context = endStep(context, "a", refused)
+    assert.deepInclude(context.parked, { round: 1, lookedAtRound: 0 })
+    context = lookedAt(context, { round: 1, approvers: ["budget_admin"], overrides: ["override_1"] })
+    context = endStep(context, "b", refused)
+    assert.deepInclude(context.parked, { round: 2, lookedAtRound: 1 })
+    assert.deepStrictEqual(
+      context.parked?.refusals.map(({ agent: name }) => name),
+      ["a", "b"]
+    )
+    context = lookedAt(context, { round: 2, approvers: ["budget_admin", "ann"], overrides: [] })
+    assert.deepInclude(context.parked, { approvers: ["budget_admin", "ann"], overrides: ["override_1"] })
+  })
+
+  it("ends it where it was started to fail", () => {
+    const context = endStep(start(contextOf(graph("a, b < a"), { onDenied: "fail" })), "a", refused)
+    assert.strictEqual(statesOf(context), "a:failed b:pending")
+    assert.deepStrictEqual(context.failure, {
+      agent: "a",
+      error: "BudgetExceeded",
+      message: "Refused: no room"
+    })
+  })
+})
+
+describe("a cancelled workflow", () => {
+  it("starts nothing more, and says what became of each step", () => {
+    let context = end(start(contextOf(graph("a, b < a, c < a, d < b c"))), "a")
+    context = start(cancel(context, START + 9, "not needed"))
+    assert.strictEqual(statesOf(context), "a:done b:running c:running d:pending")
+    context = afterSettling(context, { at: START + 10, spent: { b: SPENT } })
+    assert.strictEqual(statesOf(context), "a:done b:cancelled c:cancelled d:cancelled")
+    assert.deepStrictEqual(stepOf(context, "b").spent, { 1: SPENT })
+    assert.isNull(stepOf(context, "d").endedAt)
+    assert.strictEqual(cancel(context, START + 11, "again"), context)
+  })
+
+  it("that has failed before stays failed", () => {
+    const context = endStep(start(contextOf(graph("a, b"))), "a", failed(false))
+    assert.strictEqual(cancel(context, START, null).ending, "failed")
+  })
+})
+
+describe("a prompt", () => {
+  const values = { input: { topic: "tides" }, research: "notes", plan: { parts: ["x", "y"], title: "T" } }
+  it.each([
+    ["{{input.topic}} by {{ research }}", "tides by notes"],
+    ["{{plan.title}}: {{plan.parts}}", 'T: ["x","y"]'],
+    ["{{plan.parts.1}}", "y"],
+    ["{{input}}", '{"topic":"tides"}'],
+    ["no {braces}", "no {braces}"]
+  ])("%s", (template, expected) => {
+    assert.deepStrictEqual(fillIn(template, values), Result.succeed(expected))
+  })
+
+  it("says what is missing, and finds nothing in JavaScript's own objects", () => {
+    assert.deepStrictEqual(fillIn("{{plan.author}}", values), Result.fail("{{plan.author}}"))
+    assert.deepStrictEqual(fillIn("{{plan.constructor}}", values), Result.fail("{{plan.constructor}}"))
+    assert.deepStrictEqual(fillIn("{{plan.toString}}", values), Result.fail("{{plan.toString}}"))
+  })
+
+  it("does not read what it has put in: an answer with braces stays text", () => {
+    assert.deepStrictEqual(
+      fillIn("{{research}}", { research: "{{input}}", input: "secret" }),
+      Result.succeed("{{input}}")
+    )
+  })
+})
+
+describe("an output", () => {
+  const spec = {
+    type: "json",
+    schema: {
+      type: "object",
+      properties: { title: { type: "string" }, points: { type: "array", items: { type: "string" } } },
+      required: ["title"],
+      additionalProperties: false
+    }
+  } as const
+  it.each([
+    ['{"title":"a","points":["b"]}', { title: "a", points: ["b"] }],
+    [' {"title":"a"}\n', { title: "a" }]
+  ])("matches: %s", (content, expected) => {
+    assert.deepStrictEqual(outputOf(spec, content), Result.succeed(expected))
+  })
+  it.each([
+    ["Here it is: {}", /not JSON/u],
+    ['```json\n{"title":"a"}\n```', /not JSON/u],
+    ["{}", /title/u],
+    ['{"title":1}', /Expected string.*title/u],
+    ['{"title":"a","more":1}', /excess property.*more/u],
+    [JSON.stringify({ title: "x".repeat(70_000) }), /longer than 65536 bytes/u]
+  ])("does not: %s", (content, why) => {
+    const output = outputOf(spec, content)
+    assert.match(Result.isFailure(output) ? output.failure : "it matches", why)
+  })
+  it("of text is what was said, without what the store cannot keep", () => {
+    assert.deepStrictEqual(outputOf({ type: "text" }, "a\u0000b"), Result.succeed("ab"))
+  })
+})
+
+describe("a step that is there", () => {
+  it("has all that it needs", () => {
+    const context = withStep(contextOf(graph("a")), "a", { lost: 3 })
+    assert.strictEqual(stepOf(context, "a").lost, 3)
+    assert.throws(() => stepOf(context, "b"), /no agent b/u)
+  })
+})
