@@ -7,13 +7,14 @@
 import { Context, Effect, Layer, Option, Result } from "effect"
 import { type Address, tenantAddress } from "../actor/Address.ts"
 import { DurableMachines, layer as machinesLayer } from "../actor/DurableMachines.ts"
-import type { OutgoingSignal } from "../actor/MachineStore.ts"
+import { MachineStore, type OutgoingSignal } from "../actor/MachineStore.ts"
 import { Placement } from "../actor/Placement.ts"
 import { SignalDelivery } from "../actor/SignalDelivery.ts"
 import { decodePayload, findSignal } from "../signal/Decode.ts"
 import { type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { type DoorSignal, type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
+import { boundFacts } from "./FactRetention.ts"
 
 const ofDoors: ReadonlySet<string> = new Set<DoorSignal>([
   "subscribe",
@@ -83,6 +84,7 @@ export const durableRunLayer = Layer.effectDiscard(
     const machines = yield* DurableMachines
     const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
     exit.connect(yield* SignalRouter)
+    yield* boundFacts(machines, yield* MachineStore)
     const mine = isMine(placement)
     const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
     const look = Effect.andThen(moved, machines.recover(mine)).pipe(
