@@ -1,6 +1,6 @@
 /**
- * Three projects, because they need different things of the machine: `unit` needs nothing but npm,
- * `browser` a Chromium, `python` a python3. One Postgres server serves whichever of them run.
+ * Four projects, because they need different things of the machine: `unit` needs nothing but npm, `browser` a
+ * Chromium, `package` npm's registry, `python` a python3. One Postgres server serves whichever of them run.
  */
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
@@ -23,8 +23,13 @@ export default defineConfig({
     globalSetup: ["test/support/GlobalSetup.ts"],
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
-      project("unit", ["test/**/*.test.ts", "test/**/*.test.tsx"], ["test/browser/**", "test/python/**"]),
+      project(
+        "unit",
+        ["test/**/*.test.ts", "test/**/*.test.tsx"],
+        ["test/browser/**", "test/package/**", "test/python/**"]
+      ),
       project("browser", ["test/browser/**/*.test.ts"]),
+      project("package", ["test/package/**/*.test.ts"]),
       project("python", ["test/python/**/*.test.ts"])
     ]
   }

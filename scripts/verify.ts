@@ -38,6 +38,7 @@ const steps: ReadonlyArray<Step> = [
   },
   tests("unit", "test"),
   tests("browser", "test:browser"),
+  tests("package", "test:package"),
   tests("python", "test:python")
 ]
 

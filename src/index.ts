@@ -34,6 +34,7 @@ export type {
   SubscribeOptions,
   TopicEventOf
 } from "./host/HostSignals.ts"
+export { type HttpProblem, httpProblem } from "./host/HttpProblem.ts"
 export type { Identity } from "./host/Identity.ts"
 export type { CloseOptions } from "./host/Life.ts"
 export type { HostLogging, HostLogLevel, LogEntry } from "./host/Logging.ts"
@@ -45,9 +46,10 @@ export type { Topic } from "./signal/Subscriptions.ts"
 
 /** How to reach a provider. */
 export interface ProviderOptions {
-  readonly apiKey: string
+  /** `undefined` or empty: the provider is not there, as if it had not been named. */
+  readonly apiKey: string | undefined
   /** For a gateway, or for tests. */
-  readonly baseUrl?: string
+  readonly baseUrl?: string | undefined
 }
 
 export interface AlertOptions {
@@ -83,31 +85,32 @@ export interface ListenOptions {
   readonly trustsProxy?: boolean
 }
 
+/** `undefined` is as if it were not there: options may come straight from `process.env`. */
 export interface StartOptions {
   /** Where the embedded store lives, if there is no `databaseUrl`. Default: `./.bursar`. */
-  readonly dataDirectory?: string
+  readonly dataDirectory?: string | undefined
   /** A Postgres server to keep everything in. */
-  readonly databaseUrl?: string
-  readonly anthropic?: ProviderOptions
-  readonly openai?: ProviderOptions
+  readonly databaseUrl?: string | undefined
+  readonly anthropic?: ProviderOptions | undefined
+  readonly openai?: ProviderOptions | undefined
   /** Whether the built-in model answers when it is named. Default: yes. */
-  readonly simulator?: boolean
+  readonly simulator?: boolean | undefined
   /** Where alerts may go. Default: by https to public servers, and no e-mail. */
-  readonly alerts?: AlertOptions
+  readonly alerts?: AlertOptions | undefined
   /** Makes this runtime one node of several, which share the Postgres server at `databaseUrl`. Default: it is alone. */
-  readonly cluster?: ClusterOptions
+  readonly cluster?: ClusterOptions | undefined
   /** Workflows that can be started by their name. */
-  readonly workflows?: ReadonlyArray<WorkflowDefinition>
+  readonly workflows?: ReadonlyArray<WorkflowDefinition> | undefined
   /** The tenant that this host speaks for. Default: `default`. */
-  readonly tenant?: string
+  readonly tenant?: string | undefined
   /** Also serve the bridge and the console, for other programs and for people. */
-  readonly listen?: ListenOptions
+  readonly listen?: ListenOptions | undefined
   /** What is logged, and where. Default: warnings and errors, to standard error. */
-  readonly log?: HostLogging
+  readonly log?: HostLogging | undefined
   /** Where traces and metrics go, by OTLP over HTTP. Default: nowhere, and nothing is traced. */
-  readonly telemetry?: TelemetryOptions
+  readonly telemetry?: TelemetryOptions | undefined
   /** Records what actors do into a file; `readRecording` reads it back. Default: nothing is recorded. */
-  readonly record?: RecordOptions
+  readonly record?: RecordOptions | undefined
 }
 
 /** A runtime in this process: a client of it with all rights, and its end. */
@@ -121,7 +124,15 @@ export interface Bursar extends Client, AsyncDisposable {
   readonly close: (options?: CloseOptions) => Promise<void>
 }
 
-const secretly = ({ apiKey, ...rest }: ProviderOptions) => ({ ...rest, apiKey: Redacted.make(apiKey) })
+const providerOf = <Name extends string>(name: Name, given: ProviderOptions | undefined) =>
+  given?.apiKey === undefined || given.apiKey === ""
+    ? {}
+    : {
+        [name]: {
+          apiKey: Redacted.make(given.apiKey),
+          ...(given.baseUrl === undefined ? {} : { baseUrl: given.baseUrl })
+        }
+      }
 
 const alertsOf = ({ smtp, ...rest }: AlertOptions): AlertsConfig => ({
   ...rest,
@@ -148,8 +159,8 @@ const layerOptions = (options: StartOptions): BursarOptions => ({
   ...(options.record === undefined ? {} : { record: options.record }),
   ...(options.telemetry === undefined ? {} : { telemetry: telemetryOf(options.telemetry) }),
   ...(options.workflows === undefined ? {} : { workflows: options.workflows }),
-  ...(options.anthropic === undefined ? {} : { anthropic: secretly(options.anthropic) }),
-  ...(options.openai === undefined ? {} : { openai: secretly(options.openai) })
+  ...providerOf("anthropic", options.anthropic),
+  ...providerOf("openai", options.openai)
 })
 
 const listen = ({ adminKey, ...options }: ListenOptions, dataDirectory: string) =>

@@ -85,7 +85,13 @@ export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("Budget
   message: Schema.String,
   reason: Schema.String,
   violations: Schema.Array(Violation)
-}) {}
+}) {
+  /** As on the wire: amounts are decimal strings, times are RFC 3339. Without it JSON has no word for a `bigint`. */
+  override toJSON(): typeof BudgetExceeded.Encoded {
+    return encodeBudgetExceeded(this)
+  }
+}
+const encodeBudgetExceeded = Schema.encodeSync(BudgetExceeded)
 
 export class ProviderFailed extends Schema.TaggedError<ProviderFailed>()("ProviderFailed", {
   message: Schema.String,

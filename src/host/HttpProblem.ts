@@ -1,0 +1,74 @@
+/**
+ * What a web server answers when a signal has failed.
+ *
+ * Owns: the HTTP status of each error, when it makes sense to try again, and a body after RFC 9457.
+ * Does not decide: how a server sends it, or whether users are shown more of a budget than the error's message says.
+ */
+import { Schema } from "effect"
+import { type BudgetExceeded, InternalError, SignalError } from "../signal/Errors.ts"
+import type { Millis } from "../signal/Text.ts"
+
+/** For any server. `Response.json(problem.body, problem)` makes a `Response` of it. */
+export interface HttpProblem {
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly body: { readonly title: string; readonly status: number; readonly detail: string }
+}
+
+const STATUS: { readonly [Tag in SignalError["_tag"]]: number } = {
+  ParseError: 400,
+  InvalidRequest: 400,
+  UnknownSignal: 400,
+  InvalidParams: 400,
+  InternalError: 500,
+  Unauthenticated: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  Conflict: 409,
+  BudgetExceeded: 402,
+  ProviderFailed: 502,
+  PriceUnknown: 422,
+  RateUnknown: 422,
+  Overloaded: 429,
+  Unavailable: 503
+}
+
+const isSignalError = Schema.is(SignalError)
+
+/**
+ * Where every budget that said no begins anew, and would then have room: in how many milliseconds that is. Where one of
+ * them never does, only somebody who raises it can help.
+ */
+const untilRoomMs = ({ violations }: BudgetExceeded, now: Millis): number | undefined => {
+  let until = 0
+  for (const { resets_at, requested, limit } of violations) {
+    if (resets_at === null || requested > limit) return undefined
+    until = Math.max(until, resets_at - now)
+  }
+  return violations.length === 0 ? undefined : until
+}
+
+const retryAfterMs = (error: SignalError, now: Millis): number | undefined => {
+  if (error._tag === "BudgetExceeded") return untilRoomMs(error, now)
+  return error._tag === "Overloaded" || error._tag === "Unavailable" ? error.retry_after_ms : undefined
+}
+
+/**
+ * A refused budget is 429 with `Retry-After` where waiting helps, else 402. What is no error of a signal is a 500 that says
+ * nothing.
+ */
+export const httpProblem = (error: unknown, now: Millis = Date.now()): HttpProblem => {
+  const known = isSignalError(error)
+    ? error
+    : new InternalError({ message: "This failed inside the server", incident: "" })
+  const waitMs = retryAfterMs(known, now)
+  const status = known._tag === "BudgetExceeded" && waitMs !== undefined ? 429 : STATUS[known._tag]
+  return {
+    status,
+    headers: {
+      "content-type": "application/problem+json",
+      ...(waitMs === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) })
+    },
+    body: { title: known._tag, status, detail: known.message }
+  }
+}

@@ -1,0 +1,91 @@
+/** What a web server answers for each error, as a table. */
+import { assert, describe, it } from "@effect/vitest"
+import { httpProblem } from "../../src/host/HttpProblem.ts"
+import * as Errors from "../../src/signal/Errors.ts"
+import { parseAmount } from "../../src/signal/Money.ts"
+
+const NOW = Date.UTC(2026, 10, 25, 23, 59, 30)
+const MIDNIGHT = Date.UTC(2026, 10, 26)
+const message = "m"
+
+const refused = (
+  violations: ReadonlyArray<{ readonly resets_at: number | null; readonly requested: string }>
+) =>
+  new Errors.BudgetExceeded({
+    message,
+    reason: "r",
+    violations: violations.map(({ resets_at, requested }) => ({
+      budget_id: "b",
+      name: "n",
+      type: "user",
+      entity_id: "ann",
+      measure: "cost",
+      currency: "USD",
+      limit: parseAmount("1"),
+      spent: parseAmount("0.9"),
+      held: 0n,
+      remaining: parseAmount("0.1"),
+      percent_used: 90,
+      state: "warning",
+      resets_at,
+      requested: parseAmount(requested),
+      shortfall: parseAmount("0.1"),
+      override: "available"
+    }))
+  })
+
+const TABLE: ReadonlyArray<readonly [unknown, number, (string | undefined)?]> = [
+  [new Errors.InvalidParams({ message, issues: [] }), 400],
+  [new Errors.Unauthenticated({ message }), 401],
+  [new Errors.Forbidden({ message }), 403],
+  [new Errors.NotFound({ message, kind: "k", id: "i" }), 404],
+  [new Errors.Conflict({ message, reason: "version_changed" }), 409],
+  [new Errors.PriceUnknown({ message, provider: "p", model: "m", nearest: [] }), 422],
+  [new Errors.Overloaded({ message, retry_after_ms: 100 }), 429, "1"],
+  [new Errors.ProviderFailed({ message, provider: "p", status: 500, retryable: true, attempts: 3 }), 502],
+  [new Errors.Unavailable({ message, retry_after_ms: 1_500 }), 503, "2"],
+  [new Errors.InternalError({ message, incident: "i" }), 500],
+  // It begins anew at midnight, and has room then.
+  [refused([{ resets_at: MIDNIGHT, requested: "0.2" }]), 429, "30"],
+  [
+    refused([
+      { resets_at: MIDNIGHT, requested: "0.2" },
+      { resets_at: MIDNIGHT + 60_000, requested: "1" }
+    ]),
+    429,
+    "90"
+  ],
+  // Waiting does not help: it never begins anew, or is too small in any case.
+  [refused([{ resets_at: null, requested: "0.2" }]), 402],
+  [
+    refused([
+      { resets_at: MIDNIGHT, requested: "0.2" },
+      { resets_at: null, requested: "0.2" }
+    ]),
+    402
+  ],
+  [refused([{ resets_at: MIDNIGHT, requested: "1.000000000001" }]), 402],
+  [refused([]), 402]
+]
+
+describe("an error as an HTTP answer", () => {
+  it.each(TABLE.map((row) => [...row] as const))("%s is %d %s", (error, status, retryAfter) => {
+    const problem = httpProblem(error, NOW)
+    assert.strictEqual(problem.status, status)
+    assert.strictEqual(problem.headers["retry-after"], retryAfter)
+    assert.deepInclude(problem.body, { status, detail: message })
+  })
+
+  it("says nothing of what is no error of a signal", () => {
+    const problem = httpProblem(new TypeError("cannot read the secret"), NOW)
+    assert.strictEqual(problem.status, 500)
+    assert.notInclude(JSON.stringify(problem), "secret")
+  })
+
+  it("can be written as JSON as on the wire, amounts and all", () => {
+    const [violation] = JSON.parse(
+      JSON.stringify(refused([{ resets_at: MIDNIGHT, requested: "0.2" }]))
+    ).violations
+    assert.deepInclude(violation, { limit: "1", requested: "0.2", resets_at: "2026-11-26T00:00:00.000Z" })
+  })
+})
