@@ -47,8 +47,7 @@ app.post("/chat", async (context) => {
     // Whoever closes the tab ends the call; it is charged for what it used.
     { signal: context.req.raw.signal }
   )
-  const bytes = ReadableStream.from(answer.texts()).pipeThrough(new TextEncoderStream())
-  return new Response(bytes, { headers: { "content-type": "text/plain; charset=utf-8" } })
+  return new Response(answer.body(), { headers: { "content-type": "text/plain; charset=utf-8" } })
 })
 
 // 429 with Retry-After where a budget begins anew, 402 where it does not, 400 for a prompt that is none, and so on.

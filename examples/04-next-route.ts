@@ -71,8 +71,7 @@ export const POST = (request: Request): Promise<Response> =>
       },
       { signal: request.signal }
     )
-    const bytes = ReadableStream.from(answer.texts()).pipeThrough(new TextEncoderStream())
-    return new Response(bytes, { headers: { "content-type": "text/plain; charset=utf-8" } })
+    return new Response(answer.body(), { headers: { "content-type": "text/plain; charset=utf-8" } })
   })
 
 /** What this user has spent today and has left. */

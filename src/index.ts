@@ -5,20 +5,18 @@
  * decimal strings, times are RFC 3339.
  * Does not decide: anything. It is the same runtime that the program serves; "bursar/effect" has it as layers.
  */
-import { Effect, Exit, Layer, ManagedRuntime, Redacted, Scope } from "effect"
-import type { Bridge } from "./bridge/Bridge.ts"
+import { Effect, Layer, Redacted } from "effect"
 import {
   type AlertsConfig,
   type BursarOptions,
+  type Bursar as BursarServices,
   type ClusterOptions,
   layer,
   serve,
   type WorkflowDefinition
 } from "./effect.ts"
-import { type Client, makeClient } from "./host/Client.ts"
-import { makeDoor } from "./host/Door.ts"
-import { type CloseOptions, Life } from "./host/Life.ts"
 import { type HostLogging, loggingLayer } from "./host/Logging.ts"
+import { type Bursar, startRunning } from "./host/Running.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
 import type { RecordOptions } from "./runtime/Recorder.ts"
 import type { TelemetryConfig } from "./runtime/Telemetry.ts"
@@ -38,6 +36,7 @@ export { type HttpProblem, httpProblem } from "./host/HttpProblem.ts"
 export type { Identity } from "./host/Identity.ts"
 export type { CloseOptions } from "./host/Life.ts"
 export type { HostLogging, HostLogLevel, LogEntry } from "./host/Logging.ts"
+export type { Bursar } from "./host/Running.ts"
 export type { ClusterOptions } from "./runtime/Node.ts"
 export { RecordingFailed, type RecordOptions } from "./runtime/Recorder.ts"
 export { type Recorded, RecordingUnreadable, readRecording } from "./runtime/RecordingReader.ts"
@@ -113,17 +112,6 @@ export interface StartOptions {
   readonly record?: RecordOptions | undefined
 }
 
-/** A runtime in this process: a client of it with all rights, and its end. */
-export interface Bursar extends Client, AsyncDisposable {
-  /** The bridge's address, where it listens. */
-  readonly url: string | undefined
-  /**
-   * Takes nothing more; lets signals on their way be answered; closes the bridge, settles calls, finishes commits, closes
-   * the store. Asked for again, it is the same closing. `await using bursar = await startBursar()` does it by itself.
-   */
-  readonly close: (options?: CloseOptions) => Promise<void>
-}
-
 const providerOf = <Name extends string>(name: Name, given: ProviderOptions | undefined) =>
   given?.apiKey === undefined || given.apiKey === ""
     ? {}
@@ -172,40 +160,10 @@ const listen = ({ adminKey, ...options }: ListenOptions, dataDirectory: string) 
 /** Starts a runtime. It is ready when the promise is fulfilled. */
 export const startBursar = async (options: StartOptions = {}): Promise<Bursar> => {
   const known = layerOptions(options)
-  const runtime = ManagedRuntime.make(Layer.provideMerge(layer(known), loggingLayer(options.log ?? {})))
-  const doors = Scope.makeUnsafe()
-  try {
-    const services = await runtime.context()
-    const inDoors = <A, E, R>(effect: Effect.Effect<A, E, R>) => Scope.provide(effect, doors)
-    const bridge: Bridge | undefined =
-      options.listen === undefined
-        ? undefined
-        : await runtime.runPromise(inDoors(listen(options.listen, known.dataDirectory)))
-    const door = await runtime.runPromise(
-      makeDoor({
-        ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
-        ...(bridge === undefined ? {} : { credentials: bridge.credentials })
-      })
-    )
-    const life = new Life()
-    const subscriptions = new Set<{ readonly close: () => Promise<void> }>()
-    const close = (given: CloseOptions = {}) =>
-      life.close(given, {
-        endReadings: () => Promise.all([...subscriptions].map((subscription) => subscription.close())),
-        end: async () => {
-          await runtime.runPromise(Scope.close(doors, Exit.void))
-          await runtime.dispose()
-        }
-      })
-    return {
-      ...makeClient({ door, services, life, subscriptions }),
-      url: bridge?.url,
-      close,
-      [Symbol.asyncDispose]: () => close()
-    }
-  } catch (error) {
-    await Effect.runPromise(Scope.close(doors, Exit.void))
-    await runtime.dispose()
-    throw error
-  }
+  const { bursar } = await startRunning<BursarServices, unknown>({
+    layer: Layer.provideMerge(layer(known), loggingLayer(options.log ?? {})),
+    tenant: options.tenant,
+    listen: options.listen && listen(options.listen, known.dataDirectory)
+  })
+  return bursar
 }

@@ -44,6 +44,8 @@ export type SignalMethods = {
 export interface CallStream extends Reading<StreamPart> {
   /** The text alone, piece by piece; read this or the parts. */
   readonly texts: () => AsyncIterable<string>
+  /** The text as the body of a `Response`, in UTF-8. Whoever cancels the body, such as a browser that leaves, cancels the call. */
+  readonly body: () => ReadableStream<Uint8Array<ArrayBuffer>>
 }
 
 /** Events of a topic, from the moment it was opened. A reader who falls behind is told of a gap. */
@@ -92,8 +94,36 @@ const promiseOf = async <A>(
   }
 }
 
-async function* textsOf(parts: AsyncIterable<StreamPart>): AsyncGenerator<string> {
-  for await (const part of parts) if ("text" in part) yield part.text
+/** No generator: leaving one waits for the piece that it waits for, and a call that is left must end at once. */
+const textsOf = (parts: Reading<StreamPart>): AsyncIterable<string> => ({
+  [Symbol.asyncIterator]: () => {
+    const reader = parts[Symbol.asyncIterator]()
+    const next = async (): Promise<IteratorResult<string>> => {
+      const read = await reader.next()
+      if (read.done === true) return { done: true, value: undefined }
+      return "text" in read.value ? { done: false, value: read.value.text } : next()
+    }
+    return {
+      next,
+      return: async () => {
+        await parts.close()
+        return { done: true, value: undefined }
+      }
+    }
+  }
+})
+
+const bodyOf = (parts: Reading<StreamPart>): ReadableStream<Uint8Array<ArrayBuffer>> => {
+  const encoder = new TextEncoder()
+  const texts = textsOf(parts)[Symbol.asyncIterator]()
+  return new ReadableStream({
+    pull: async (controller) => {
+      const read = await texts.next()
+      if (read.done === true) controller.close()
+      else controller.enqueue(encoder.encode(read.value))
+    },
+    cancel: () => parts.close()
+  })
 }
 
 const orThrow = <A>(result: Result.Result<A, Forbidden | InvalidParams>): A => {
@@ -137,7 +167,7 @@ export const makeClient = <R>({ door, services, life, subscriptions }: ClientOpt
       closed.resolve()
       throw error
     })
-    return { ...reading, texts: () => textsOf(reading) }
+    return { ...reading, texts: () => textsOf(reading), body: () => bodyOf(reading) }
   }
 
   const subscribe: Client["subscribe"] = async (topic, { signal, ...options } = {}) => {

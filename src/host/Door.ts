@@ -8,7 +8,12 @@
 import { randomBytes } from "node:crypto"
 import { Cause, Effect, Redacted, Result, Stream } from "effect"
 import { reportIncident } from "../actor/Incident.ts"
+import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
+import type { KeyAudit } from "../bridge/KeyAudit.ts"
 import { askKeys, type Credentials, isKeySignal, makeCredentials } from "../bridge/KeySignals.ts"
+import type { KeyStore } from "../bridge/KeyStore.ts"
+import type { SessionStore } from "../bridge/SessionStore.ts"
+import type { UserDisguise } from "../bridge/UserDisguise.ts"
 import { authorize, authorizeSubscription } from "../signal/Authorization.ts"
 import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { decodeError, decodePayload, encodeEvent, encodeSuccess, findSignal } from "../signal/Decode.ts"
@@ -165,6 +170,15 @@ const doorOf = (router: SignalRouter, credentials: Credentials, principal: Princ
 
 /** A key that nobody knows: where no bridge listens, there is no installation's key to be verified. */
 const nobodysKey = (): Redacted.Redacted<string> => Redacted.make(randomBytes(32).toString("base64url"))
+
+/** What a door needs around it. */
+export type DoorServices =
+  | SignalRouter
+  | KeyAudit
+  | KeyStore
+  | SessionStore
+  | InstallationSecret
+  | UserDisguise
 
 export interface DoorOptions {
   /** The tenant that the host speaks for. Default: `default`. */

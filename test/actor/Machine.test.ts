@@ -4,12 +4,7 @@ import { Cause, Context, Effect, Exit, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { assign, setup } from "xstate"
 import { graphOf, invoked, runMachine, stateText } from "../../src/actor/Machine.ts"
-
-const quiet = Effect.gen(function* () {
-  for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
-  yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
-  for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
-})
+import { settle } from "../../src/testing.ts"
 
 class Greeting extends Context.Service<Greeting, { readonly word: string }>()("test/Greeting") {}
 
@@ -123,13 +118,13 @@ describe("runMachine", () => {
         run(() => slow),
         { startImmediately: true }
       )
-      yield* quiet
+      yield* settle
       yield* TestClock.adjust(4_999)
-      yield* quiet
+      yield* settle
       assert.isUndefined(fiber.pollUnsafe())
       assert.deepStrictEqual(interrupted, [])
       yield* TestClock.adjust(1)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* Fiber.join(fiber), "tired")
       assert.deepStrictEqual(interrupted, ["asked in vain"])
     })
@@ -142,13 +137,13 @@ describe("runMachine", () => {
         run(() => Effect.as(Effect.sleep(3_000), "in time"), watcher),
         { startImmediately: true }
       )
-      yield* quiet
+      yield* settle
       yield* TestClock.adjust(3_000)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* Fiber.join(fiber), "in time")
       const states = watcher.seen.length
       yield* TestClock.adjust(60_000)
-      yield* quiet
+      yield* settle
       assert.strictEqual(watcher.seen.length, states)
     })
   )
@@ -162,13 +157,13 @@ describe("runMachine", () => {
         run(() => slow, watcher),
         { startImmediately: true }
       )
-      yield* quiet
+      yield* settle
       yield* Fiber.interrupt(fiber)
-      yield* quiet
+      yield* settle
       assert.deepStrictEqual(interrupted, ["x"])
       const states = watcher.seen.length
       yield* TestClock.adjust(60_000)
-      yield* quiet
+      yield* settle
       assert.strictEqual(watcher.seen.length, states, "its timers are gone with it")
     })
   )
@@ -194,9 +189,9 @@ describe("runMachine", () => {
       const fiber = yield* Effect.forkChild(Effect.exit(runMachine(watched(), machine, undefined)), {
         startImmediately: true
       })
-      yield* quiet
+      yield* settle
       yield* TestClock.adjust(10)
-      yield* quiet
+      yield* settle
       const exit = yield* Fiber.join(fiber)
       if (Exit.isSuccess(exit)) throw new Error("it ended well")
       assert.match(String(Option.getOrUndefined(Cause.findErrorOption(exit.cause))), /scripted/u)

@@ -9,7 +9,7 @@ import type { DeliveryStore } from "../../src/alerts/DeliveryStore.ts"
 import { Unavailable } from "../../src/signal/Errors.ts"
 import { MemoryDeliveries, memoryDeliveryStore } from "../../src/store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../../src/store/MemoryLedgerStore.ts"
-import { pass, quiet } from "../tokens/support/Manager.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { courier, gate, hanging, LEASE_MS, Owing, recipient, refused, ScriptedSend } from "./support/Owing.ts"
 
 const NOON = Date.UTC(2026, 2, 1, 12)
@@ -43,12 +43,12 @@ describe("a delivery", () => {
     Effect.gen(function* () {
       const { store, send, tenant } = yield* open()
       const wake = yield* courier(store, send)
-      yield* quiet
+      yield* settle
       yield* tenant.recipients(recipient("a"), recipient("b"))
       yield* tenant.raise(3, "a", "b")
       assert.deepStrictEqual(send.log, [])
       wake()
-      yield* quiet
+      yield* settle
       const of = (name: string) => send.log.filter((line) => line.startsWith(name))
       assert.deepStrictEqual(of("a"), ["a alert_1", "a alert_2", "a alert_3"])
       assert.deepStrictEqual(of("b"), ["b alert_1", "b alert_2", "b alert_3"])
@@ -65,7 +65,7 @@ describe("a delivery", () => {
       send.turns.set("https://a.test/", () => (++tries < 4 ? refused : Effect.void))
       const { times, timing } = timed(send)
       yield* courier(store, timing)
-      yield* quiet
+      yield* settle
       for (let minute = 0; minute < 30; minute++) yield* pass(MINUTE)
       assert.deepStrictEqual(times, [0, 15_000, 75_000, 315_000])
       assert.strictEqual(new Set(send.sent.map(({ id }) => id)).size, 1, "under the same id each time")
@@ -80,7 +80,7 @@ describe("a delivery", () => {
       yield* tenant.raise(1, "a")
       send.turns.set("https://a.test/", () => refused)
       yield* courier(store, send)
-      yield* quiet
+      yield* settle
       for (let hour = 0; hour < 48; hour++) for (let part = 0; part < 4; part++) yield* pass(15 * MINUTE)
       assert.lengthOf(send.sent, 8)
       assert.deepStrictEqual(yield* store.counts("acme"), { pending: 0, deadLetters: 1 })
@@ -99,7 +99,7 @@ describe("a delivery", () => {
         return tries === 2 ? Effect.die(new Error("another")) : Effect.void
       })
       yield* courier(store, send)
-      yield* quiet
+      yield* settle
       yield* pass(15_000)
       yield* pass(60_000)
       assert.lengthOf(send.sent, 3)
@@ -120,7 +120,7 @@ describe("a channel that hangs", () => {
       yield* tenant.raise(50, "dead", "well")
       yield* other.raise(50, "theirs")
       wake()
-      yield* quiet
+      yield* settle
       const of = (name: string) => send.log.filter((line) => line.startsWith(name)).length
       assert.deepStrictEqual([of("dead"), of("well"), of("theirs")], [1, 50, 50])
     })
@@ -138,10 +138,10 @@ describe("a channel that hangs", () => {
       })
       yield* tenant.raise(2, ...names)
       yield* courier(store, send, { atOnce: 5 })
-      yield* quiet
+      yield* settle
       assert.deepStrictEqual([send.sent.length, send.underWay], [5, 5])
       for (const { open: letGo } of gates) letGo()
-      yield* quiet
+      yield* settle
       assert.deepStrictEqual([send.sent.length, send.underWayMax], [24, 5])
       assert.strictEqual(new Set(send.log).size, 24)
     })
@@ -155,7 +155,7 @@ describe("a channel that hangs", () => {
       yield* tenant.raise(2, "a", "b")
       yield* courier(store, send, { kind: "email", atOnce: 1 })
       yield* courier(store, send, { kind: "webhook", atOnce: 1 })
-      yield* quiet
+      yield* settle
       assert.deepStrictEqual([...send.log].sort(), ["a@example.com alert_1", "b alert_1", "b alert_2"])
     })
   )
@@ -170,12 +170,12 @@ describe("a process that ends", () => {
       send.turns.set("https://a.test/", () => hanging)
       const scope = yield* Scope.make()
       yield* Scope.provide(courier(store, send), scope)
-      yield* quiet
+      yield* settle
       yield* Scope.close(scope, Exit.void)
       assert.deepInclude(rows.owed[0], { dueAt: NOON, attempts: 0 })
       send.turns.clear()
       yield* courier(store, send)
-      yield* quiet
+      yield* settle
       assert.lengthOf(send.sent, 2)
       assert.deepStrictEqual(yield* store.counts("acme"), { pending: 0, deadLetters: 0 })
     })
@@ -193,11 +193,11 @@ describe("a process that ends", () => {
         send.turns.set("https://a.test/", () => hanging)
         const scope = yield* Scope.make()
         yield* Scope.provide(courier(dying, send), scope)
-        yield* quiet
+        yield* settle
         yield* Scope.close(scope, Exit.void)
         send.turns.clear()
         yield* courier(store, send)
-        yield* quiet
+        yield* settle
         yield* pass(LEASE_MS - 1)
         assert.lengthOf(send.sent, 1)
         yield* pass(1)
@@ -212,7 +212,7 @@ describe("a process that ends", () => {
       yield* tenant.recipients(recipient("a"))
       yield* tenant.raise(5, "a")
       yield* courier(store, send)
-      yield* quiet
+      yield* settle
       assert.lengthOf(send.sent, 5)
     })
   )
@@ -222,9 +222,9 @@ describe("a process that ends", () => {
       const { store, send, tenant } = yield* open()
       yield* tenant.recipients(recipient("a"))
       yield* courier(store, send)
-      yield* quiet
+      yield* settle
       yield* tenant.raise(1, "a")
-      yield* quiet
+      yield* settle
       assert.lengthOf(send.sent, 0)
       yield* pass(MINUTE)
       assert.lengthOf(send.sent, 1)
@@ -246,7 +246,7 @@ describe("a store that is away", () => {
         claimDue: (query) => Effect.suspend(() => (isAway ? away : store.claimDue(query)))
       }
       yield* courier(flaky, send)
-      yield* quiet
+      yield* settle
       yield* pass(5_000)
       assert.lengthOf(send.sent, 0)
       isAway = false
@@ -269,7 +269,7 @@ describe("a store that is away", () => {
         delivered: (claimed) => Effect.suspend(() => (++asked < 4 ? away : store.delivered(claimed)))
       }
       yield* courier(flaky, send)
-      yield* quiet
+      yield* settle
       for (let second = 0; second < 12; second++) yield* pass(1_000)
       assert.deepStrictEqual([asked, send.sent.length], [4, 1])
       assert.deepStrictEqual(yield* store.counts("acme"), { pending: 0, deadLetters: 0 })
@@ -288,7 +288,7 @@ describe("several processes on one store", () => {
         yield* tenant.raise(2, ...names)
         for (const wake of wakes) wake()
       }
-      yield* quiet
+      yield* settle
       assert.lengthOf(send.log, 120)
       assert.strictEqual(new Set(send.log).size, 120)
     })

@@ -1,6 +1,7 @@
 /**
  * Imports point one way:
- * signal ← actor ← {tokens, provider, workflow, alerts} ← {store, cluster, bridge} ← runtime ← host ← {index, effect, main, playground}.
+ * signal ← actor ← {tokens, provider, workflow, alerts} ← {store, cluster, bridge} ← runtime ← host ← {index, effect, testing, main,
+ * playground}.
  *
  * Owns: who may import whom, who may speak SQL, who may read the process's surroundings, and that no files
  * import each other in a circle.
@@ -31,6 +32,8 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "Config.ts": ["signal"],
   "index.ts": everything,
   "effect.ts": everything,
+  testing: [...composition, "runtime", "host"],
+  "testing.ts": ["host", "testing", "signal"],
   "main.ts": everything
 }
 
@@ -58,7 +61,7 @@ function brokenBy(source: Source): Array<string> {
 
   if (path.startsWith("examples/")) {
     for (const target of targets(source)) {
-      const isFrontDoor = target === "src/index.ts" || target === "src/effect.ts"
+      const isFrontDoor = ["src/index.ts", "src/effect.ts", "src/testing.ts"].includes(target)
       if (target.startsWith("src/") && !isFrontDoor) {
         found.push(`${path} imports ${target}: an example imports what a host can import`)
       }

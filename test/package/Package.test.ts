@@ -40,6 +40,7 @@ describe("the package", () => {
       "dist/main.js",
       "dist/index.d.ts",
       "dist/effect.d.ts",
+      "dist/testing.d.ts",
       "dist/store/embedded/Worker.js",
       "dist/console/index.html",
       "schemas/openrpc.json",
@@ -69,15 +70,16 @@ describe("the package", () => {
       `import { createRequire } from "node:module"
        import * as bursar from "bursar"
        import * as effect from "bursar/effect"
+       import * as testing from "bursar/testing"
        const required = createRequire(import.meta.url)("bursar")
        console.log(JSON.stringify([
-         typeof bursar.startBursar, typeof effect.layer, required.startBursar === bursar.startBursar,
+         typeof bursar.startBursar, typeof effect.layer, typeof testing.startTestBursar, required.startBursar === bursar.startBursar,
          new bursar.NotFound({ kind: "k", id: "i", message: "m" }) instanceof effect.NotFound
        ]))`
     )
     const { stdout, stderr } = await project.run("node", ["plain.js"])
     assert.strictEqual(stderr, "")
-    assert.deepStrictEqual(JSON.parse(stdout), ["function", "function", true, true])
+    assert.deepStrictEqual(JSON.parse(stdout), ["function", "function", "function", true, true])
   })
 
   it("keeps what is inside to itself", async () => {
@@ -108,7 +110,7 @@ describe("the package", () => {
   })
 })
 
-const EXAMPLES = ["01-embed.ts", "02-hono.ts", "03-fastify.ts", "04-next-route.ts"]
+const EXAMPLES = ["01-embed.ts", "02-hono.ts", "03-fastify.ts", "04-next-route.ts", "05-testing.ts"]
 
 /**
  * `skipLibCheck: false`: what the types of Effect and XState say is checked too. So `lib` is left as it is: Effect's need
@@ -202,6 +204,12 @@ describe("the examples, from the package", () => {
     assert.strictEqual(bob.status, 200, "what ann has spent is not bob's")
     await bob.body?.cancel()
   }
+
+  it("05: tests of a host, by the testing kit, without Postgres", async () => {
+    const { code, stdout, stderr } = await project.run("node", ["--test", "05-testing.ts"])
+    assert.strictEqual(code, 0, stdout + stderr)
+    assert.match(stdout, /pass 2\n/u)
+  })
 
   it("02: Hono streams, and refuses who has spent a day's budget until it begins anew", async () => {
     const served: Serving = await project.serve("node", ["02-hono.ts"], await settings())

@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { Unavailable } from "../../src/signal/Errors.ts"
 import { parseAmount } from "../../src/signal/Money.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { answer, fail, lost, ScriptedAdapter } from "./support/ScriptedAdapter.ts"
-import { ground, makeWorld, pass, principal, request, settle } from "./support/World.ts"
+import { ground, makeWorld, principal, request } from "./support/World.ts"
 
 const unavailable = () => new Unavailable({ message: "the store is away", retry_after_ms: 100 })
 

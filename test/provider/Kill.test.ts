@@ -4,9 +4,10 @@ import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { scopedAddress } from "../../src/actor/Address.ts"
 import type { Adapter } from "../../src/provider/Adapter.ts"
 import type { CompletePayload } from "../../src/provider/CallRequest.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { FakeKeeper } from "./support/FakeKeeper.ts"
 import { fail, ScriptedAdapter, type Step, text } from "./support/ScriptedAdapter.ts"
-import { ground, makeWorld, pass, principal, request, settle } from "./support/World.ts"
+import { ground, makeWorld, principal, request } from "./support/World.ts"
 
 type Gate = "check" | "track" | "release"
 

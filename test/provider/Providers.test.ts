@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { answer, fail, lost, ScriptedAdapter } from "./support/ScriptedAdapter.ts"
-import { ground, makeWorld, pass, principal, request, settle } from "./support/World.ts"
+import { ground, makeWorld, principal, request } from "./support/World.ts"
 
 const messages = (content: string) => [{ role: "user" as const, content }]
 

@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { simulator } from "../../src/provider/Simulator.ts"
 import { SIMULATOR_MODELS, SIMULATOR_PRICES } from "../../src/provider/SimulatorModels.ts"
+import { pass } from "../../src/testing.ts"
 import { costOf } from "./support/FakeKeeper.ts"
-import { ground, makeWorld, pass, principal, request } from "./support/World.ts"
+import { ground, makeWorld, principal, request } from "./support/World.ts"
 
 const asked = (model: string, id: string, fields: Parameters<typeof request>[0] = {}) =>
   request({

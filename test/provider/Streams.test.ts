@@ -3,8 +3,9 @@ import { Deferred, Effect, Fiber, Stream } from "effect"
 import type { ModelEvent } from "../../src/provider/Adapter.ts"
 import { cutStream } from "../../src/provider/SdkFailure.ts"
 import type { Event } from "../../src/signal/Subscriptions.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { answer, fail, ScriptedAdapter, type Step, text, usage } from "./support/ScriptedAdapter.ts"
-import { ground, makeWorld, pass, principal, request, settle } from "./support/World.ts"
+import { ground, makeWorld, principal, request } from "./support/World.ts"
 
 const finished: ModelEvent = { _tag: "Finished", finishReason: "stop" }
 const counted = (prompt: number, completion: number): ModelEvent => ({

@@ -10,10 +10,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Cause, Effect, Exit } from "effect"
 import type { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import type { SignalSuccess } from "../../src/signal/Catalogue.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { BatchRefused } from "../../src/tokens/LedgerStore.ts"
 import { ADMIN, keyNamed, MORNING, TENANT } from "../tokens/support/Books.ts"
 import { checkRows } from "../tokens/support/Invariants.ts"
-import { type Asked, type Manager, makeManager, pass, quiet, told } from "../tokens/support/Manager.ts"
+import { type Asked, type Manager, makeManager, told } from "../tokens/support/Manager.ts"
 import {
   lostAfter,
   lostBefore,
@@ -200,7 +201,7 @@ for (const setting of SETTINGS) {
     for (let seed = 0; seed < setting.histories; seed++) {
       it.effect(`seed ${seed}`, () =>
         Effect.gen(function* () {
-          yield* quiet
+          yield* settle
           yield* new History(seed, setting, yield* makeManager()).run
         }).pipe(told)
       )

@@ -4,11 +4,12 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import type { SignalParams } from "../../src/signal/Catalogue.ts"
 import { formatAmount } from "../../src/signal/Money.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { cellsOf } from "../../src/tokens/Cleaning.ts"
 import { CLEANED_AT_ONCE } from "../../src/tokens/Cleanup.ts"
 import { NOON, usageRow } from "../contract/LedgerRows.ts"
 import { checkRows } from "./support/Invariants.ts"
-import { type Manager, makeManager, pass, quiet, told } from "./support/Manager.ts"
+import { type Manager, makeManager, told } from "./support/Manager.ts"
 import { makeGate } from "./support/ScriptedStore.ts"
 
 const DAY_MS = 86_400_000
@@ -44,7 +45,7 @@ const makeOld = Effect.gen(function* () {
   yield* manager.budget("1000", { period: "lifetime", measure: "requests" })
   manager = yield* later(manager, 100)
   yield* post(manager, "r4", 8, { user_id: "ann" })
-  yield* quiet
+  yield* settle
   return manager
 })
 
@@ -164,7 +165,7 @@ describe("cleanup_old_data", () => {
       manager = yield* later(manager, 100)
       yield* rated(manager, "0.5")
       yield* post(manager, "r4", 4, { user_id: "ann" })
-      yield* quiet
+      yield* settle
       const before = yield* manager.done("get_budget_status", {})
       assert.strictEqual((yield* clean(manager)).usage_rows, 3)
       checkRows(manager.script.rows, "after a cleanup")
@@ -210,18 +211,18 @@ describe("cleanup_old_data", () => {
         const asked = yield* Effect.forEach(Array.from({ length: count }), (_, index) =>
           manager.post(`p${index}`, 1)
         )
-        for (let turn = 0; turn < 10; turn++) yield* quiet
+        for (let turn = 0; turn < 10; turn++) yield* settle
         for (const one of asked) assert.isTrue(one.isAnswered)
         manager = yield* later(manager, 100)
         const gate = yield* makeGate
         manager.script.once("commit", gate.turn)
         const cleaning = yield* manager.ask("cleanup_old_data", { dry_run: false })
         const second = yield* manager.ask("cleanup_old_data", { dry_run: false })
-        yield* quiet
+        yield* settle
         const posted = yield* manager.post("new", 1)
-        yield* quiet
+        yield* settle
         yield* gate.open
-        yield* quiet
+        yield* settle
         assert.isTrue(posted.isAnswered)
         yield* pass(1_000)
         assert.strictEqual((yield* cleaning.success).usage_rows, count)
@@ -237,10 +238,10 @@ describe("cleanup_old_data", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const cleaning = yield* manager.ask("cleanup_old_data", { dry_run: false })
-      yield* quiet
+      yield* settle
       manager.script.rows.claim("default", "somebody else")
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* cleaning.outcome, "Unavailable")
       assert.strictEqual(manager.script.rows.usage.length, 4, "a fenced owner deletes nothing")
       assert.strictEqual((yield* clean(manager)).usage_rows, 3)

@@ -4,10 +4,11 @@ import { Effect, Metric } from "effect"
 import type { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import type { Approval } from "../../src/signal/Budgeting.ts"
 import { UNIT } from "../../src/signal/Money.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { BatchRefused } from "../../src/tokens/LedgerStore.ts"
 import { BATCH_SIGNALS_MAX } from "../../src/tokens/Shift.ts"
 import { TENANT, TEST_PRICES } from "./support/Books.ts"
-import { assertRecordedOnce, BOMB, type Manager, makeManager, pass, quiet, told } from "./support/Manager.ts"
+import { assertRecordedOnce, BOMB, type Manager, makeManager, told } from "./support/Manager.ts"
 import { lostAfter, makeGate, notWritten, type Turn, unreachable } from "./support/ScriptedStore.ts"
 
 const lostMetric = Metric.counter("bursar_async_answers_lost_total", {
@@ -20,7 +21,7 @@ const makeAsync = (prices = TEST_PRICES): Effect.Effect<Manager, never, ActorSys
     const manager = yield* makeManager(undefined, prices)
     yield* Effect.orDie(manager.done("configure_manager", { budget_check_mode: "async" }))
     yield* Effect.orDie(manager.budget("10"))
-    yield* quiet
+    yield* settle
     return manager
   })
 
@@ -47,26 +48,26 @@ describe("async: money is answered from memory, and written behind", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const first = yield* manager.hold("r1", 4)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* first.outcome, "ok")
       const { hold_id = "" } = (yield* first.success) as { readonly hold_id?: string }
       const more = yield* manager.ask("extend_hold", { hold_id, by: { tokens: 2, cost: "2" } })
       const other = yield* manager.hold("r2", 4)
       const tooMuch = yield* manager.hold("r3", 1)
       const posted = yield* manager.post("r1", 5, { hold_id })
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* more.outcome, "ok")
       assert.strictEqual(yield* other.outcome, "ok")
       assert.strictEqual(yield* tooMuch.outcome, "refused", "4 + 2 + 4 are held")
       assert.strictEqual((yield* posted.success).usage.overage, 0n)
       const { hold_id: second = "" } = (yield* other.success) as { readonly hold_id?: string }
       const released = yield* manager.ask("release_hold", { hold_id: second })
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* released.outcome, "ok")
       assert.strictEqual(manager.script.rows.journalSeq, written, "nothing is written")
       assert.strictEqual(manager.told.length, events, "and no event has left")
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(manager.recorded, "r1:5")
       assert.isAbove(manager.told.length, events)
       assert.strictEqual(yield* manager.standing, "spent 5, held 0")
@@ -96,7 +97,7 @@ describe("async: money is answered from memory, and written behind", () => {
         period: "daily",
         limit: "1"
       })
-      yield* quiet
+      yield* settle
       const held = yield* manager.hold("r1", 1)
       const strict = yield* manager.ask("configure_manager", { budget_check_mode: "strict" })
       const price = yield* manager.ask("update_pricing", {
@@ -104,21 +105,21 @@ describe("async: money is answered from memory, and written behind", () => {
         model: "new",
         pricing: { prompt_per_million: "1", completion_per_million: "1" }
       })
-      yield* quiet
+      yield* settle
       assert.isFalse(created.isAnswered)
       assert.isFalse(strict.isAnswered)
       assert.isFalse(price.isAnswered)
       assert.isTrue(held.isAnswered, "async is in force until the change is committed")
       yield* gate.open
-      yield* quiet
+      yield* settle
       for (const asked of [created, strict, price]) assert.strictEqual(yield* asked.outcome, "ok")
       const second = yield* makeGate
       manager.script.once("commit", second.turn)
       const waiting = yield* manager.hold("r2", 1)
-      yield* quiet
+      yield* settle
       assert.isFalse(waiting.isAnswered)
       yield* second.open
-      yield* quiet
+      yield* settle
       assert.isTrue(waiting.isAnswered)
     }).pipe(told)
   )
@@ -130,10 +131,10 @@ describe("async: money is answered from memory, and written behind", () => {
       manager.script.once("commit", gate.turn)
       yield* manager.ask("configure_manager", { budget_check_mode: "async" })
       const held = yield* manager.hold("r1", 1)
-      yield* quiet
+      yield* settle
       assert.isFalse(held.isAnswered)
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.isTrue(held.isAnswered)
     }).pipe(told)
   )
@@ -143,7 +144,7 @@ describe("async: money is answered from memory, and written behind", () => {
       const manager = yield* makeAsync()
       yield* manager.done("configure_manager", { commit_interval_ms: 1_000 })
       const posted = yield* manager.post("r1", 1)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* posted.outcome, "ok")
     }).pipe(told)
   )
@@ -160,12 +161,12 @@ describe("lesson 22, async: a query sees everything that was acknowledged before
       const usage = yield* manager.ask("get_usage", {})
       const budgets = yield* manager.ask("get_budget_status", {})
       const status = yield* manager.ask("get_status", {})
-      yield* quiet
+      yield* settle
       assert.isFalse(usage.isAnswered)
       assert.isFalse(budgets.isAnswered)
       assert.isFalse(status.isAnswered)
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.deepStrictEqual(
         (yield* usage.success).items.map(({ request_id }) => request_id),
         ["r2", "r1"]
@@ -182,10 +183,10 @@ describe("lesson 22, async: a query sees everything that was acknowledged before
       manager.script.once("commit", first.turn, second.turn)
       yield* (yield* manager.post("r1", 1)).success
       const usage = yield* manager.ask("get_usage", {})
-      yield* quiet
+      yield* settle
       yield* (yield* manager.post("r2", 2)).success
       yield* first.open
-      yield* quiet
+      yield* settle
       assert.strictEqual((yield* usage.success).items.length, 1)
     }).pipe(told)
   )
@@ -219,10 +220,10 @@ describe("async: the journal falls behind", () => {
       yield* (yield* manager.post("r2", 1)).success
       yield* pass(1)
       const waiting = yield* manager.post("r3", 1)
-      yield* quiet
+      yield* settle
       assert.isFalse(waiting.isAnswered)
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* waiting.outcome, "ok")
       assertRecordedOnce(manager, ["r1", "r2", "r3"])
     }).pipe(told)
@@ -237,10 +238,10 @@ describe("async: the journal falls behind", () => {
       const asked = yield* Effect.forEach(Array.from({ length: BATCH_SIGNALS_MAX + 5 }), (_, index) =>
         manager.post(`p${index}`, 1)
       )
-      for (let turn = 0; turn < 8; turn++) yield* quiet
+      for (let turn = 0; turn < 8; turn++) yield* settle
       assert.strictEqual(asked.filter(({ isAnswered }) => isAnswered).length, BATCH_SIGNALS_MAX)
       yield* gate.open
-      for (let turn = 0; turn < 4; turn++) yield* quiet
+      for (let turn = 0; turn < 4; turn++) yield* settle
       for (const one of asked) assert.strictEqual(yield* one.outcome, "ok")
       assert.strictEqual(manager.script.rows.usage.length, BATCH_SIGNALS_MAX + 6)
     }).pipe(told)
@@ -253,9 +254,9 @@ describe("async: the journal falls behind", () => {
         const manager = yield* makeAsync()
         manager.script.always("commit", notWritten)
         yield* (yield* manager.post("r1", 1)).success
-        yield* quiet
+        yield* settle
         const waiting = yield* manager.post("r2", 1)
-        yield* quiet
+        yield* settle
         assert.isFalse(waiting.isAnswered)
         manager.script.always("commit")
         yield* pass(1_000)
@@ -289,14 +290,14 @@ describe("async: a commit fails for good", () => {
         Effect.gen(function* () {
           const manager = yield* makeAsync()
           yield* (yield* manager.hold("r0", 2)).success
-          yield* quiet
+          yield* settle
           const gate = yield* makeGate
           manager.script.once("commit", (real, batch) => gate.turn(turn(real, batch)))
           const first = yield* (yield* manager.post("r1", 4)).success
           const second = yield* (yield* manager.hold("r2", 3)).success
           manager.script.setReachable(false)
           yield* gate.open
-          yield* quiet
+          yield* settle
           const waiting = yield* manager.post("r3", 1)
           yield* pass(30_000)
           assert.strictEqual(yield* waiting.outcome, "Unavailable", "it was not promised")
@@ -324,7 +325,7 @@ describe("async: a commit fails for good", () => {
         manager.script.once("commit", gate.turn)
         yield* (yield* manager.post("r1", 1)).success
         yield* (yield* manager.hold("r2", 6)).success
-        yield* quiet
+        yield* settle
         // The other owner lowers the budget, and goes.
         const { rows } = manager.script
         rows.claim(TENANT, "somebody else")
@@ -369,10 +370,10 @@ describe("async: a commit fails for good", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       yield* (yield* manager.post("r1", 1)).success
-      yield* quiet
+      yield* settle
       yield* (yield* manager.post("r2", 2)).success
       const poison = yield* manager.post("r3", 4, { model: "bomb" })
-      yield* quiet
+      yield* settle
       yield* gate.open
       yield* pass(1_000)
       assert.strictEqual(yield* poison.outcome, "InternalError")
@@ -387,11 +388,11 @@ describe("async: a commit fails for good", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const { hold_id = "" } = (yield* (yield* manager.hold("r1", 10)).success) as { hold_id?: string }
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* (yield* manager.hold("r2", 5)).outcome, "refused")
       yield* (yield* manager.ask("release_hold", { hold_id })).success
       const poison = yield* manager.post("r3", 4, { model: "bomb" })
-      yield* quiet
+      yield* settle
       yield* gate.open
       yield* pass(1_000)
       assert.strictEqual(yield* poison.outcome, "InternalError")
@@ -406,12 +407,12 @@ describe("async: a commit fails for good", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       yield* (yield* manager.post("r1", 1)).success
-      yield* quiet
+      yield* settle
       yield* (yield* manager.post("r2", 2)).success
       yield* Effect.forkDetach(manager.stop)
-      yield* quiet
+      yield* settle
       yield* gate.open
-      yield* quiet
+      yield* settle
       assertRecordedOnce(manager, ["r1", "r2"])
       assert.strictEqual(yield* lostSoFar, before)
       const again = yield* makeManager(manager.script)
@@ -431,7 +432,7 @@ describe('lesson 17: on_store_down: "allow"', () => {
     const manager = yield* makeManager()
     yield* manager.done("configure_manager", ALLOW)
     yield* manager.budget("10")
-    yield* quiet
+    yield* settle
     return manager
   })
 
@@ -505,7 +506,7 @@ describe('lesson 17: on_store_down: "allow"', () => {
     Effect.gen(function* () {
       const manager = yield* makeAllowing
       yield* manager.done("configure_manager", { required_attribution: ["project_id"] })
-      yield* quiet
+      yield* settle
       manager.script.setReachable(false)
       const nameless = yield* manager.hold("r1", 1)
       const named = yield* manager.hold("r2", 1, { project_id: "p" })
@@ -567,7 +568,7 @@ describe('lesson 17: on_store_down: "allow"', () => {
         const manager = yield* makeManager()
         manager.script.always("commit", notWritten)
         const configured = yield* manager.ask("configure_manager", ALLOW)
-        yield* quiet
+        yield* settle
         manager.script.setReachable(false)
         const asked = yield* manager.hold("r1", 1)
         yield* pass(20_000)
@@ -579,10 +580,10 @@ describe('lesson 17: on_store_down: "allow"', () => {
         const gate = yield* makeGate
         manager.script.once("commit", gate.turn)
         const fenced = yield* manager.hold("r2", 1)
-        yield* quiet
+        yield* settle
         manager.script.rows.claim(TENANT, "somebody else")
         yield* gate.open
-        yield* quiet
+        yield* settle
         assert.strictEqual(yield* fenced.outcome, "Unavailable")
       }).pipe(told)
   )
@@ -597,7 +598,7 @@ describe('lesson 17: on_store_down: "allow"', () => {
       assert.isTrue(held.allowed && held.hold_id !== undefined)
       manager.script.setReachable(false)
       yield* gate.open
-      yield* quiet
+      yield* settle
       const asked = yield* manager.hold("r2", 4)
       yield* pass(15_000)
       const approval = yield* asked.success

@@ -1,7 +1,8 @@
 /** Group commit: nothing derived from an uncommitted batch leaves before it commits. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { makeManager, pass, quiet, told } from "./support/Manager.ts"
+import { pass, settle } from "../../src/testing.ts"
+import { makeManager, told } from "./support/Manager.ts"
 import { makeGate } from "./support/ScriptedStore.ts"
 
 describe("nothing leaves before the commit", () => {
@@ -9,13 +10,13 @@ describe("nothing leaves before the commit", () => {
     Effect.gen(function* () {
       const manager = yield* makeManager()
       yield* manager.budget("10")
-      yield* quiet
+      yield* settle
       const events = manager.told.length
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
 
       const hold = yield* manager.hold("r1", 10)
-      yield* quiet
+      yield* settle
       const tracked = yield* manager.post("r2", 3)
       const refused = yield* manager.hold("r3", 1)
       const status = yield* manager.ask("get_budget_status", {})
@@ -33,7 +34,7 @@ describe("nothing leaves before the commit", () => {
       assert.strictEqual(usage.items.length, 0)
 
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* hold.outcome, "ok")
       assert.strictEqual(yield* tracked.outcome, "ok")
       assert.strictEqual(yield* refused.outcome, "refused")
@@ -51,15 +52,15 @@ describe("nothing leaves before the commit", () => {
       const second = yield* makeGate
       manager.script.once("commit", first.turn, second.turn)
       yield* manager.post("r1", 1)
-      yield* quiet
+      yield* settle
       const query = yield* manager.ask("get_budget_status", {})
       yield* manager.post("r2", 2)
-      yield* quiet
+      yield* settle
       yield* first.open
-      yield* quiet
+      yield* settle
       assert.isFalse(query.isAnswered, "it shows r2, which is on its way")
       yield* second.open
-      yield* quiet
+      yield* settle
       assert.isTrue(query.isAnswered)
     }).pipe(told)
   )
@@ -71,13 +72,13 @@ describe("nothing leaves before the commit", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const hold = yield* manager.hold("r1", 10)
-      yield* quiet
+      yield* settle
       const posted = yield* manager.post("r1", 4)
       const next = yield* manager.hold("r2", 6)
       const tooMuch = yield* manager.hold("r3", 1)
-      yield* quiet
+      yield* settle
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* hold.outcome, "ok")
       assert.strictEqual((yield* posted.success).usage.overage, 0n)
       assert.strictEqual(yield* next.outcome, "ok")
@@ -94,13 +95,13 @@ describe("nothing leaves before the commit", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       yield* manager.post("r0", 1)
-      yield* quiet
+      yield* settle
       const asked = yield* Effect.forEach(Array.from({ length: 500 }), (_, index) =>
         manager.post(`p${index}`, 1)
       )
-      yield* quiet
+      yield* settle
       yield* gate.open
-      yield* quiet
+      yield* settle
       for (const one of asked) assert.strictEqual(yield* one.outcome, "ok")
       assert.strictEqual(manager.script.rows.journalSeq, 2)
       assert.strictEqual(manager.script.rows.usage.length, 501)
@@ -138,7 +139,7 @@ describe("nothing leaves before the commit", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       yield* manager.post("r1", 2)
-      yield* quiet
+      yield* settle
       yield* manager.post("r2", 4)
       const created = yield* manager.ask("create_budget", {
         name: "all",
@@ -147,10 +148,10 @@ describe("nothing leaves before the commit", () => {
         limit: "100"
       })
       yield* manager.post("r3", 8)
-      yield* quiet
+      yield* settle
       assert.isFalse(created.isAnswered)
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual((yield* created.success).budget.spent, 7_000_000_000_000n)
       assert.strictEqual(yield* manager.standing, "spent 15, held 0")
     }).pipe(told)
@@ -172,7 +173,7 @@ describe("nothing leaves before the commit", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       yield* use("r1", 2)
-      yield* quiet
+      yield* settle
       yield* use("r2", 4)
       const params = {
         provider: "test",
@@ -185,10 +186,10 @@ describe("nothing leaves before the commit", () => {
         yield* manager.ask("update_pricing", params)
       ]
       yield* use("r3", 8)
-      yield* quiet
+      yield* settle
       assert.isFalse(priced.isAnswered)
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual((yield* priced.success).repriced, 3)
       assert.strictEqual((yield* again.success).repriced, 0)
       assert.strictEqual(yield* manager.standing, "spent 15, held 0")
@@ -210,7 +211,7 @@ describe("nothing leaves before the commit", () => {
       })
       yield* pass(120_000)
       yield* gate.open
-      yield* quiet
+      yield* settle
       yield* created.success
       assert.strictEqual(yield* manager.standing, "spent 0, held 0")
     }).pipe(told)
@@ -261,14 +262,14 @@ describe("the mailbox's bound", () => {
       const gate = yield* makeGate
       manager.script.once("findRequests", gate.turn)
       const taken = yield* manager.post("r0", 1)
-      yield* quiet
+      yield* settle
       const waiting = yield* Effect.forEach([1, 2, 3], (index) => manager.post(`r${index}`, 1))
       const over = yield* manager.post("r4", 1)
       const error = yield* over.failure
       if (error._tag !== "Overloaded") throw new Error(error._tag)
       assert.isTrue(error.retry_after_ms > 0)
       yield* gate.open
-      yield* quiet
+      yield* settle
       for (const asked of [taken, ...waiting]) assert.strictEqual(yield* asked.outcome, "ok")
       assert.strictEqual(manager.recorded, "r0:1 r1:1 r2:1 r3:1")
     }).pipe(told)

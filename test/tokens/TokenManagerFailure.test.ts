@@ -1,9 +1,10 @@
 /** The store fails: nothing acknowledged is lost, nothing is counted twice, nobody waits for ever. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { pass, settle } from "../../src/testing.ts"
 import { BatchRefused } from "../../src/tokens/LedgerStore.ts"
 import { TENANT, TEST_PRICES } from "./support/Books.ts"
-import { assertRecordedOnce, BOMB, makeManager, pass, quiet, told } from "./support/Manager.ts"
+import { assertRecordedOnce, BOMB, makeManager, told } from "./support/Manager.ts"
 import {
   lostAfter,
   lostBefore,
@@ -28,13 +29,13 @@ describe("lesson 16: another owner has the tenant", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const onItsWay = yield* manager.hold("r1", 6)
-      yield* quiet
+      yield* settle
       const onTop = yield* manager.hold("r2", 4)
       const refused = yield* manager.hold("r3", 1)
-      yield* quiet
+      yield* settle
       manager.script.rows.claim(TENANT, "somebody else")
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* onItsWay.outcome, "Unavailable")
       assert.strictEqual(yield* onTop.outcome, "Unavailable")
       assert.strictEqual(yield* refused.outcome, "Unavailable", "a refusal that followed from what never was")
@@ -49,11 +50,11 @@ describe("lesson 16: another owner has the tenant", () => {
       const one = yield* makeManager()
       yield* one.budget("10")
       yield* one.hold("r1", 6)
-      yield* quiet
+      yield* settle
       const foreign = one.script.rows.claim(TENANT, "somebody else")
       assert.isTrue(one.script.rows.holds(foreign))
       const first = yield* one.hold("r2", 4)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* first.outcome, "Unavailable")
       assert.strictEqual(yield* (yield* one.hold("r2", 4)).outcome, "ok")
       assert.strictEqual(yield* (yield* one.hold("r3", 1)).outcome, "refused")
@@ -126,7 +127,7 @@ describe("the outcome of a commit is not known", () => {
       yield* manager.budget("10")
       manager.script.once("commit", lostAfter)
       const posted = yield* manager.post("r1", 4)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* posted.outcome, "ok")
       assert.strictEqual(yield* manager.standing, "spent 4, held 0")
       assert.strictEqual(yield* (yield* manager.post("r2", 1)).outcome, "ok", "under the renewed claim")
@@ -154,7 +155,7 @@ describe("the outcome of a commit is not known", () => {
       manager.script.once("commit", lostAfter)
       manager.script.once("resolve", unreachable, unreachable, unreachable)
       const posted = yield* manager.post("r1", 4)
-      yield* quiet
+      yield* settle
       assert.isFalse(posted.isAnswered)
       yield* pass(3_000)
       assert.strictEqual(yield* posted.outcome, "ok")
@@ -173,7 +174,7 @@ describe("the outcome of a commit is not known", () => {
         manager.script.once("commit", turn)
         manager.script.always("resolve", unreachable)
         const posted = yield* manager.post("r1", 4)
-        yield* quiet
+        yield* settle
         manager.script.setReachable(false)
         const behind = yield* manager.hold("r2", 1)
         yield* pass(15_000)
@@ -197,7 +198,7 @@ describe("a batch that was not written", () => {
       yield* manager.budget("10")
       manager.script.once("commit", notWritten, notWritten, notWritten)
       const posted = yield* manager.post("r1", 4)
-      yield* quiet
+      yield* settle
       const behind = yield* manager.post("r2", 1)
       yield* pass(2_000)
       assert.strictEqual(yield* posted.outcome, "ok")
@@ -251,7 +252,7 @@ describe("data that the store refuses", () => {
         const gate = yield* makeGate
         manager.script.once("commit", gate.turn)
         yield* manager.post("r0", 1)
-        yield* quiet
+        yield* settle
         manager.script.always(
           "commit",
           refusedFor((id) => isBad.has(id))
@@ -259,7 +260,7 @@ describe("data that the store refuses", () => {
         const asked = yield* Effect.forEach(Array.from({ length: 16 }), (_, index) =>
           manager.post(`p${index}`, 1)
         )
-        yield* quiet
+        yield* settle
         yield* gate.open
         yield* pass(1_000)
         for (const [index, one] of asked.entries()) {
@@ -292,9 +293,9 @@ describe("data that the store refuses", () => {
         refusedFor((id) => id === "bad")
       )
       const bad = yield* manager.hold("bad", 10)
-      yield* quiet
+      yield* settle
       const onTop = yield* manager.hold("good", 10)
-      yield* quiet
+      yield* settle
       assert.isFalse(onTop.isAnswered)
       yield* gate.open
       yield* pass(1_000)
@@ -311,11 +312,11 @@ describe("data that the store refuses", () => {
       const refusal = refusedFor(() => true)
       manager.script.once("commit", (real, batch) => gate.turn(refusal(real, batch)))
       const asked = yield* manager.post("r1", 1)
-      yield* quiet
+      yield* settle
       yield* Effect.forkDetach(manager.stop)
-      yield* quiet
+      yield* settle
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* asked.outcome, "Unavailable")
     }).pipe(told)
   )
@@ -329,11 +330,11 @@ describe("a rule that throws", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const before = yield* manager.post("r1", 1)
-      yield* quiet
+      yield* settle
       const beside = yield* manager.post("r2", 2)
       const poison = yield* manager.post("r3", 4, { model: "bomb" })
       const after = yield* manager.post("r4", 8)
-      yield* quiet
+      yield* settle
       yield* gate.open
       yield* pass(1_000)
       assert.strictEqual(yield* before.outcome, "ok")
@@ -413,7 +414,7 @@ describe("lesson 17: the store is away", () => {
       const manager = yield* makeManager()
       manager.script.once("usagePage", () => Effect.die(new Error("secret SQL")))
       const asked = yield* manager.ask("get_usage", {})
-      yield* quiet
+      yield* settle
       const error = yield* asked.failure
       assert.strictEqual(error._tag, "InternalError")
       assert.notInclude(error.message, "SQL")

@@ -2,8 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { pass, settle } from "../../src/testing.ts"
 import { Books, MORNING } from "./support/Books.ts"
-import { assertRecordedOnce, makeManager, pass, quiet, told } from "./support/Manager.ts"
+import { assertRecordedOnce, makeManager, told } from "./support/Manager.ts"
 import { makeGate } from "./support/ScriptedStore.ts"
 
 describe("lesson 2: a hold whose caller died", () => {
@@ -66,7 +67,7 @@ describe("lesson 2: a hold whose caller died", () => {
       yield* manager.post("r2", 1)
       yield* pass(6_000)
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(manager.script.rows.holdStateOf("r1"), "expired")
       assert.strictEqual(yield* manager.standing, "spent 1, held 0")
     }).pipe(told)
@@ -146,7 +147,7 @@ describe("clocks", () => {
       yield* (yield* manager.hold("r1", 4)).success
       yield* (yield* manager.post("r2", 6)).success
       yield* TestClock.setTime(MORNING + 7 * 86_400_000)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* manager.standing, "spent 0, held 0")
       assert.strictEqual(yield* (yield* manager.hold("r3", 10)).outcome, "ok")
       assert.strictEqual(manager.script.rows.holdStateOf("r1"), "expired")
@@ -163,7 +164,7 @@ describe("clocks", () => {
       const ahead = yield* makeManager(manager.script)
       assert.strictEqual(yield* ahead.standing, "spent 0, held 0")
       yield* TestClock.setTime(MORNING + 60_000)
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* ahead.standing, "spent 6, held 0")
       yield* (yield* ahead.post("r2", 1)).success
       assert.strictEqual(yield* ahead.standing, "spent 7, held 0")
@@ -207,7 +208,7 @@ describe("activation after a crash", () => {
       const manager = yield* makeManager()
       const ids = Array.from({ length: 3_000 }, (_, index) => `r${index}`)
       for (const id of ids) yield* manager.post(id, 1)
-      yield* quiet
+      yield* settle
       for (const id of ["r0", "r1", "r2999"]) {
         assert.isTrue((yield* (yield* manager.post(id, 1)).success).duplicate, id)
         assert.strictEqual(yield* (yield* manager.post(id, 2)).outcome, "Conflict", id)
@@ -220,20 +221,20 @@ describe("activation after a crash", () => {
     Effect.gen(function* () {
       const manager = yield* makeManager()
       for (let index = 0; index < 1_000; index++) yield* manager.post(`r${index}`, 1)
-      yield* quiet
+      yield* settle
       const first = yield* makeGate
       const second = yield* makeGate
       manager.script.once("commit", first.turn, second.turn)
       yield* manager.post("one more", 1)
-      yield* quiet
+      yield* settle
       yield* manager.post("r0", 2, { attempt: 2 })
-      yield* quiet
+      yield* settle
       yield* first.open
-      yield* quiet
+      yield* settle
       const again = yield* manager.post("r0", 2, { attempt: 2 })
-      yield* quiet
+      yield* settle
       yield* second.open
-      yield* quiet
+      yield* settle
       assert.isTrue((yield* again.success).duplicate)
       assert.strictEqual(manager.script.rows.usage.length, 1_002)
     }).pipe(told)
@@ -259,14 +260,14 @@ describe("lesson 12: stopping", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const onItsWay = yield* manager.post("r1", 4)
-      yield* quiet
+      yield* settle
       const decided = yield* manager.post("r2", 1)
-      yield* quiet
+      yield* settle
       yield* Effect.forkDetach(manager.stop)
-      yield* quiet
+      yield* settle
       assert.isFalse(onItsWay.isAnswered)
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* onItsWay.outcome, "ok")
       assert.strictEqual(yield* decided.outcome, "Unavailable")
       const late = yield* manager.post("r3", 1)
@@ -293,11 +294,11 @@ describe("lesson 12: stopping", () => {
                   limit: "1"
                 })
               : yield* manager.ask("get_usage", {})
-        yield* quiet
+        yield* settle
         const behind = yield* manager.post("r2", 1)
         yield* manager.stop
         yield* gate.open
-        yield* quiet
+        yield* settle
         assert.isTrue(asked.isAnswered, "the one that was looked up")
         assert.isTrue(behind.isAnswered, "the one behind it")
       }).pipe(told)

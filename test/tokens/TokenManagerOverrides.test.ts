@@ -2,8 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { formatAmount } from "../../src/signal/Money.ts"
+import { pass, settle } from "../../src/testing.ts"
 import { keyNamed, TENANT } from "./support/Books.ts"
-import { type Manager, makeManager, pass, quiet, told } from "./support/Manager.ts"
+import { type Manager, makeManager, told } from "./support/Manager.ts"
 import { lostAfter, makeGate, notWritten } from "./support/ScriptedStore.ts"
 
 const HOUR_MS = 3_600_000
@@ -28,7 +29,7 @@ const approve = (manager: Manager, override_id: string) =>
 
 /** What subscribers were told of overrides since they last looked, with the room there was then. */
 const newsOf = (manager: Manager): Effect.Effect<ReadonlyArray<string>> =>
-  Effect.map(quiet, () =>
+  Effect.map(settle, () =>
     manager.told.splice(0).flatMap(({ batch, standings }) =>
       batch.overrides.map(({ status }) => {
         const left = standings.map(({ remaining }) => formatAmount(remaining)).join(" ")
@@ -46,11 +47,11 @@ describe("overrides", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const decided = yield* approve(manager, override_id)
-      yield* quiet
+      yield* settle
       assert.isFalse(decided.isAnswered)
       assert.deepStrictEqual(yield* newsOf(manager), [], "nothing is told before it is committed")
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.strictEqual(yield* decided.outcome, "ok")
       assert.deepStrictEqual(yield* newsOf(manager), ["approved, left 120"])
       yield* pass(HOUR_MS - 1)
@@ -85,15 +86,15 @@ describe("overrides", () => {
       const gate = yield* makeGate
       manager.script.once("commit", gate.turn)
       const first = yield* approve(manager, override_id)
-      yield* quiet
+      yield* settle
       const second = yield* manager.ask(
         "decide_override",
         { override_id, decision: "deny" },
         keyNamed("cat", ["budget_admin"])
       )
-      yield* quiet
+      yield* settle
       yield* gate.open
-      yield* quiet
+      yield* settle
       assert.deepStrictEqual([yield* first.outcome, yield* second.outcome], ["ok", "Conflict"])
     }).pipe(told)
   )

@@ -1,19 +1,14 @@
 /** Everything that providers need around them, in memory, and watched. */
 import { Effect, Layer } from "effect"
 import { CircuitBreaker } from "effect/persistence"
-import { TestClock } from "effect/testing"
 import { ActorSystem, layer as actorSystemLayer } from "../../../src/actor/ActorSystem.ts"
 import type { Adapter } from "../../../src/provider/Adapter.ts"
-import {
-  BudgetKeeper,
-  CallObserver,
-  CompletionLog,
-  type FinishedCall
-} from "../../../src/provider/BudgetKeeper.ts"
+import { BudgetKeeper, CallObserver, CompletionLog } from "../../../src/provider/BudgetKeeper.ts"
 import type { CompletePayload } from "../../../src/provider/CallRequest.ts"
 import { makeProviders, type ProvidersConfig } from "../../../src/provider/Providers.ts"
 import { installationPrincipal } from "../../../src/signal/Principal.ts"
 import type { CallProgress } from "../../../src/signal/Subscriptions.ts"
+import { MemoryCompletionLog } from "../../../src/store/MemoryCompletionLog.ts"
 import { FakeKeeper } from "./FakeKeeper.ts"
 
 export const principal = installationPrincipal()
@@ -32,22 +27,13 @@ export const request = (fields: Partial<CompletePayload> = {}): CompletePayload 
   ...fields
 })
 
-class MemoryLog {
-  readonly calls = new Map<string, FinishedCall>()
-  find = (tenant: string, id: string) => Effect.sync(() => this.calls.get(`${tenant}/${id}`))
-  save = (tenant: string, id: string, finished: FinishedCall) =>
-    Effect.sync(() => {
-      this.calls.set(`${tenant}/${id}`, finished)
-    })
-}
-
 export const makeWorld = (
   adapters: ReadonlyArray<Adapter>,
   config: Omit<ProvidersConfig, "adapters"> = {},
   keeper = new FakeKeeper()
 ) =>
   Effect.gen(function* () {
-    const log = new MemoryLog()
+    const log = new MemoryCompletionLog()
     const progress: Array<CallProgress> = []
     const system = yield* ActorSystem
     const states: Array<string> = []
@@ -74,19 +60,3 @@ export const makeWorld = (
 
 /** What a world stands on. */
 export const ground = Layer.mergeAll(actorSystemLayer, CircuitBreaker.layerStoreMemory())
-
-/** Lets everything run that is ready, callbacks of promises included, without time passing. */
-export const settle: Effect.Effect<void> = Effect.gen(function* () {
-  for (let turn = 0; turn < 20; turn += 1)
-    yield* Effect.promise(() => new Promise<void>((done) => setImmediate(done)))
-})
-
-/** Virtual time goes on by so much, in steps, so that what each step wakes can set its next timer. */
-export const pass = (ms: number, stepMs = ms): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (let passed = 0; passed < ms; passed += stepMs) {
-      yield* settle
-      yield* TestClock.adjust(Math.min(stepMs, ms - passed))
-    }
-    yield* settle
-  })

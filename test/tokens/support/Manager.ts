@@ -11,17 +11,11 @@ import type { SignalError } from "../../../src/signal/Errors.ts"
 import { formatAmount } from "../../../src/signal/Money.ts"
 import type { Price } from "../../../src/signal/Price.ts"
 import type { Principal } from "../../../src/signal/Principal.ts"
+import { settle } from "../../../src/testing.ts"
 import type { Batch } from "../../../src/tokens/LedgerStore.ts"
 import { tokenManager } from "../../../src/tokens/TokenManager.ts"
 import { ADMIN, MORNING, TENANT, TEST_PRICES } from "./Books.ts"
 import { openAllGates, ScriptedStore } from "./ScriptedStore.ts"
-
-/** Lets everything run that can run without time passing. */
-export const quiet: Effect.Effect<void> = Effect.gen(function* () {
-  for (let turn = 0; turn < 30; turn++) yield* Effect.yieldNow
-  yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
-  for (let turn = 0; turn < 30; turn++) yield* Effect.yieldNow
-})
 
 /** A signal on its way. */
 export class Asked<Name extends SignalName> {
@@ -175,7 +169,7 @@ export const makeManager = (
       }
     })
     const ref = yield* system.spawn(options)
-    yield* quiet
+    yield* settle
     return new Manager(
       script,
       ref,
@@ -189,9 +183,6 @@ export const makeManager = (
 /** Runs a test among actors. */
 export const told = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof layer>>): Effect.Effect<A, E> =>
   Effect.andThen(TestClock.setTime(MORNING), Effect.provide(Effect.ensuring(test, openAllGates), layer))
-
-/** Time passes, and everything runs that comes due. */
-export const pass = (millis: number): Effect.Effect<void> => Effect.andThen(TestClock.adjust(millis), quiet)
 
 /** Every recorded request is there once, and the totals are those of the rows. */
 export const assertRecordedOnce = (manager: Manager, requests: ReadonlyArray<string>): void => {

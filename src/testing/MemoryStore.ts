@@ -1,0 +1,40 @@
+/**
+ * A whole store in memory.
+ *
+ * Owns: that its parts belong together, as those of one database do.
+ * Does not decide: what each of them promises (store/, bridge/).
+ */
+import { Effect, Layer } from "effect"
+import { DeliveryStore } from "../alerts/DeliveryStore.ts"
+import { layerMemory as credentials } from "../bridge/MemoryCredentials.ts"
+import { CompletionLog } from "../provider/BudgetKeeper.ts"
+import { MemoryCompletionLog } from "../store/MemoryCompletionLog.ts"
+import { MemoryDeliveries, memoryDeliveryStore } from "../store/MemoryDeliveries.ts"
+import { makeMemoryLedgerStore } from "../store/MemoryLedgerStore.ts"
+import { makeMemoryPseudonyms } from "../store/MemoryPseudonyms.ts"
+import { LedgerStore } from "../tokens/LedgerStore.ts"
+import { PseudonymStore } from "../tokens/PseudonymStore.ts"
+
+/** Each time that it is built it is another one, and empty. */
+export const memoryStore = Layer.unwrap(
+  Effect.sync(() => {
+    const deliveries = new MemoryDeliveries()
+    const ledger = makeMemoryLedgerStore({ deliveries })
+    const anonymising = new Set<string>()
+    const commit: LedgerStore["commit"] = (claim, batch) =>
+      Effect.tap(ledger.commit(claim, batch), () =>
+        Effect.sync(() => {
+          if (batch.config === undefined) return
+          if (batch.config.anonymize_users) anonymising.add(claim.tenant)
+          else anonymising.delete(claim.tenant)
+        })
+      )
+    return Layer.mergeAll(
+      Layer.succeed(LedgerStore, { ...ledger, commit }),
+      Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
+      Layer.succeed(PseudonymStore, makeMemoryPseudonyms(anonymising)),
+      Layer.sync(CompletionLog, () => new MemoryCompletionLog()),
+      credentials
+    )
+  })
+)

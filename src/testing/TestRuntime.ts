@@ -1,0 +1,101 @@
+/**
+ * A whole runtime for tests: no Postgres, no network, time that passes when a test says so.
+ *
+ * Owns: which layers make one, and what a test sees of it beside its signals.
+ * Does not decide: any rule. Everything above the store is the product's own; the store in memory keeps the promises of
+ * the one on Postgres, as the same contract tests show. Nothing outlives it.
+ */
+import { Duration, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { ActorSystem, layer as actorLayer } from "../actor/ActorSystem.ts"
+import { recordOf } from "../actor/Inspection.ts"
+import { type HostLogging, loggingLayer } from "../host/Logging.ts"
+import { type Bursar, startRunning } from "../host/Running.ts"
+import type { Adapter } from "../provider/Adapter.ts"
+import { simulator } from "../provider/Simulator.ts"
+import { layer as runtimeLayer } from "../runtime/Runtime.ts"
+import { VERSION } from "../runtime/Version.ts"
+import type { SignalName } from "../signal/Catalogue.ts"
+import type { SignalRecord } from "../signal/Inspection.ts"
+import { memoryStore } from "./MemoryStore.ts"
+import { Recorder } from "./Probe.ts"
+import { pass, settle } from "./VirtualTime.ts"
+
+/** A Monday morning, with all of the day, the week, the month and the year before it. */
+const MONDAY = Date.UTC(2026, 5, 1, 9)
+/** The clock warns of sleepers that nobody wakes. In a runtime there are always some. */
+const NO_WARNING = { warningDelay: "1 hour" } as const
+
+export interface TestOptions {
+  /** Providers beside the built-in simulator: scripted ones, or a host's own. */
+  readonly providers?: ReadonlyArray<Adapter>
+  /** When it begins. Default: Monday, 1 June 2026, 09:00 UTC. */
+  readonly startAt?: Date | number | string
+  /** The tenant that the client speaks for. Default: `default`. */
+  readonly tenant?: string
+  /** Default: warnings and errors, to standard error. */
+  readonly log?: HostLogging
+}
+
+export type TestServices = Layer.Success<ReturnType<typeof testLayer>>
+
+/** The runtime as layers, under the clock of the test around it: `Effect.provide(testLayer())` in an `it.effect`. */
+export const testLayer = ({ providers = [] }: Pick<TestOptions, "providers"> = {}) =>
+  runtimeLayer({
+    // Pauses before a retry are as long as they can be, and not as it comes.
+    providers: { adapters: [simulator(), ...providers], settings: { random: () => 1 } },
+    version: VERSION
+  }).pipe(Layer.provideMerge(actorLayer), Layer.provideMerge(memoryStore))
+
+export interface TestBursar extends Bursar {
+  /** What time it is here. */
+  readonly now: () => Date
+  /** Lets time pass, and everything run that comes due: `"90 seconds"`, `"2 hours"`, or milliseconds. */
+  readonly advance: (duration: Duration.Input) => Promise<void>
+  /** Lets everything run that can run without time passing. */
+  readonly settle: () => Promise<void>
+  /** Of the last 512 signals that actors have answered, those that were not taken by `expectSignal`. */
+  readonly signals: ReadonlyArray<SignalRecord>
+  /** The next signal of this name that an actor has answered. Rejects where there is none without time passing. */
+  readonly expectSignal: (
+    name: SignalName,
+    where?: (signal: SignalRecord) => boolean
+  ) => Promise<SignalRecord>
+}
+
+/** Starts one, in milliseconds. */
+export const startTestBursar = async (options: TestOptions = {}): Promise<TestBursar> => {
+  const startAt = new Date(options.startAt ?? MONDAY).getTime()
+  if (Number.isNaN(startAt)) throw new RangeError(`startAt is no time: ${options.startAt}`)
+  const begun = Layer.effectDiscard(TestClock.setTime(startAt)).pipe(
+    Layer.provideMerge(TestClock.layer(NO_WARNING))
+  )
+  const { bursar, services } = await startRunning({
+    layer: testLayer(options).pipe(
+      Layer.provideMerge(begun),
+      Layer.provideMerge(loggingLayer(options.log ?? {}))
+    ),
+    tenant: options.tenant,
+    listen: undefined
+  })
+  const run = Effect.runPromiseWith(services)
+  const { inspection } = await run(ActorSystem)
+  // Not by listening: whoever listens is told of mailboxes twice a second, which makes hours long.
+  const recorder = new Recorder(() => inspection.recentSignals())
+  return {
+    ...bursar,
+    now: () => new Date(Effect.runSyncWith(services)(Effect.clockWith((clock) => clock.currentTimeMillis))),
+    advance: (duration) => run(pass(Duration.toMillis(Duration.fromInputUnsafe(duration)))),
+    settle: () => run(settle),
+    get signals() {
+      return recorder.all.map((signal) => recordOf(signal))
+    },
+    expectSignal: (name, where = () => true) =>
+      run(
+        recorder.take(
+          `An answer to ${name}`,
+          (signal): signal is typeof signal => signal.name === name && where(recordOf(signal))
+        )
+      ).then((signal) => recordOf(signal))
+  }
+}
