@@ -5,12 +5,14 @@
  * Does not decide: what each of them promises (store/, bridge/).
  */
 import { Effect, Layer } from "effect"
+import { MachineStore } from "../actor/MachineStore.ts"
 import { DeliveryStore } from "../alerts/DeliveryStore.ts"
 import { layerMemory as credentials } from "../bridge/MemoryCredentials.ts"
 import { CompletionLog } from "../provider/BudgetKeeper.ts"
 import { MemoryCompletionLog } from "../store/MemoryCompletionLog.ts"
 import { MemoryDeliveries, memoryDeliveryStore } from "../store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../store/MemoryLedgerStore.ts"
+import { memoryMachineStore } from "../store/MemoryMachineStore.ts"
 import { makeMemoryPseudonyms } from "../store/MemoryPseudonyms.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import { PseudonymStore } from "../tokens/PseudonymStore.ts"
@@ -33,6 +35,7 @@ export const memoryStore = Layer.unwrap(
       Layer.succeed(LedgerStore, { ...ledger, commit }),
       Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
       Layer.succeed(PseudonymStore, makeMemoryPseudonyms(anonymising)),
+      Layer.sync(MachineStore, () => memoryMachineStore()),
       Layer.sync(CompletionLog, () => new MemoryCompletionLog()),
       credentials
     )

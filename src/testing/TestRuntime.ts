@@ -13,6 +13,7 @@ import { type HostLogging, loggingLayer } from "../host/Logging.ts"
 import { type Bursar, startRunning } from "../host/Running.ts"
 import type { Adapter } from "../provider/Adapter.ts"
 import { simulator } from "../provider/Simulator.ts"
+import { durableLayer, durableRunLayer } from "../runtime/DurableRuntime.ts"
 import { layer as runtimeLayer } from "../runtime/Runtime.ts"
 import { VERSION } from "../runtime/Version.ts"
 import type { SignalName } from "../signal/Catalogue.ts"
@@ -41,11 +42,18 @@ export type TestServices = Layer.Success<ReturnType<typeof testLayer>>
 
 /** The runtime as layers, under the clock of the test around it: `Effect.provide(testLayer())` in an `it.effect`. */
 export const testLayer = ({ providers = [] }: Pick<TestOptions, "providers"> = {}) =>
-  runtimeLayer({
-    // Pauses before a retry are as long as they can be, and not as it comes.
-    providers: { adapters: [simulator(), ...providers], settings: { random: () => 1 } },
-    version: VERSION
-  }).pipe(Layer.provideMerge(actorLayer), Layer.provideMerge(memoryStore))
+  durableRunLayer.pipe(
+    Layer.provideMerge(
+      runtimeLayer({
+        // Pauses before a retry are as long as they can be, and not as it comes.
+        providers: { adapters: [simulator(), ...providers], settings: { random: () => 1 } },
+        version: VERSION
+      })
+    ),
+    Layer.provideMerge(durableLayer),
+    Layer.provideMerge(actorLayer),
+    Layer.provideMerge(memoryStore)
+  )
 
 export interface TestBursar extends Bursar {
   /** What time it is here. */
