@@ -8,7 +8,9 @@
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorSystem, layer as actorLayer } from "../actor/ActorSystem.ts"
+import type { DurableMachines } from "../actor/DurableMachines.ts"
 import { recordOf } from "../actor/Inspection.ts"
+import type { DoorServices } from "../host/Door.ts"
 import { type HostLogging, loggingLayer } from "../host/Logging.ts"
 import { type Bursar, startRunning } from "../host/Running.ts"
 import type { Adapter } from "../provider/Adapter.ts"
@@ -18,6 +20,7 @@ import { layer as runtimeLayer } from "../runtime/Runtime.ts"
 import { VERSION } from "../runtime/Version.ts"
 import type { SignalName } from "../signal/Catalogue.ts"
 import type { SignalRecord } from "../signal/Inspection.ts"
+import type { LedgerStore } from "../tokens/LedgerStore.ts"
 import { memoryStore } from "./MemoryStore.ts"
 import { Recorder } from "./Probe.ts"
 import { pass, settle } from "./VirtualTime.ts"
@@ -38,10 +41,12 @@ export interface TestOptions {
   readonly log?: HostLogging
 }
 
-export type TestServices = Layer.Success<ReturnType<typeof testLayer>>
+export type TestServices = DoorServices | ActorSystem | DurableMachines | LedgerStore
 
 /** The runtime as layers, under the clock of the test around it: `Effect.provide(testLayer())` in an `it.effect`. */
-export const testLayer = ({ providers = [] }: Pick<TestOptions, "providers"> = {}) =>
+export const testLayer = ({
+  providers = []
+}: Pick<TestOptions, "providers"> = {}): Layer.Layer<TestServices> =>
   durableRunLayer.pipe(
     Layer.provideMerge(
       runtimeLayer({
