@@ -7,8 +7,8 @@ import { IdleMs } from "../../src/actor/Passivation.ts"
 import { makeTokenManagers } from "../../src/runtime/TokenManagers.ts"
 import type { SignalName, SignalParams } from "../../src/signal/Catalogue.ts"
 import { decodePayload } from "../../src/signal/Decode.ts"
+import { settle } from "../../src/testing.ts"
 import { ADMIN, MORNING, TEST_PRICES } from "../tokens/support/Books.ts"
-import { quiet } from "../tokens/support/Manager.ts"
 import { openAllGates, ScriptedStore, unreachable } from "../tokens/support/ScriptedStore.ts"
 
 const IDLE_MS = 60_000
@@ -40,7 +40,7 @@ const idle = (isObserved = () => false) =>
     return { system, script, ask, hold, isThere, claims: () => script.asked.get("claim") ?? 0 }
   })
 
-const pass = (ms: number) => Effect.andThen(TestClock.adjust(ms), quiet)
+const pass = (ms: number) => Effect.andThen(TestClock.adjust(ms), settle)
 
 const told = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof layer>>): Effect.Effect<A, E> =>
   Effect.andThen(
