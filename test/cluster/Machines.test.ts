@@ -11,49 +11,70 @@ import type { Principal } from "../../src/signal/Principal.ts"
 import { parcel, parcelMachine, type Weigh } from "../actor/support/Parcel.ts"
 import { createTestDatabase, type TestDatabase } from "../support/Postgres.ts"
 import { eventually } from "../support/Wire.ts"
-import { startNode, type TestNode, tenantsOf } from "./support/Nodes.ts"
+import { ownerOf, startNode, type TestNode, tenantsOf } from "./support/Nodes.ts"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
+const TENANTS = 6
+
 let database: TestDatabase
 let a: TestNode
+/** It has the tenants. */
 let b: TestNode
-let tenant: Principal
+let tenants: ReadonlyArray<Principal>
+const joined: Array<TestNode> = []
 
 beforeAll(async () => {
   database = await createTestDatabase()
   ;[a, b] = await Promise.all([startNode(database.url), startNode(database.url)])
-  tenant = (await tenantsOf([a, b], 1)).get(b)?.[0] as Principal
+  tenants = (await tenantsOf([a, b], TENANTS)).get(b) ?? []
 })
 afterAll(async () => {
-  await Promise.all([a.leave(), b.leave()])
+  await Promise.all([a, b, ...joined].map((node) => node.leave()))
   await database.drop()
 })
+
+const addressIn = ({ tenant }: Principal) => scopedAddress("parcel", tenant, "1")
 
 const kindOn = (node: TestNode, weigh: Weigh) =>
   node.runtime.runPromise(
     Effect.flatMap(DurableMachines, (machines) => machines.register(parcel(parcelMachine(weigh))))
   )
 
-it("a machine goes on where its tenant goes", async () => {
+it("a machine goes on where its tenant goes, once it was stopped where it was", async () => {
   const happened: Array<string> = []
   const note = (what: string) => Effect.sync(() => void happened.push(what))
   const there = await kindOn(b, ({ key }) =>
-    Effect.andThen(
-      note(`b began ${key}`),
-      Effect.onInterrupt(Effect.never, () => note("b was stopped"))
+    Effect.onInterrupt(Effect.andThen(note(`b began ${key}`), Effect.never), () => note(`b stopped ${key}`))
+  )
+  const elsewhere: Weigh = ({ key }) => Effect.as(note(`another began ${key}`), 7)
+  const here = await kindOn(a, elsewhere)
+  await Promise.all(
+    tenants.map((tenant) => b.runtime.runPromise(there.start(addressIn(tenant), { name: "book" })))
+  )
+  // The one that joins takes some of them, while the one that had them lives on.
+  const c = await startNode(database.url)
+  joined.push(c)
+  await kindOn(c, elsewhere)
+  const moved = await eventually(
+    async () => {
+      const owners = await Promise.all(tenants.map((tenant) => Effect.runPromise(ownerOf(a, tenant))))
+      return tenants.filter((_, index) => owners[index] !== b.address)
+    },
+    (some) => some.length > 0
+  )
+  const isWeighed = (tenant: Principal) =>
+    eventually(
+      () => a.runtime.runPromise(here.view(addressIn(tenant))),
+      (found) => found?.snapshot.value === "waiting"
     )
-  )
-  const here = await kindOn(a, ({ key }) => Effect.as(note(`a began ${key}`), 7))
-  const address = scopedAddress("parcel", tenant.tenant, "1")
-  await b.runtime.runPromise(there.start(address, { name: "book" }))
-  const view = () => a.runtime.runPromise(here.view(address))
-  await eventually(
-    () => Promise.resolve(happened.length),
-    (count) => count > 0
-  )
+  await Promise.all(moved.map(isWeighed))
+  // The rest go when it leaves.
   await b.leave()
-  await eventually(view, (found) => found?.snapshot.value === "waiting")
-  const key = `${address.text}:weigh:1`
-  assert.deepStrictEqual(happened, [`b began ${key}`, "b was stopped", `a began ${key}`])
+  await Promise.all(tenants.map(isWeighed))
+  for (const tenant of tenants) {
+    const key = `${addressIn(tenant).text}:weigh:1`
+    const ofIt = happened.filter((what) => what.endsWith(key))
+    assert.deepStrictEqual(ofIt, [`b began ${key}`, `b stopped ${key}`, `another began ${key}`])
+  }
 })
