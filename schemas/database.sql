@@ -270,6 +270,14 @@ CREATE TABLE user_pseudonym (
   PRIMARY KEY (tenant, user_key)
 );
 
+CREATE TABLE user_renaming (
+  tenant text NOT NULL,
+  user_id text NOT NULL,
+  pseudonym text NOT NULL,
+  up_to_seq bigint NOT NULL,
+  PRIMARY KEY (tenant, user_id)
+);
+
 CREATE TABLE access_key (
   key_id text PRIMARY KEY,
   tenant text NOT NULL,

@@ -159,6 +159,15 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
   const verifier = makeVerifier(store, installation, adminKey)
   const listeners = new Set<(ended: Ended) => void>()
 
+  const ended = (id: string, now: Millis) => {
+    verifier.forget(id, now)
+    for (const listener of listeners) listener({ keyId: id })
+  }
+  const clock = yield* Clock.Clock
+  users.onKeysEnded((ids) => {
+    for (const id of ids) ended(id, clock.currentTimeMillisUnsafe())
+  })
+
   const create = Effect.fnUntraced(function* (
     payload: CreateKey,
     principal: Principal
@@ -200,8 +209,7 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
     if (!(yield* store.revoke(id, reachOf(principal), now))) {
       return yield* new NotFound({ message: `There is no key ${id}: see list_keys`, kind: "key", id })
     }
-    verifier.forget(id, now)
-    for (const listener of listeners) listener({ keyId: id })
+    ended(id, now)
     const row = yield* store.find(id)
     if (row !== undefined) yield* audit.record(revoked(row, principal))
     return { revoked: true as const }

@@ -77,6 +77,7 @@ export const layerMemory = Layer.mergeAll(
   Layer.succeed(KeyAudit, { record: () => Effect.void }),
   Layer.succeed(UserDisguise, {
     attribution: (_, attribution) => Effect.succeed(attribution),
+    onKeysEnded: () => {},
     params: (_, params) => Effect.succeed(params)
   }),
   Layer.sync(InstallationSecret, () => ({ secret: Redacted.make(randomBytes(32).toString("base64url")) }))

@@ -10,6 +10,8 @@ import type { SignalError } from "../signal/Errors.ts"
 export interface UserDisguise {
   /** The attribution that a key is forced to, as it is kept. */
   readonly attribution: (tenant: string, attribution: Attribution) => Effect.Effect<Attribution, SignalError>
+  /** Calls back when keys have ended because they spoke for a user who was forgotten. */
+  readonly onKeysEnded: (listener: (keyIds: ReadonlyArray<string>) => void) => void
   /** What may be kept of a notification that failed. `isDecoded`: it was one of the language's signals. */
   readonly params: (tenant: string, params: unknown, isDecoded: boolean) => Effect.Effect<unknown>
 }

@@ -37,17 +37,14 @@ const QUERIES: ReadonlySet<ActorSignalName> = new Set(
   )
 )
 
-const forced = (): Forbidden =>
+const forcedToAnother = (): Forbidden =>
   new Forbidden({ message: "This key always has its own user_id: leave it out, or use another key" })
 
 /** A door leaves it open whether a user and a pseudonym are the same: here both are of one kind. */
-export const forcedProblem = (
-  payload: object,
-  { attribution: { user_id } }: Principal
-): Forbidden | undefined => {
+const forcedProblem = (payload: object, { attribution: { user_id } }: Principal): Forbidden | undefined => {
   if (user_id === undefined) return undefined
   const named = (payload as Naming).user_id
-  return named === undefined || named === user_id ? undefined : forced()
+  return named === undefined || named === user_id ? undefined : forcedToAnother()
 }
 
 const withoutType = () =>
@@ -59,6 +56,7 @@ const withoutType = () =>
 export class Disguise {
   readonly pseudonyms: Pseudonyms
   readonly #isAlone: boolean
+  readonly #listeners = new Set<(keyIds: ReadonlyArray<string>) => void>()
 
   /** `isAlone`: whatever is committed is committed by this process, so that it knows who anonymises. */
   constructor(pseudonyms: Pseudonyms, { isAlone }: { readonly isAlone: boolean }) {
@@ -73,7 +71,7 @@ export class Disguise {
     principal: Principal,
     send: (payload: P, principal: Principal) => Effect.Effect<A, SignalError>
   ): Effect.Effect<A, SignalError> {
-    if (this.#isAlone && this.pseudonyms.isPlain(principal.tenant)) {
+    if (this.#isAlone && this.pseudonyms.isPlain(principal.tenant) && name !== "forget_user") {
       const problem = forcedProblem(payload, principal)
       return problem === undefined ? send(payload, principal) : Effect.fail(problem)
     }
@@ -87,7 +85,8 @@ export class Disguise {
     send: (payload: P, principal: Principal) => Effect.Effect<A, SignalError>
   ): Effect.Effect<A, SignalError> {
     const sent = (it: Disguised) => {
-      const problem = forcedProblem(it.payload, it.principal)
+      // Who is to be forgotten is named as he is (Oblivion).
+      const problem = name === "forget_user" ? undefined : forcedProblem(it.payload, it.principal)
       return problem === undefined ? send(it.payload as P, it.principal) : Effect.fail(problem)
     }
     const disguised = (isEntityUser: boolean) =>
@@ -113,7 +112,7 @@ export class Disguise {
       // A subscription goes on: who is seen for the first time tomorrow must be seen by it.
       const onlyLooks = QUERIES.has(name)
       const { tenant } = principal
-      const { user_id, type, entity_id } = payload as Naming
+      const { user_id, type, entity_id } = (name === "forget_user" ? {} : payload) as Naming
       const isBudgets = name === "create_budget" || name === "get_budget_status"
       const isNamed = entity_id !== undefined && entity_id !== EVERYBODY
       if (isBudgets && isNamed && type === undefined && !this.pseudonyms.isOurs(tenant, entity_id))
@@ -140,6 +139,16 @@ export class Disguise {
     return user_id === undefined
       ? Effect.succeed(attribution)
       : Effect.map(this.#of(tenant, user_id, false), (pseudonym) => ({ ...attribution, user_id: pseudonym }))
+  }
+
+  // --- keys of who is forgotten
+
+  onKeysEnded(listener: (keyIds: ReadonlyArray<string>) => void): void {
+    this.#listeners.add(listener)
+  }
+
+  keysEnded(keyIds: ReadonlyArray<string>): void {
+    for (const listener of this.#listeners) listener(keyIds)
   }
 
   /** The attribution that a key is forced to, as it is kept. */

@@ -157,6 +157,16 @@ export class Pseudonyms {
     )
   }
 
+  /** The pseudonym that a user has in the store. */
+  lookUp(tenant: string, userId: string): Effect.Effect<string | undefined, Unavailable> {
+    return this.#store.find(tenant, this.keyOf(tenant, userId))
+  }
+
+  /** Nobody has this pseudonym any more, as far as this process knew who had it. */
+  forgotten(pseudonym: string): void {
+    for (const [user, known] of this.#known) if (known.pseudonym === pseudonym) this.#known.delete(user)
+  }
+
   #keep(tenant: string, userId: string, pseudonym: string): void {
     const key = `${tenant}\n${userId}`
     this.#known.delete(key)

@@ -20,6 +20,7 @@ import type { Workflows } from "../workflow/Workflows.ts"
 import { inspectActor, listActors } from "./ActorsView.ts"
 import type { Disguise } from "./Disguise.ts"
 import type { Hub } from "./Hub.ts"
+import { forgetUser } from "./Oblivion.ts"
 import { inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
 import { openPlacedTopic } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
@@ -124,6 +125,8 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
         return inspect(payload as SignalPayload<"inspect_actor">, principal)
       case "configure_manager":
         return configure(payload as SignalPayload<"configure_manager">, principal)
+      case "forget_user":
+        return forgetUser(disguise, tokenManagers, payload as SignalPayload<"forget_user">, principal)
       case "get_status":
         return status(payload as SignalPayload<"get_status">, principal)
       default:

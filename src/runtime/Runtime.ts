@@ -179,6 +179,7 @@ export const layer = (
         Layer.merge(
           Layer.succeed(UserDisguise, {
             attribution: (tenant, attribution) => disguise.attribution(tenant, attribution),
+            onKeysEnded: (listener) => disguise.onKeysEnded(listener),
             params: (tenant, params, isDecoded) => disguise.params(tenant, params, isDecoded)
           })
         )

@@ -60,15 +60,20 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
       why: ready ? "" : "the store does not answer"
     })),
     onDeadLetter: ({ principal, method, params, error, at }) =>
-      Effect.map(users.params(principal.tenant, params, !NOT_DECODED.has(error._tag)), (kept) =>
-        deadLetters.add({
-          address: "bridge",
-          signal: method,
-          payload: previewOf(kept),
-          principal,
-          at,
-          why: error.message
-        })
+      // Who was to be forgotten is not remembered for having failed to.
+      Effect.map(
+        method === "forget_user"
+          ? Effect.succeed({})
+          : users.params(principal.tenant, params, !NOT_DECODED.has(error._tag)),
+        (kept) =>
+          deadLetters.add({
+            address: "bridge",
+            signal: method,
+            payload: previewOf(kept),
+            principal,
+            at,
+            why: error.message
+          })
       )
   })
 })

@@ -15,6 +15,7 @@ import {
   UpdateBudget
 } from "./Budgeting.ts"
 import { CalculateCost, GetPricing, UpdateExchangeRates, UpdatePricing } from "./Cost.ts"
+import { ForgetNamed, ForgetStep, ForgetUser, RecordForgetting } from "./Forgetting.ts"
 import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
@@ -46,6 +47,7 @@ export const SIGNALS = {
   get_status: GetStatus,
   get_audit_trail: GetAuditTrail,
   cleanup_old_data: CleanupOldData,
+  forget_user: ForgetUser,
   complete: Complete,
   start_workflow: StartWorkflow,
   get_workflow: GetWorkflow,
@@ -70,7 +72,10 @@ const INTERNAL_SIGNALS = {
   clean_usage: CleanUsage,
   record_cleanup: RecordCleanup,
   raise_alert: RaiseAlert,
-  find_request: FindRequest
+  find_request: FindRequest,
+  forget_named: ForgetNamed,
+  forget_step: ForgetStep,
+  record_forgetting: RecordForgetting
 } as const
 
 /** Everything that an actor can be sent. */

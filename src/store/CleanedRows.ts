@@ -108,6 +108,21 @@ const cellFrom = (row: StoredCell): CleanedCell => {
 
 const CELL_NAMES = CLEANED_COLUMNS.map(([name]) => name).join(", ")
 
+/** Some of the cells about a user. */
+export const cleanedOf = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  userId: string,
+  limit: number
+): Reading<ReadonlyArray<CleanedCell>> =>
+  Effect.map(
+    sql.unsafe<StoredCell>(
+      `SELECT ${CELL_NAMES} FROM usage_cleaned WHERE tenant = $1 AND user_id = $2 LIMIT $3::int8`,
+      [tenant, userId, BigInt(limit)]
+    ),
+    (rows) => rows.map(cellFrom)
+  )
+
 /** Cells in the order of their places, after one of them. */
 export const cleanedAfter = (
   sql: SqlClient.SqlClient,

@@ -23,6 +23,7 @@ import {
   type PeriodQuery,
   type PeriodRow
 } from "../tokens/LedgerStore.ts"
+import type { Renaming } from "../tokens/Renaming.ts"
 import { rowsOfAttempt } from "../tokens/RequestRecord.ts"
 import { auditHeadFrom } from "./AuditRows.ts"
 import {
@@ -145,6 +146,20 @@ const readPeriods = (
   })
 }
 
+export interface StoredRenaming {
+  readonly user_id: string
+  readonly pseudonym: string
+  readonly up_to_seq: bigint
+}
+
+export const SELECT_RENAMINGS = "SELECT user_id, pseudonym, up_to_seq FROM user_renaming WHERE tenant = $1"
+
+export const renamingFrom = ({ user_id, pseudonym, up_to_seq }: StoredRenaming): Renaming => ({
+  from: user_id,
+  to: pseudonym,
+  upToSeq: Number(up_to_seq)
+})
+
 /**
  * Reads in several statements without a transaction: nobody but this owner writes the tenant, and it does not
  * write while it reads. That it was the owner all the while is asked again at the end.
@@ -165,6 +180,7 @@ export const readLedger = (
     const prices = yield* sql.unsafe<{ readonly price: object }>(SELECT_PRICES, [tenant])
     const rates = yield* sql.unsafe<StoredRate>(SELECT_RATES, [tenant])
     const recipients = yield* sql.unsafe<StoredRecipient>(SELECT_RECIPIENTS, [tenant])
+    const renamings = yield* sql.unsafe<StoredRenaming>(SELECT_RENAMINGS, [tenant])
     yield* readHead(sql, claim)
     return {
       journalSeq: Number(head.journal_seq),
@@ -178,7 +194,8 @@ export const readLedger = (
       openRequests,
       prices: prices.map(priceFrom),
       rates: rates.map(rateFrom),
-      recipients: recipients.map(recipientFrom)
+      recipients: recipients.map(recipientFrom),
+      renamings: renamings.map(renamingFrom)
     }
   })
 

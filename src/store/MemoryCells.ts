@@ -24,6 +24,14 @@ export class MemoryCells {
     }
   }
 
+  /** Those about a user, under another place. */
+  rename(userId: string, to: (cell: CleanedCell) => CleanedCell): number {
+    const found = [...this.#cells.values()].filter(({ subject }) => subject.user_id === userId)
+    for (const cell of found) this.#cells.delete(textOf(cell))
+    this.add(found.map(to))
+    return found.length
+  }
+
   after(place: CleanedPlace | undefined, limit: number): ReadonlyArray<CleanedCell> {
     return [...this.#cells.values()]
       .filter((cell) => place === undefined || order(cell, place) > 0)

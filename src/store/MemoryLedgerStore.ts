@@ -40,12 +40,14 @@ import {
   type UsageRow
 } from "../tokens/LedgerStore.ts"
 import type { RateRow } from "../tokens/RateBook.ts"
+import type { Renaming } from "../tokens/Renaming.ts"
 import { rowsOfAttempt } from "../tokens/RequestRecord.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
 import type { UnpricedQuery, UnpricedRow } from "../tokens/UnpricedUse.ts"
 import { isStorable } from "./Columns.ts"
 import { MemoryCells } from "./MemoryCells.ts"
 import { MemoryDeliveries } from "./MemoryDeliveries.ts"
+import { forgetInMemory } from "./MemoryForgetting.ts"
 import { MemoryOverrides } from "./MemoryOverrides.ts"
 import { type EndedRequest, type HoldPage, lastVersions, openRequests } from "./OpenHolds.ts"
 
@@ -85,6 +87,7 @@ class Tenant {
   readonly commands = new Map<string, CommandRow>()
   /** By number, the oldest first. */
   readonly audit: Array<AuditRow> = []
+  readonly renamings = new Map<string, Renaming>()
 
   get auditHead(): AuditHead {
     const last = this.audit.at(-1)
@@ -212,7 +215,8 @@ class Tenant {
       openRequests,
       prices: [...this.prices.values()],
       rates: [...this.rates.values()],
-      recipients
+      recipients,
+      renamings: [...this.renamings.values()]
     }
   }
 
@@ -423,6 +427,13 @@ export const makeMemoryLedgerStore = ({
     oldUsage: (name, before, limit) => Effect.sync(() => tenantOf(name).oldUsage(before).slice(0, limit)),
     countOldUsage: (name, before) => Effect.sync(() => tenantOf(name).oldUsage(before).length),
     cleanedAfter: (name, after, limit) => Effect.sync(() => tenantOf(name).cells.after(after, limit)),
+    forget: (claim, step) =>
+      Effect.suspend(() => {
+        const tenant = tenantOf(claim.tenant)
+        return tenant.isOf(claim)
+          ? Effect.succeed(forgetInMemory(tenant, step))
+          : Effect.fail(new Fenced({ tenant: claim.tenant }))
+      }),
     spent: (name, query) => Effect.sync(() => spentIn(chargesOf(tenantOf(name)), query)),
     spentByEntity: (name, query, limit) =>
       Effect.sync(() => spentByEntity(chargesOf(tenantOf(name)), query, limit)),

@@ -9,6 +9,7 @@
  */
 import { DEFAULT_MANAGER_CONFIG } from "../signal/Management.ts"
 import { formatAmount, parseAmount, UNIT } from "../signal/Money.ts"
+import { type Names, renamedKey } from "../tokens/Forgetting.ts"
 import type { AttemptRow, HoldRow, HoldState, OpenHold, RequestRow } from "../tokens/LedgerStore.ts"
 import { type Columns, int8Column, mustBePlain, plainJsonColumn, textColumn } from "./Columns.ts"
 
@@ -181,6 +182,34 @@ export const requestFrom = ({ request_id, state, hold, attempts }: StoredRequest
           })
         )
 })
+
+// --- under another name
+
+/** A hold's parts that name a user: where it is booked, and for whom. */
+const BOOKINGS_AT = 11
+const ATTRIBUTION_AT = 12
+
+const renamedHold = (hold: HoldInJson, names: Names): HoldInJson => {
+  const renamed: Array<unknown> = [...hold]
+  const bookings = hold[BOOKINGS_AT]
+  renamed[BOOKINGS_AT] = bookings.map(([key, start, amount]) => [renamedKey(key, names), start, amount])
+  const attribution = hold[ATTRIBUTION_AT]
+  if (attribution.user_id === names.from) renamed[ATTRIBUTION_AT] = { ...attribution, user_id: names.to }
+  return renamed as unknown as HoldInJson
+}
+
+/** The text of a hold, under another name of a user. */
+export const renamedHoldText = (hold: string, names: Names): string =>
+  JSON.stringify(renamedHold(JSON.parse(hold) as HoldInJson, names))
+
+/** The text of a page, with all versions in it. */
+export const renamedPageText = (page: string, names: Names): string =>
+  JSON.stringify(
+    (JSON.parse(page) as ReadonlyArray<readonly [string, HoldInJson]>).map(([requestId, hold]) => [
+      requestId,
+      renamedHold(hold, names)
+    ])
+  )
 
 // --- pages of open holds
 

@@ -11,6 +11,7 @@ import { type SqlClient, SqlError } from "effect/sql"
 import type { Alert } from "../signal/Budget.ts"
 import { DEFAULT_MANAGER_CONFIG } from "../signal/Management.ts"
 import { StoreUnreachable } from "../tokens/LedgerStore.ts"
+import type { Renaming } from "../tokens/Renaming.ts"
 import { Books, type BooksReader, type Stored } from "../tokens/verify/BooksReader.ts"
 import { auditFrom, auditHeadFrom, SELECT_AUDIT, type StoredAudit } from "./AuditRows.ts"
 import {
@@ -24,7 +25,13 @@ import {
 } from "./BudgetRows.ts"
 import { cleanedAfter } from "./CleanedRows.ts"
 import { isStorable, oneOf, textArray } from "./Columns.ts"
-import { countersFrom, type StoredHead as HeadRow } from "./LedgerReads.ts"
+import {
+  countersFrom,
+  type StoredHead as HeadRow,
+  renamingFrom,
+  SELECT_RENAMINGS,
+  type StoredRenaming
+} from "./LedgerReads.ts"
 import { overrideFrom, SELECT_OVERRIDES, type StoredOverride } from "./OverrideRows.ts"
 import { holdsFrom, requestFrom, SELECT_REQUEST, type StoredRequest } from "./RequestRows.ts"
 import { unreachable } from "./SqlFailures.ts"
@@ -117,6 +124,7 @@ export const readerOn = (sql: SqlClient.SqlClient): BooksReader => {
       ),
     budgets: (tenant) =>
       select<StoredBudget, ReturnType<typeof budgetFrom>>(SELECT_BUDGETS, [tenant], budgetFrom),
+    renamings: (tenant) => select<StoredRenaming, Renaming>(SELECT_RENAMINGS, [tenant], renamingFrom),
     periodCounts: (tenant) =>
       Effect.map(
         select<{ readonly budget_id: string; readonly count: bigint }, readonly [string, number]>(

@@ -26,6 +26,7 @@ import { auditHead, auditPage } from "./AuditRows.ts"
 import { alertFrom } from "./BudgetRows.ts"
 import { cleanedAfter, countOldUsage, oldUsage } from "./CleanedRows.ts"
 import { commitStatement } from "./CommitStatement.ts"
+import { forgetStep } from "./ForgetStatements.ts"
 import { readCommands, readLedger, readPeriodsAt, readRequests } from "./LedgerReads.ts"
 import { overridePage, overridesById } from "./OverrideRows.ts"
 import { patiently } from "./Patience.ts"
@@ -181,6 +182,7 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
     oldUsage: (tenant, before, limit) => asked(oldUsage(sql, tenant, before, limit)),
     countOldUsage: (tenant, before) => asked(countOldUsage(sql, tenant, before)),
     cleanedAfter: (tenant, after, limit) => asked(cleanedAfter(sql, tenant, after, limit)),
+    forget: (held, step) => asked(forgetStep(sql, held, step)),
     spent: (tenant, query) => asked(spent(sql, tenant, query)),
     spentByEntity: (tenant, query, limit) => asked(spentByEntity(sql, tenant, query, limit)),
     findPeriods: (tenant, queries) => asked(readPeriodsAt(sql, tenant, queries)),

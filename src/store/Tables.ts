@@ -298,6 +298,15 @@ WHERE due_at IS NOT NULL`,
   PRIMARY KEY (tenant, user_key)
 )`,
 
+  // Users whose forgetting has begun and not ended: their history is being renamed, usage up to a number.
+  `CREATE TABLE user_renaming (
+  tenant text NOT NULL,
+  user_id text NOT NULL,
+  pseudonym text NOT NULL,
+  up_to_seq bigint NOT NULL,
+  PRIMARY KEY (tenant, user_id)
+)`,
+
   `CREATE TABLE access_key (
   key_id text PRIMARY KEY,
   tenant text NOT NULL,

@@ -20,10 +20,12 @@ interface Naming {
 
 const isOwnId = (id: string | undefined): boolean => id !== undefined && id !== EVERYBODY && !isPseudonym(id)
 
+/** What is about a key, whose maker's attribution is nobody's business; and what is about forgetting a user. */
+const MAY_NAME: ReadonlySet<string> = new Set(["record_audit", "forget_named", "forget_step"])
+
 /** Whether it names a user by his own id, as far as the signal itself says so. */
 export const namesUser = ({ name, payload, principal }: Envelope): boolean => {
-  // It is about a key, whose maker's attribution is nobody's business.
-  if (name === "record_audit") return false
+  if (MAY_NAME.has(name)) return false
   if (isOwnId(principal.attribution.user_id)) return true
   const { user_id, type, entity_id } = payload as Naming
   if (isOwnId(user_id)) return true
@@ -63,6 +65,6 @@ export const anonymityProblem = (ledger: Ledger, wanted: boolean): Conflict | un
   if (named.size === 0) return undefined
   return new Conflict({
     reason: "users_are_named",
-    message: `${named.size} user(s) have a budget, a place in a default or an open hold under their own ids, which would not count for their pseudonyms: anonymising begins where no user has one`
+    message: `${named.size} user(s) have a budget, a place in a default or an open hold under their own ids, which would not count for their pseudonyms: make them in a tenant that anonymises from its start, or forget these users (forget_user)`
   })
 }

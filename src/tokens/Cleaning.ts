@@ -35,7 +35,7 @@ const subjectOf = (subject: Subject): Subject => {
 }
 
 /** A key of fixed length: what a cell is about may be longer than an index takes. */
-const keyOf = (subject: Subject): string =>
+export const cellKeyOf = (subject: Subject): string =>
   createHash("sha256")
     .update(JSON.stringify(FIELDS.map((field) => subject[field] ?? null)))
     .digest("base64url")
@@ -72,7 +72,7 @@ export const cellsOf = (
   for (const { usage, requests } of rows) {
     const bookedFrom = usage.booked_at - (((usage.booked_at % CELL_MS) + CELL_MS) % CELL_MS)
     const subject = subjectOf(usage)
-    const key = keyOf(subject)
+    const key = cellKeyOf(subject)
     while ((made[at + 1] ?? Number.POSITIVE_INFINITY) < usage.usage_seq) at += 1
     const afterSeq = made[at] ?? 0
     const place = `${bookedFrom} ${usage.currency} ${afterSeq} ${key}`

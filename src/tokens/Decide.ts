@@ -14,7 +14,7 @@ import {
   type SignalSuccess
 } from "../signal/Catalogue.ts"
 import { decodeSuccess, encodeSuccess } from "../signal/Decode.ts"
-import { Conflict, type SignalError } from "../signal/Errors.ts"
+import { Conflict, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { ManagerConfig } from "../signal/Management.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { notAnonymised } from "../signal/Pseudonym.ts"
@@ -58,7 +58,9 @@ export const LEDGER_SIGNALS = [
   "clean_usage",
   "record_cleanup",
   "raise_alert",
-  "find_request"
+  "find_request",
+  "forget_step",
+  "record_forgetting"
 ] as const satisfies ReadonlyArray<ActorSignalName>
 export type LedgerSignal = (typeof LEDGER_SIGNALS)[number]
 
@@ -99,6 +101,29 @@ const raise = (
   now: Millis
 ): Decided => Result.succeed({ alert: ledger.raiseAlert({ ...told, at: now }) })
 
+/** That a user was forgotten, and nothing of who it was. */
+const recordForgetting = (
+  ledger: Ledger,
+  { forgotten, answers }: SignalPayload<"record_forgetting">,
+  principal: Principal,
+  now: Millis
+): Decided => {
+  const { tenant: subject } = ledger
+  ledger.audit({ principal, action: "forget_user", subject, before: null, after: { ...forgotten }, at: now })
+  if (answers !== null) {
+    const { request_id: requestId, digest, result } = answers
+    ledger.rememberCommand({ signal: "forget_user", requestId, digest, result })
+  }
+  return Result.succeed({ recorded: true })
+}
+
+const isForgetting = (): Unavailable =>
+  new Unavailable({
+    message:
+      "A user is being forgotten: make a budget about users when that has ended, or go on with forget_user",
+    retry_after_ms: 1_000
+  })
+
 /** `before`: what the store was asked for it alone. */
 const apply = (
   ledger: Ledger,
@@ -119,6 +144,8 @@ const apply = (
     case "release_hold":
       return releaseHold(ledger, envelope.payload, principal)
     case "create_budget":
+      // What was spent before is summed up by names, of which some are changing.
+      if (ledger.renamings.length > 0 && envelope.payload.type === "user") return Result.fail(isForgetting())
       return createBudget(ledger, envelope.payload, before.spent, now)
     case "update_budget":
       return updateBudget(ledger, envelope.payload, now)
@@ -148,6 +175,10 @@ const apply = (
       return raise(ledger, envelope.payload, now)
     case "find_request":
       return Result.succeed(findRequest(ledger, envelope.payload))
+    case "forget_step":
+      throw new Error("a step of forgetting is done by the shift, while nothing is on its way")
+    case "record_forgetting":
+      return recordForgetting(ledger, envelope.payload, principal, now)
   }
 }
 

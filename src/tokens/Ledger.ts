@@ -41,6 +41,7 @@ import { OverrideBook } from "./OverrideBook.ts"
 import { PeriodSweep } from "./PeriodSweep.ts"
 import { inOrderOfIds, PriceBook } from "./PriceBook.ts"
 import { RateBook, type RateRow } from "./RateBook.ts"
+import { type Renaming, renamedHold, renamedUsage } from "./Renaming.ts"
 import { type HoldRecord, keep, RequestRecord } from "./RequestRecord.ts"
 import { UnpricedDraft } from "./UnpricedUse.ts"
 
@@ -69,6 +70,8 @@ export class Ledger {
   readonly unpricedTold = new Set<string>()
   /** Keys, and what they leave out, that were told of since then. */
   readonly unattributedTold = new Set<string>()
+  /** Users whose history is being renamed: what is read of it has their new names. */
+  readonly renamings: ReadonlyArray<Renaming>
   config: ManagerConfig
   recipients: ReadonlyArray<RecipientRow>
   usageSeq: number
@@ -112,6 +115,7 @@ export class Ledger {
     this.#sweep = new PeriodSweep(this.index.defaults, liveAfter)
     this.config = snapshot.config
     this.recipients = snapshot.recipients
+    this.renamings = snapshot.renamings
     this.prices = new PriceBook(builtInPrices, inOrderOfIds(snapshot.prices))
     this.cheapest = new CheapestPrices(this.prices)
     for (const rate of snapshot.rates) this.rates.put(rate)
@@ -162,7 +166,8 @@ export class Ledger {
 
   /** Takes over what the store knows of a request. */
   learnRequest({ request, usage: rows }: KnownRequest): void {
-    const usage = rows.filter((row) => !this.cleaning.hasTaken(row.usage_seq))
+    const kept = rows.filter((row) => !this.cleaning.hasTaken(row.usage_seq))
+    const usage = this.renamings.length === 0 ? kept : kept.map((row) => renamedUsage(row, this.renamings))
     const known = this.#requests.get(request.requestId)
     if (known !== undefined) {
       // An activation reads open requests without the usage of their attempts.
@@ -174,7 +179,7 @@ export class Ledger {
     record.attempts = request.attempts
     for (const row of usage) record.keepUsage(row)
     record.hold = request.hold && {
-      ...request.hold,
+      ...renamedHold(request.hold, this.renamings),
       requestId: request.requestId,
       bookings: [],
       page: undefined

@@ -250,3 +250,10 @@ export interface AuditRow {
   readonly digest: string
   readonly hash: string
 }
+
+/** The right to write: it holds as long as the head row still says so. */
+export interface Claim {
+  readonly tenant: string
+  readonly owner: string
+  readonly epoch: number
+}

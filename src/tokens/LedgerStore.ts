@@ -15,11 +15,13 @@ import type { Millis } from "../signal/Text.ts"
 import type { UsageTotals } from "../signal/Tracking.ts"
 import type { TokenUsage, UsageStatus } from "../signal/Usage.ts"
 import type { CleanedReads, CleanedUsage } from "./CleanedUsage.ts"
+import type { ForgetWrites } from "./ForgetSteps.ts"
 import type {
   AlertRow,
   AuditHead,
   AuditRow,
   BudgetDefinition,
+  Claim,
   CommandRow,
   HeadCounters,
   LapsedOverrides,
@@ -31,6 +33,7 @@ import type {
   RequestRow
 } from "./LedgerRows.ts"
 import type { RateRow } from "./RateBook.ts"
+import type { Renaming } from "./Renaming.ts"
 import type { CommitError, Fenced, StoreUnreachable } from "./StoreFailures.ts"
 import type { FindUnpriced, UnpricedChanges } from "./UnpricedUse.ts"
 import type { UsageRow } from "./UsageRow.ts"
@@ -45,13 +48,6 @@ export {
   StoreUnreachable
 } from "./StoreFailures.ts"
 export type { UsageRow } from "./UsageRow.ts"
-
-/** The right to write: it holds as long as the head row still says so. */
-export interface Claim {
-  readonly tenant: string
-  readonly owner: string
-  readonly epoch: number
-}
 
 /** Which overrides are listed. By the clock: one whose time has come by `now` is `expired`, whatever its row says. */
 export interface OverrideFilter {
@@ -134,6 +130,8 @@ export interface LedgerSnapshot {
   /** In the order of `seq`. */
   readonly rates: ReadonlyArray<RateRow>
   readonly recipients: ReadonlyArray<RecipientRow>
+  /** Users whose forgetting has begun. */
+  readonly renamings: ReadonlyArray<Renaming>
 }
 
 /** A known request with the usage of its attempts, adjustments too. */
@@ -179,7 +177,7 @@ export interface UsagePage {
   readonly limit: number
 }
 
-export interface LedgerStore extends CleanedReads {
+export interface LedgerStore extends CleanedReads, ForgetWrites {
   readonly kind: "embedded" | "server"
   /** What an acknowledged write survives, in words. */
   readonly durability: string

@@ -15,6 +15,7 @@ import { readBeforehand, readsBeforehand } from "./Beforehand.ts"
 import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
 import { batchIdOf, type CommitOutcome, commit, confirm } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
+import { type ForgetStep, isOfMemory } from "./ForgetSteps.ts"
 import { gather } from "./Gather.ts"
 import { expireHolds } from "./HoldLife.ts"
 import { type Beforehand, NOTHING_BEFORE } from "./KnownBefore.ts"
@@ -188,6 +189,7 @@ class Shift {
       this.#needsCalm = true
       return Effect.void
     }
+    if (envelope.name === "forget_step") return this.#forget(envelope, rest.slice(1))
     // The period whose spending is read must be the one that it is counted in.
     const now = this.#now()
     return Effect.matchEffect(readBeforehand(this.#env.store, this.#ledger, envelope, now), {
@@ -198,6 +200,21 @@ class Shift {
           : this.#abandon(envelope, defect.cause, rest.slice(1))
       },
       onFailure: () => this.#putOff(rest)
+    })
+  }
+
+  /** The store renames what memory may have: it is read again, as it is where the outcome is not known. */
+  #forget(envelope: Envelope<"forget_step">, rest: ReadonlyArray<Envelope<LedgerSignal>>) {
+    const step = envelope.payload.step as ForgetStep
+    return Effect.matchEffect(this.#env.store.forget(this.#claim, step), {
+      onSuccess: (done) => {
+        envelope.succeed({ done })
+        return isOfMemory(step) ? this.#discard(rest) : this.#decideAll(rest)
+      },
+      onFailure: () => {
+        envelope.fail(unavailable("The store did not do a step of forgetting"))
+        return this.#discard(rest)
+      }
     })
   }
 
@@ -476,7 +493,7 @@ class Shift {
 
 /** Before the first usage there is nothing to read. */
 const needsCalm = (envelope: Envelope<LedgerSignal>, ledger: Ledger): boolean =>
-  ledger.usageSeq > 0 && readsBeforehand(envelope)
+  envelope.name === "forget_step" || (ledger.usageSeq > 0 && readsBeforehand(envelope))
 
 /** Runs a ledger until its memory has to be discarded. */
 export const runShift = (env: ShiftEnvironment, ledger: Ledger, claim: Claim): Effect.Effect<ShiftEnd> =>

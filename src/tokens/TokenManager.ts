@@ -22,6 +22,7 @@ import { getAuditTrail } from "./AuditQuery.ts"
 import { cleanup } from "./Cleanup.ts"
 import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
+import { forget } from "./Forget.ts"
 import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
 import type { LedgerStore } from "./LedgerStore.ts"
 import { listOverrides } from "./OverrideQuery.ts"
@@ -199,6 +200,7 @@ class TokenManager {
       else if (envelope.name === "get_status") this.#readFor(envelope, this.#answerStatus(envelope), false)
       else if (envelope.name === "get_usage") this.#readFor(envelope, this.#answerUsage(envelope))
       else if (envelope.name === "cleanup_old_data") this.#readFor(envelope, this.#answerCleanup(envelope))
+      else if (envelope.name === "forget_named") this.#readFor(envelope, this.#answerForget(envelope))
       else if (envelope.name === "get_audit_trail") this.#readFor(envelope, this.#answerAudit(envelope))
       else if (envelope.name === "list_overrides") this.#readFor(envelope, this.#answerOverrides(envelope))
       else {
@@ -247,6 +249,23 @@ class TokenManager {
     })
     return this.#cleanups
       .withPermits(1)(work)
+      .pipe(
+        Effect.match({
+          onSuccess: (answer) => envelope.succeed(answer),
+          onFailure: (error) =>
+            envelope.fail(
+              error._tag === "StoreUnreachable" ? unavailable("The store cannot be reached") : error
+            )
+        })
+      )
+  }
+
+  /** Never beside a cleanup: each counts on the rows that the other changes. */
+  #answerForget(envelope: Envelope<"forget_named">): Effect.Effect<void> {
+    const { tenant, store } = this.#options
+    const env = { store, tenant, ref: this.#context.ref }
+    return this.#cleanups
+      .withPermits(1)(forget(env, envelope.payload, envelope.principal))
       .pipe(
         Effect.match({
           onSuccess: (answer) => envelope.succeed(answer),

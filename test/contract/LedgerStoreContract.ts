@@ -23,6 +23,7 @@ import {
 import type { UnpricedRow } from "../../src/tokens/UnpricedUse.ts"
 import { auditing } from "./AuditContract.ts"
 import { cleaningUp } from "./CleanupContract.ts"
+import { forgetting } from "./ForgettingContract.ts"
 import {
   attempt,
   batch,
@@ -254,7 +255,8 @@ const activation = (check: Check): void => {
         openRequests: [],
         prices: [],
         rates: [],
-        recipients: []
+        recipients: [],
+        renamings: []
       })
     })
   )
@@ -349,7 +351,8 @@ const activation = (check: Check): void => {
           openRequests,
           prices,
           rates,
-          recipients: []
+          recipients: [],
+          renamings: []
         }
       )
     })
@@ -1101,6 +1104,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
     reading(check)
     auditing(check, openTenant)
     cleaningUp(check)
+    forgetting(check)
     check(
       "can be reached, and says what it survives",
       Effect.gen(function* () {

@@ -47,6 +47,7 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   get_status: { may: ["analyst", "operator"], otherTenant: "unseen", otherUser: "done" },
   get_audit_trail: { may: ["analyst"], otherTenant: "unseen", otherUser: "done" },
   cleanup_old_data: { may: [], otherTenant: "unseen", otherUser: "done" },
+  forget_user: { may: [], otherTenant: "Forbidden", otherUser: "Forbidden" },
   complete: { may: ["app"], otherTenant: "unseen", otherUser: "Forbidden" },
   start_workflow: { may: ["app"], otherTenant: "unseen", otherUser: "Forbidden" },
   get_workflow: { may: ["app", "analyst", "operator"], otherTenant: "never", otherUser: "never" },
@@ -206,6 +207,8 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
       return { name: "made", roles: ["app"], tenant: things.tenant, attribution: { user_id: user } }
     case "revoke_key":
       return { key_id: things.key_id }
+    case "forget_user":
+      return { user_id: user }
     case "cleanup_old_data":
       return { dry_run: false }
     case "get_audit_trail":
@@ -334,7 +337,8 @@ const isAboutNobody = (name: SignalName, role: Role): boolean =>
 const expectedOf = (name: SignalName, role: Role, whose: "own" | "otherUser" | "otherTenant"): Meets => {
   const row = TABLE[name]
   if (role !== "admin" && !row.may.includes(role)) return "Forbidden"
-  if (whose === "own") return "done"
+  // Every key here is forced to a user, and such a key forgets nobody.
+  if (whose === "own") return name === "forget_user" ? "Forbidden" : "done"
   if (whose === "otherUser" && role === "admin" && ADMINS_OWN.includes(name)) return "done"
   if (whose === "otherUser" && isAboutNobody(name, role)) return "done"
   return row[whose]

@@ -43,6 +43,7 @@ const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   get_status: ["analyst", "operator"],
   get_audit_trail: ["analyst"],
   cleanup_old_data: [],
+  forget_user: [],
   complete: ["app"],
   start_workflow: ["app"],
   get_workflow: ["app", "analyst", "operator"],

@@ -548,6 +548,24 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     },
     results: [{ config }]
   },
+  forget_user: {
+    params: { user_id: "ann" },
+    results: [
+      {
+        pseudonym_deleted: true,
+        usage_rows: 3,
+        requests: 2,
+        budgets: 1,
+        periods: 1,
+        overrides: 0,
+        alerts: 1,
+        commands: 1,
+        cleaned_sums: 0,
+        audit_entries: 2,
+        keys_ended: 1
+      }
+    ]
+  },
   cleanup_old_data: {
     params: { older_than_days: 30, dry_run: false },
     results: [

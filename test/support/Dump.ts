@@ -7,11 +7,16 @@ const TABLES = `SELECT quote_ident(c.relname) AS name FROM pg_class c JOIN pg_na
 WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`
 
 /** The rows of all tables in which a text stands, whatever the column, each as `TABLE: ROW`. */
-export const rowsWith = (databaseUrl: string, text: string): Promise<ReadonlyArray<string>> =>
+export const rowsWith = (
+  databaseUrl: string,
+  text: string,
+  only?: ReadonlyArray<string>
+): Promise<ReadonlyArray<string>> =>
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
     const tables = yield* sql.unsafe<{ readonly name: string }>(TABLES)
-    const found = yield* Effect.forEach(tables, ({ name }) =>
+    const wanted = tables.filter(({ name }) => only === undefined || only.includes(name))
+    const found = yield* Effect.forEach(wanted, ({ name }) =>
       Effect.map(
         sql.unsafe<{ readonly row: string }>(
           `SELECT t::text AS row FROM ${name} t WHERE position($1 in t::text) > 0`,
@@ -22,3 +27,24 @@ export const rowsWith = (databaseUrl: string, text: string): Promise<ReadonlyArr
     )
     return found.flat()
   }).pipe(Effect.provide(serverLayer({ url: Redacted.make(databaseUrl) })), Effect.runPromise)
+
+/** Whose client is dead waits on, and would go on when it can. */
+const END_WAITING = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'`
+
+/** Nobody else reads or writes a table while something is done; who waits for it is ended. */
+export const tableLocker =
+  (databaseUrl: string) =>
+  <A>(table: string, act: () => Promise<A>): Promise<A> =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      return yield* sql.withTransaction(
+        Effect.andThen(
+          sql.unsafe(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`),
+          Effect.tap(Effect.promise(act), () => sql.unsafe(END_WAITING))
+        )
+      )
+    }).pipe(
+      Effect.provide(serverLayer({ url: Redacted.make(databaseUrl), idleInTransactionTimeout: "1 minute" })),
+      Effect.runPromise
+    )

@@ -17,6 +17,20 @@ const RATES = { prompt_per_million: "2000000", completion_per_million: "3000000"
 
 const USED = { request_id: "used", provider: "test", model: "dollar", prompt_tokens: 3, completion_tokens: 0 }
 
+const FORGOTTEN = {
+  pseudonym_deleted: true,
+  usage_rows: 1,
+  requests: 1,
+  budgets: 0,
+  periods: 0,
+  overrides: 0,
+  alerts: 0,
+  commands: 0,
+  cleaned_sums: 0,
+  audit_entries: 0,
+  keys_ended: 0
+}
+
 /**
  * Each command that changes the rules, or what is recorded; `budget_1` is there, `override_2` of it, and the
  * usage of `used`.
@@ -31,7 +45,8 @@ const AUDITED: { readonly [name: string]: SignalParams<ActorSignalName> } = {
   update_exchange_rates: { base: "USD", rates: { EUR: "0.9" }, source: "a bank" },
   configure_manager: { default_completion_tokens: 7 },
   record_audit: { request_id: "create_key k", action: "create_key", subject: "k", before: null, after: {} },
-  record_cleanup: { before: "2026-01-01T00:00:00Z", usage_rows: 3, answers: null }
+  record_cleanup: { before: "2026-01-01T00:00:00Z", usage_rows: 3, answers: null },
+  record_forgetting: { forgotten: FORGOTTEN, answers: null }
 }
 
 /** Commands without an entry, and why. */
@@ -42,6 +57,9 @@ const EXEMPT: { readonly [name: string]: string } = {
   release_hold: "its hold is its record",
   complete: "it asks and reports, and its rows are its record",
   cleanup_old_data: "record_cleanup notes it when it has ended",
+  forget_user: "record_forgetting notes it when it has ended",
+  forget_named: "record_forgetting notes it when it has ended",
+  forget_step: "the forgetting whose steps they are is one entry",
   clean_usage: "the cleanup whose steps they are is one entry",
   raise_alert: "the alert is its record",
   start_workflow: "its machine is its record, and its calls have rows of their own",
@@ -90,7 +108,8 @@ describe("commands", () => {
         const entry = books.rows.audit.at(-1)
         const actions: { readonly [name: string]: string } = {
           record_audit: "create_key",
-          record_cleanup: "cleanup_old_data"
+          record_cleanup: "cleanup_old_data",
+          record_forgetting: "forget_user"
         }
         const action = actions[name] ?? name
         assert.deepInclude(entry, { action, keyId: "admin", owner: "admin", at: MORNING })

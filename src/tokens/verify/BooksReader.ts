@@ -20,6 +20,7 @@ import type {
   StoreUnreachable,
   UsageRow
 } from "../LedgerStore.ts"
+import type { Renaming } from "../Renaming.ts"
 import type { UnpricedRow } from "../UnpricedUse.ts"
 
 type Read<A> = Effect.Effect<A, StoreUnreachable>
@@ -49,6 +50,8 @@ export interface BooksReader {
   readonly strays: Read<ReadonlyArray<{ readonly table: string; readonly tenant: string }>>
   readonly head: (tenant: string) => Read<StoredHead>
   readonly budgets: (tenant: string) => Read<ReadonlyArray<BudgetDefinition>>
+  /** Users whose history is being renamed: their budgets have the new name already. */
+  readonly renamings: (tenant: string) => Read<ReadonlyArray<Renaming>>
   /** How many periods there are of each budget that has any. */
   readonly periodCounts: (tenant: string) => Read<ReadonlyMap<string, number>>
   readonly periods: (tenant: string, budgetIds: ReadonlyArray<string>) => Read<ReadonlyArray<PeriodRow>>

@@ -7,7 +7,9 @@
  */
 import { Effect } from "effect"
 import { type Amount, formatAmount } from "../../signal/Money.ts"
+import type { TokenUsage } from "../../signal/Usage.ts"
 import type { BudgetDefinition, StoreUnreachable, UsageRow } from "../LedgerStore.ts"
+import { type Renaming, renamedUsage } from "../Renaming.ts"
 import { definitionIdOf } from "../StandingKey.ts"
 import type { BooksReader, Stored, StoredHead, StoredRequest } from "./BooksReader.ts"
 import { AlertCheck, ChainCheck } from "./ChainCheck.ts"
@@ -69,6 +71,7 @@ class TenantCheck {
   readonly #pages = new Map<number, number>()
   readonly #held = new Map<string, Amount>()
   readonly #overrides = new Map<string, Amount>()
+  #renamings: ReadonlyArray<Renaming> = []
   #openHolds = 0
   #requests = 0
   #periods = 0
@@ -84,6 +87,7 @@ class TenantCheck {
     const { tenant } = this.#findings
     const head = yield* this.#reader.head(tenant)
     const definitions = yield* this.#reader.budgets(tenant)
+    this.#renamings = yield* this.#reader.renamings(tenant)
     const budgets = new Map(definitions.map((definition) => [definition.id, definition]))
     this.#checkIds(head, definitions)
     yield* this.#readPages(head)
@@ -232,12 +236,12 @@ class TenantCheck {
       const definitions = [...budgets.values()]
       const outside = { held: this.#held, overrides: this.#overrides }
       const replay = new PeriodReplay(this.#findings, definitions, group, rows, outside)
-      yield* eachCell(this.#reader, tenant, (cell) => replay.next(rowOfCell(cell)))
+      yield* eachCell(this.#reader, tenant, (cell) => replay.next(this.#renamed(rowOfCell(cell))))
       yield* eachPage(
         (after: number | undefined) => this.#reader.usage(tenant, after ?? 0, ROWS_AT_ONCE),
         ROWS_AT_ONCE,
         (page) => {
-          for (const { row } of page) if (row !== undefined) replay.next(row)
+          for (const { row } of page) if (row !== undefined) replay.next(this.#renamed(row))
           return check === undefined ? undefined : this.#checkUsage(check, page)
         }
       )
@@ -248,6 +252,11 @@ class TenantCheck {
       }
       check?.end()
     })
+  }
+
+  /** What is charged is charged to the name that its budgets have. */
+  #renamed<Row extends { readonly usage: TokenUsage }>(row: Row): Row {
+    return this.#renamings.length === 0 ? row : { ...row, usage: renamedUsage(row.usage, this.#renamings) }
   }
 
   #checkUsage(check: UsageCheck, page: ReadonlyArray<Stored<number, UsageRow>>): Reading<void> {

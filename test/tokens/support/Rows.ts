@@ -190,7 +190,8 @@ export class Rows {
       // Newest first, as a query without ORDER BY may well answer.
       prices: [...this.prices].reverse(),
       rates: [...this.rates],
-      recipients: this.recipients
+      recipients: this.recipients,
+      renamings: []
     }
   }
 
@@ -325,6 +326,7 @@ export const storeOver = (rows: Rows): LedgerStore => ({
     Effect.sync(() =>
       keys.flatMap(({ signal, requestId }) => rows.commands.get(`${signal} ${requestId}`) ?? [])
     ),
+  forget: () => Effect.die(new Error("these rows are never forgotten: it is a test of something else")),
   findOverrides: (_, ids) => Effect.sync(() => ids.flatMap((id) => rows.overrides.get(id) ?? [])),
   overridePage: (_, filter, beforeSeq, limit) =>
     Effect.sync(() => rows.overridePage(filter, beforeSeq, limit)),

@@ -1,0 +1,73 @@
+/** The signals by which a user is forgotten. The contract names the thing, and no signal for it: this one is ours. */
+import { Schema } from "effect"
+import { command } from "./Signal.ts"
+import { Count, Id, optional } from "./Text.ts"
+
+const Forgotten = Schema.Struct({
+  /** His pseudonym, if he had one, belongs to nobody; he gets another one when he comes again. */
+  pseudonym_deleted: Schema.Boolean,
+  /** What named him by his own id, and stands under a random pseudonym now. */
+  usage_rows: Count,
+  requests: Count,
+  budgets: Count,
+  periods: Count,
+  overrides: Count,
+  alerts: Count,
+  /** Answers of commands that are kept for who sends them again. */
+  commands: Count,
+  /** Sums of usage that was cleaned up. */
+  cleaned_sums: Count,
+  /** Entries of the audit trail whose content was deleted; their hashes stay. */
+  audit_entries: Count,
+  /** Keys that always spoke for him: they have ended. */
+  keys_ended: Count
+}).annotate({ identifier: "Forgotten" })
+export type Forgotten = typeof Forgotten.Type
+
+export const ForgetUser = command("forget_user", {
+  family: "management",
+  roles: [],
+  description:
+    "Forgets a user: the pseudonym belongs to nobody, and what still names the user by an own id is renamed. Totals, counters and the audit chain stay as they are.",
+  payload: { user_id: Id },
+  sensitive: ["user_id"],
+  success: Forgotten
+})
+
+/** The same with what only the doors know: under which key a user stands in the store, and a name for what is left. */
+export const ForgetNamed = command("forget_named", {
+  family: "management",
+  roles: [],
+  description: "Forgets a user.",
+  payload: {
+    /** Absent where only a pseudonym is known. */
+    user_id: optional(Id),
+    pseudonym: optional(Id),
+    user_key: Schema.String,
+    fresh: Id
+  },
+  sensitive: ["user_id"],
+  success: Schema.Struct({ forgotten: Forgotten, ended_keys: Schema.Array(Id) })
+})
+
+/** One step of it, done while nothing else is on its way to the store. */
+export const ForgetStep = command("forget_step", {
+  family: "management",
+  roles: [],
+  description: "Renames some of the rows that name a user.",
+  payload: { step: Schema.Unknown },
+  sensitive: ["step"],
+  success: Schema.Struct({ done: Schema.Unknown })
+})
+
+/** The end of it: it is audited without a name, and its answer is remembered under the command's `request_id`. */
+export const RecordForgetting = command("record_forgetting", {
+  family: "management",
+  roles: [],
+  description: "Notes in the audit trail that a user was forgotten.",
+  payload: {
+    forgotten: Forgotten,
+    answers: Schema.NullOr(Schema.Struct({ request_id: Id, digest: Schema.String, result: Schema.Json }))
+  },
+  success: Schema.Struct({ recorded: Schema.Literal(true) })
+})
