@@ -229,8 +229,8 @@ describe("examples/01-embed.ts", () => {
   })
 })
 
-describe("examples/02-workflow.ts", () => {
-  const EXAMPLE = fileURLToPath(new URL("../../examples/02-workflow.ts", import.meta.url))
+describe("examples/07-workflow.ts", () => {
+  const EXAMPLE = fileURLToPath(new URL("../../examples/07-workflow.ts", import.meta.url))
 
   it("runs: three agents in a row, told step by step, and what the last one said", async () => {
     const env = { PATH: process.env.PATH ?? "", TMPDIR: makeFolder() }

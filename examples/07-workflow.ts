@@ -1,4 +1,4 @@
-/** A workflow of three agents with a budget of its own, watched as it goes on. `node examples/02-workflow.ts` */
+/** A workflow of three agents with a budget of its own, watched as it goes on. `node examples/07-workflow.ts` */
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
