@@ -382,3 +382,24 @@ CREATE TABLE machine_fact (
   at timestamptz NOT NULL,
   PRIMARY KEY (tenant, seq)
 );
+
+CREATE TABLE dead_letter_head (
+  tenant text PRIMARY KEY,
+  last_seq bigint NOT NULL,
+  sent bigint NOT NULL DEFAULT 0,
+  lost bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE dead_letter (
+  tenant text NOT NULL,
+  seq bigint NOT NULL,
+  at timestamptz NOT NULL,
+  address text NOT NULL,
+  signal text NOT NULL,
+  principal text NOT NULL,
+  why text NOT NULL,
+  preview text NOT NULL,
+  params text,
+  claimed_until timestamptz,
+  PRIMARY KEY (tenant, seq)
+);

@@ -14,6 +14,7 @@ import type { Address } from "./Address.ts"
 import { type DeadLetters, previewOf } from "./DeadLetters.ts"
 import type { AnyEnvelope, EnvelopeIn } from "./Envelope.ts"
 import type { Inspection } from "./Inspection.ts"
+import { paramsOf } from "./LetterKeeper.ts"
 import { Mailbox } from "./Mailbox.ts"
 import { discretionOf } from "./Redaction.ts"
 import type { ParentSpan, Tracing } from "./Tracing.ts"
@@ -294,7 +295,9 @@ export class ActorRef<P extends Protocol = ActorSignals> {
       payload: isNotAnonymised(error) ? "" : previewOf(payload, discretionOf(definition).hidden),
       principal,
       at: now(),
-      why: error.message
+      why: error.message,
+      // What names a user where nobody may be named is kept nowhere.
+      whole: () => (isNotAnonymised(error) ? null : paramsOf(definition, payload))
     })
   }
 

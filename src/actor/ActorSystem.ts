@@ -5,19 +5,23 @@
  * Does not decide: what an actor does (its behaviour), how its lives follow each other (Lives), or where an actor lives
  * among nodes (cluster/).
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer, Option, Result, Schema } from "effect"
 import type { ActorInfo } from "../signal/Actors.ts"
 import { ACTOR_SIGNALS, type ActorSignals } from "../signal/Catalogue.ts"
+import { invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import { Actor, type AnyOptions } from "./Actor.ts"
 import type { ActorInsight, ActorOptions } from "./ActorContext.ts"
 import type { ActorRef, ActorSurroundings, MailboxPolicy } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
+import { DeadLetterStore } from "./DeadLetterStore.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Inspection } from "./Inspection.ts"
+import { LetterKeeper } from "./LetterKeeper.ts"
 import { Lives } from "./Lives.ts"
 import { type ActorKind, hasBeenIdle, IdleMs, Kinds } from "./Passivation.ts"
-import type { SupervisionEntry } from "./Supervision.ts"
+import { DEFAULT_SUPERVISION, type SupervisionEntry, type SupervisionPolicy } from "./Supervision.ts"
 import { CurrentTracing } from "./Tracing.ts"
 import { type Watcher, Watching } from "./Watching.ts"
 
@@ -71,6 +75,23 @@ const entryOf = (actor: Actor): ActorEntry => ({
   insight: actor.insight,
   details: () => detailsOf(actor)
 })
+
+/** One that ends with its first failure was made for one thing, and to do that again is not for us to decide. */
+const isRestartable = ({ strategy = "restart", restartsMax }: SupervisionPolicy): boolean =>
+  strategy === "restart" && restartsMax > 0
+
+const askOnWire = (
+  ref: ActorRef<Protocol>,
+  name: string,
+  params: unknown,
+  principal: Principal
+): Effect.Effect<unknown, SignalError> => {
+  const schema = ref.protocol[name]?.payloadSchema as Schema.Codec<unknown, unknown>
+  const decoded = Schema.decodeUnknownResult(schema)(params)
+  return Result.isSuccess(decoded)
+    ? ref.ask(name, decoded.success, principal)
+    : Effect.fail(invalidParam([], `What was kept is no payload of ${name} any more`))
+}
 
 class System implements ActorSystem {
   readonly inspection = new Inspection()
@@ -138,9 +159,25 @@ class System implements ActorSystem {
 
   readonly restart = (address: Address, why: string): boolean => {
     const actor = this.#lives.actors.get(address.text)
-    if (actor === undefined) return false
+    if (actor === undefined || !isRestartable(actor.options.supervision ?? DEFAULT_SUPERVISION)) return false
     this.#lives.restart(actor, why)
     return true
+  }
+
+  readonly comesBack = ({ kind }: Address): boolean => this.#kinds.has(kind)
+
+  readonly deliver = (
+    address: string,
+    name: string,
+    params: unknown,
+    principal: Principal
+  ): Effect.Effect<unknown, SignalError> => {
+    const kind = address.slice(0, address.indexOf("/"))
+    const ref =
+      this.#lives.actors.get(address)?.ref ?? this.#wake({ kind, tenant: principal.tenant, text: address })
+    return ref === undefined || !Object.hasOwn(ref.protocol, name)
+      ? Effect.fail(new Unavailable({ message: `Nobody at ${address} takes ${name}`, retry_after_ms: 1_000 }))
+      : askOnWire(ref, name, params, principal)
   }
 
   readonly watch = (address: Address, watcher: Watcher): (() => void) => {
@@ -237,6 +274,14 @@ class System implements ActorSystem {
 const make = Effect.gen(function* () {
   const services = yield* Effect.context<never>()
   const system = new System(services, yield* Clock.Clock, yield* IdleMs, yield* CurrentTracing)
+  const store = yield* Effect.serviceOption(DeadLetterStore)
+  if (Option.isSome(store)) {
+    const keeper = new LetterKeeper(store.value)
+    system.deadLetters.keep = keeper.keep
+    yield* Effect.forkScoped(keeper.running)
+    // After all actors have ended: what they could not answer is kept too.
+    yield* Effect.addFinalizer(() => keeper.flushed)
+  }
   yield* Effect.addFinalizer(() => system.close)
   yield* Effect.forkScoped(system.tellingMailboxes)
   yield* Effect.forkScoped(system.sweeping)
@@ -260,7 +305,16 @@ export interface ActorSystem {
   ) => ActorRef<P> | undefined
   /** Ends an actor's loop, its children first, and waits until it has ended. */
   readonly stop: (address: Address) => Effect.Effect<void>
-  /** Ends the life that runs; another follows. False: nobody lives there. */
+  /** Whether an actor at this address is made again when it is asked. */
+  readonly comesBack: (address: Address) => boolean
+  /** Asks whoever lives at the address, or is made there, whatever it takes; `params` are as they are on the wire. */
+  readonly deliver: (
+    address: string,
+    name: string,
+    params: unknown,
+    principal: Principal
+  ) => Effect.Effect<unknown, SignalError>
+  /** Ends the life that runs; another follows. False: nobody lives there, or it lives once. */
   readonly restart: (address: Address, why: string) => boolean
   /**
    * Tells once when the actor at the address ends, also when it is gone already; the returned function unwatches. Who only

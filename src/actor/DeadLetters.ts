@@ -45,6 +45,8 @@ export interface DeadLetter {
   readonly principal: Principal
   readonly at: Millis
   readonly why: string
+  /** Its whole payload as it is on the wire, as far as it may be kept. */
+  readonly whole?: () => string | null
 }
 
 export class DeadLetters {
@@ -57,6 +59,9 @@ export class DeadLetters {
     this.#tell = tell
   }
 
+  /** Where each is kept, if anywhere. */
+  keep: ((letter: DeadLetter) => void) | undefined
+
   get total(): number {
     return this.#total
   }
@@ -67,6 +72,7 @@ export class DeadLetters {
     this.#letters.push(letter)
     if (this.#letters.length > KEPT_MAX) this.#letters.shift()
     this.#tell(letter)
+    this.keep?.(letter)
   }
 
   /** The newest letters, the newest first. */

@@ -63,6 +63,13 @@ const HIDDEN: Inside = {
   mailbox: { policy: "refuse", refused: 0, dropped: 0, waited: 0, senders_waiting: 0, stashed: 0 }
 }
 
+export const noSuchActor = (address: string): NotFound =>
+  new NotFound({
+    kind: "actor",
+    id: address,
+    message: `No actor lives at ${address}; list_actors shows those that do`
+  })
+
 export const inspectActor = (
   system: ActorSystem,
   payload: SignalPayload<"inspect_actor">,
@@ -70,13 +77,7 @@ export const inspectActor = (
 ): Effect.Effect<SignalSuccess<"inspect_actor">, SignalError> => {
   const entry = system.entry(payload.address)
   if (entry === undefined || !isVisible(entry.address, principal)) {
-    return Effect.fail(
-      new NotFound({
-        kind: "actor",
-        id: payload.address,
-        message: `No actor lives at ${payload.address}; list_actors shows those that do`
-      })
-    )
+    return Effect.fail(noSuchActor(payload.address))
   }
   const isHidden = entry.address.tenant === undefined && !principal.isInstallation
   return Effect.succeed({

@@ -15,6 +15,7 @@ import { NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { repeatable } from "../signal/Repeatable.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
+import { restartActor, stopActor } from "./ActorControl.ts"
 import { cursorAfter, inspectActor, listActors } from "./ActorsView.ts"
 import { openForNode } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
@@ -82,6 +83,10 @@ export const tokenManagerResident = (
         return listActors(env.system, payload as SignalPayload<"list_actors">, principal)
       case "inspect_actor":
         return inspectActor(env.system, payload as SignalPayload<"inspect_actor">, principal)
+      case "stop_actor":
+        return stopActor(env.system, payload as SignalPayload<"stop_actor">, principal)
+      case "restart_actor":
+        return restartActor(env.system, payload as SignalPayload<"restart_actor">, principal)
       case "get_status":
         return Effect.map(local.ask(name, payload as SignalPayload<"get_status">, principal), (status) => ({
           ...status,
@@ -135,11 +140,21 @@ export const inspectPlacedActor = (
   placement: Placement,
   payload: SignalPayload<"inspect_actor">,
   principal: Principal
-): Effect.Effect<SignalSuccess<"inspect_actor">, SignalError> => {
+): Effect.Effect<SignalSuccess<"inspect_actor">, SignalError> =>
+  atOwnerToo(inspectActor(system, payload, principal), placement, "inspect_actor", payload, principal)
+
+/** What was done here; where there is no such actor here, on the node that has the tenant. */
+export const atOwnerToo = <Name extends "inspect_actor" | "stop_actor" | "restart_actor">(
+  here: Effect.Effect<SignalSuccess<Name>, SignalError>,
+  placement: Placement,
+  name: Name,
+  payload: SignalPayload<Name>,
+  principal: Principal
+): Effect.Effect<SignalSuccess<Name>, SignalError> => {
   const address = tenantAddress(KIND, principal.tenant)
-  return Effect.catch(inspectActor(system, payload, principal), (error) =>
+  return Effect.catch(here, (error) =>
     error instanceof NotFound && !placement.isHere(address)
-      ? placement.ask(address, "inspect_actor", payload, principal)
+      ? placement.ask(address, name, payload, principal)
       : Effect.fail(error)
   )
 }

@@ -7,6 +7,7 @@
 import { Effect, Option } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { tenantAddress } from "../actor/Address.ts"
+import type { DeadLetterStore } from "../actor/DeadLetterStore.ts"
 import type { Placement } from "../actor/Placement.ts"
 import type { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { Providers } from "../provider/Providers.ts"
@@ -17,11 +18,13 @@ import { repeatable } from "../signal/Repeatable.ts"
 import type { RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
 import type { Workflows } from "../workflow/Workflows.ts"
+import { restartActor, stopActor } from "./ActorControl.ts"
 import { inspectActor, listActors } from "./ActorsView.ts"
+import { listDeadLetters, redriveDeadLetter } from "./DeadLetterBox.ts"
 import type { Disguise } from "./Disguise.ts"
 import type { Hub } from "./Hub.ts"
 import { forgetUser } from "./Oblivion.ts"
-import { inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
+import { atOwnerToo, inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
 import { openPlacedTopic } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 import { openTopic } from "./Topics.ts"
@@ -36,13 +39,14 @@ export interface RouterOptions {
   readonly alerts: AlertDelivery
   readonly workflows: Workflows
   readonly feed: WorkflowFeed
+  readonly letters: DeadLetterStore
   /** Where there are several nodes. */
   readonly placement?: Placement | undefined
   readonly disguise: Disguise
 }
 
 export const makeRouter = (options: RouterOptions): SignalRouter => {
-  const { system, tokenManagers, providers, alerts, workflows, placement, disguise } = options
+  const { system, tokenManagers, providers, alerts, letters, workflows, placement, disguise } = options
   const { pseudonyms } = disguise
 
   /** No actor ever sees a secret: it is sealed before. */
@@ -104,6 +108,21 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
           principal
         )
 
+  /** Here, and where it is not here, on the node that has the tenant. */
+  const control = <Name extends "stop_actor" | "restart_actor">(
+    name: Name,
+    done: (
+      system: ActorSystem,
+      payload: SignalPayload<Name>,
+      principal: Principal
+    ) => Effect.Effect<SignalSuccess<Name>, SignalError>,
+    payload: SignalPayload<Name>,
+    principal: Principal
+  ): Effect.Effect<unknown, SignalError> =>
+    placement === undefined
+      ? done(system, payload, principal)
+      : atOwnerToo(done(system, payload, principal), placement, name, payload, principal)
+
   const send = (
     name: RoutedSignal,
     payload: SignalPayload<RoutedSignal>,
@@ -123,6 +142,18 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
         return list(payload as SignalPayload<"list_actors">, principal)
       case "inspect_actor":
         return inspect(payload as SignalPayload<"inspect_actor">, principal)
+      case "stop_actor":
+        return control("stop_actor", stopActor, payload as SignalPayload<"stop_actor">, principal)
+      case "restart_actor":
+        return control("restart_actor", restartActor, payload as SignalPayload<"restart_actor">, principal)
+      case "list_dead_letters":
+        return listDeadLetters(letters, payload as SignalPayload<"list_dead_letters">, principal)
+      case "redrive_dead_letter":
+        return redriveDeadLetter(
+          { store: letters, system, send },
+          payload as SignalPayload<"redrive_dead_letter">,
+          principal
+        )
       case "configure_manager":
         return configure(payload as SignalPayload<"configure_manager">, principal)
       case "forget_user":

@@ -7,6 +7,7 @@
  */
 import { Deferred, Effect, Layer, Option, type Scope } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
+import { DeadLetterStore } from "../actor/DeadLetterStore.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
 import { MachineStore } from "../actor/MachineStore.ts"
 import { Placement } from "../actor/Placement.ts"
@@ -107,6 +108,7 @@ export const layer = (
   | PseudonymStore
   | CompletionLog
   | DeliveryStore
+  | DeadLetterStore
   | InstallationSecret
   | DurableMachines
   | MachineStore
@@ -115,6 +117,7 @@ export const layer = (
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const store = yield* LedgerStore
+      const letters = yield* DeadLetterStore
       const hub = new Hub()
       const alerts = yield* AlertDelivery
       const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
@@ -163,6 +166,7 @@ export const layer = (
             hub,
             tokenManagers,
             providers,
+            letters,
             alerts,
             workflows,
             feed,

@@ -9,8 +9,10 @@ import { fileURLToPath } from "node:url"
 import { Effect, type Redacted } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import { previewOf } from "../actor/DeadLetters.ts"
+import { paramsOnWire } from "../actor/LetterKeeper.ts"
 import { serveBridge } from "../bridge/Bridge.ts"
 import { UserDisguise } from "../bridge/UserDisguise.ts"
+import { isSignalName, SIGNALS } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import { VERSION } from "./Version.ts"
@@ -72,7 +74,11 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
             payload: previewOf(kept),
             principal,
             at,
-            why: error.message
+            why: error.message,
+            whole: () =>
+              NOT_DECODED.has(error._tag) || !isSignalName(method) || method === "forget_user"
+                ? null
+                : paramsOnWire(SIGNALS[method], kept)
           })
       )
   })

@@ -15,6 +15,7 @@ import {
   UpdateBudget
 } from "./Budgeting.ts"
 import { CalculateCost, GetPricing, UpdateExchangeRates, UpdatePricing } from "./Cost.ts"
+import { ListDeadLetters, RedriveDeadLetter, RestartActor, StopActor } from "./DeadLetters.ts"
 import { ForgetNamed, ForgetStep, ForgetUser, RecordForgetting } from "./Forgetting.ts"
 import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
@@ -56,6 +57,10 @@ export const SIGNALS = {
   resume_workflow: ResumeWorkflow,
   list_actors: ListActors,
   inspect_actor: InspectActor,
+  stop_actor: StopActor,
+  restart_actor: RestartActor,
+  list_dead_letters: ListDeadLetters,
+  redrive_dead_letter: RedriveDeadLetter,
   subscribe: Subscribe,
   unsubscribe: Unsubscribe,
   create_key: CreateKey,

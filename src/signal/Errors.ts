@@ -63,7 +63,9 @@ export const ConflictReason = Schema.Literals([
   "users_are_anonymised",
   "users_are_named",
   "workflow_id_in_use",
-  "workflow_already_ended"
+  "workflow_already_ended",
+  "not_restartable",
+  "letter_not_redrivable"
 ])
 export type ConflictReason = typeof ConflictReason.Type
 

@@ -12,6 +12,7 @@ import { migrationsLayer } from "./Migrations.ts"
 import { serverLayer } from "./Postgres.ts"
 import { booksLayer } from "./SqlBooksReader.ts"
 import { completionLogLayer } from "./SqlCompletionLog.ts"
+import { deadLetterStoreLayer } from "./SqlDeadLetters.ts"
 import { deliveryStoreLayer } from "./SqlDeliveryStore.ts"
 import { keyStoreLayer } from "./SqlKeyStore.ts"
 import { ledgerStoreLayer } from "./SqlLedgerStore.ts"
@@ -35,6 +36,7 @@ const storeOn = (kind: "embedded" | "server") =>
     installationSecretLayer,
     completionLogLayer,
     deliveryStoreLayer,
+    deadLetterStoreLayer,
     machineStoreLayer(kind),
     pseudonymStoreLayer,
     monthsAheadLayer

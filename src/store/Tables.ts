@@ -16,6 +16,7 @@
  *   ending a hold write no row of their own. An activation reads the pages, however many requests there are. Its text
  *   is neither compressed nor taken apart: it lives for seconds.
  */
+import { DEAD_LETTER_TABLES } from "./DeadLetterTables.ts"
 import { MACHINE_TABLES } from "./MachineTables.ts"
 
 export const TABLES: ReadonlyArray<string> = [
@@ -350,5 +351,6 @@ WHERE due_at IS NOT NULL`,
   finished_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant, request_id)
 )`,
-  ...MACHINE_TABLES
+  ...MACHINE_TABLES,
+  ...DEAD_LETTER_TABLES
 ]

@@ -5,11 +5,13 @@
  * Does not decide: what each of them promises (store/, bridge/).
  */
 import { Effect, Layer } from "effect"
+import { DeadLetterStore } from "../actor/DeadLetterStore.ts"
 import { MachineStore } from "../actor/MachineStore.ts"
 import { DeliveryStore } from "../alerts/DeliveryStore.ts"
 import { layerMemory as credentials } from "../bridge/MemoryCredentials.ts"
 import { CompletionLog } from "../provider/BudgetKeeper.ts"
 import { MemoryCompletionLog } from "../store/MemoryCompletionLog.ts"
+import { makeMemoryDeadLetters } from "../store/MemoryDeadLetters.ts"
 import { MemoryDeliveries, memoryDeliveryStore } from "../store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../store/MemoryLedgerStore.ts"
 import { memoryMachineStore } from "../store/MemoryMachineStore.ts"
@@ -35,6 +37,7 @@ export const memoryStore = Layer.unwrap(
       Layer.succeed(LedgerStore, { ...ledger, commit }),
       Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
       Layer.succeed(PseudonymStore, makeMemoryPseudonyms(anonymising)),
+      Layer.sync(DeadLetterStore, makeMemoryDeadLetters),
       Layer.sync(MachineStore, () => memoryMachineStore()),
       Layer.sync(CompletionLog, () => new MemoryCompletionLog()),
       credentials

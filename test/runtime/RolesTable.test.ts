@@ -9,7 +9,7 @@ import { beforeAll } from "vitest"
 import { SIGNALS, type SignalName } from "../../src/signal/Catalogue.ts"
 import type { Role } from "../../src/signal/Signal.ts"
 import { makeDatabase, type Program, startProgram } from "../support/Program.ts"
-import { failureOf, type Json, Refused, type Wire } from "../support/Wire.ts"
+import { eventually, failureOf, type Json, Refused, type Wire } from "../support/Wire.ts"
 
 const ROLES: ReadonlyArray<Role> = ["app", "analyst", "budget_admin", "operator", "admin"]
 
@@ -56,6 +56,10 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   resume_workflow: { may: ["app", "operator"], otherTenant: "never", otherUser: "never" },
   list_actors: { may: ["operator"], otherTenant: "unseen", otherUser: "done" },
   inspect_actor: { may: ["operator"], otherTenant: "never", otherUser: "done" },
+  stop_actor: { may: ["operator"], otherTenant: "never", otherUser: "done" },
+  restart_actor: { may: ["operator"], otherTenant: "never", otherUser: "done" },
+  list_dead_letters: { may: ["operator"], otherTenant: "unseen", otherUser: "done" },
+  redrive_dead_letter: { may: ["operator"], otherTenant: "never", otherUser: "done" },
   subscribe: {
     may: ["app", "analyst", "budget_admin", "operator"],
     otherTenant: "never",
@@ -83,6 +87,7 @@ const MARK = "globexmark"
 interface Things {
   readonly tenant: string
   readonly user: string
+  readonly letter_id: string
   readonly budget_id: string
   readonly override_id: string
   readonly key_id: string
@@ -98,6 +103,7 @@ interface Things {
 const NEVER: Things = {
   tenant: "nowhere",
   user: "nobody",
+  letter_id: "letter_999999_zzzzzz",
   budget_id: "budget_zzzzzz",
   override_id: "override_zzzzzz",
   key_id: "f".repeat(18),
@@ -198,7 +204,11 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
     case "resume_workflow":
       return { workflow_id: things.workflow_id }
     case "inspect_actor":
+    case "stop_actor":
+    case "restart_actor":
       return { address: `token_manager/${things.tenant}` }
+    case "redrive_dead_letter":
+      return { letter_id: things.letter_id }
     case "subscribe":
       return subscriptionOf(role, things, user)
     case "unsubscribe":
@@ -215,6 +225,7 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
       return { limit: 1000 }
     case "get_status":
     case "list_actors":
+    case "list_dead_letters":
     case "list_keys":
       return {}
   }
@@ -256,6 +267,28 @@ const askerOf = async (tenant: string, user: string): Promise<Wire> => {
   return wire
 }
 
+const letters = new Map<string, string>()
+
+/** A notification that fails, and fails again whenever it is sent: so it stays. */
+const letterOf = async (tenant: string): Promise<string> => {
+  const known = letters.get(tenant)
+  if (known !== undefined) return known
+  const { key } = await keyOf({ tenant, roles: ["admin"] })
+  const params = { hold_id: `hold_zzzz.of-${tenant === "globex" ? MARK : tenant}` }
+  await fetch(`${program.url}/signals`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", method: "release_hold", params })
+  })
+  const admin = await program.connect(key)
+  const made = await eventually(
+    () => admin.call("list_dead_letters", { limit: 1 }),
+    ({ items }) => items.length === 1
+  )
+  letters.set(tenant, made.items[0].letter_id)
+  return letterOf(tenant)
+}
+
 /** Makes everything that a signal can name; the hold by `holder`, the subscription on its connection. */
 const makeThings = async (tenant: string, user: string, holder: Wire, name: SignalName): Promise<Things> => {
   const admin = await wireOf(tenant, user, "admin")
@@ -285,6 +318,7 @@ const makeThings = async (tenant: string, user: string, holder: Wire, name: Sign
   return {
     tenant,
     user,
+    letter_id: await letterOf(tenant),
     budget_id,
     override_id,
     model,
@@ -305,6 +339,7 @@ const normal = (answer: Json, things: Things): string => {
     things.budget_id,
     things.key_id,
     things.override_id,
+    things.letter_id,
     things.spent,
     things.workflow_id
   ]

@@ -736,6 +736,48 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
       { ...actor, ...inside, supervision: [], machine: null, context: {} }
     ]
   },
+  stop_actor: {
+    params: { address: "token_manager/default" },
+    results: [
+      { stopped: true, address: "token_manager/default", message: "It comes back when it is asked again" }
+    ]
+  },
+  restart_actor: {
+    params: { address: "token_manager/default" },
+    results: [{ restarted: true, address: "token_manager/default", message: "It begins again" }]
+  },
+  list_dead_letters: {
+    params: { address: "bridge", signal: "track_usage", limit: 5 },
+    results: [
+      {
+        items: [
+          {
+            letter_id: "letter_7",
+            at: "2026-03-10T10:00:00.000Z",
+            address: "bridge",
+            signal: "track_usage",
+            principal: "key_1",
+            why: "The store cannot be reached",
+            payload: '{request_id:"r1"}',
+            redrivable: true
+          }
+        ],
+        next_cursor: "letter_7",
+        dropped: 3
+      }
+    ]
+  },
+  redrive_dead_letter: {
+    params: { letter_id: "letter_7" },
+    results: [
+      { redriven: true, letter_id: "letter_7", error: null },
+      {
+        redriven: false,
+        letter_id: "letter_7",
+        error: { _tag: "NotFound", message: "There is no such hold" }
+      }
+    ]
+  },
   subscribe: {
     params: { topic: "usage", filter: { user_id: "ann" }, from_cursor: "5" },
     results: [{ subscription: "s1", cursor: null }]

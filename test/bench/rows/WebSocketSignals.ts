@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url"
 import { Context, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import { WebSocketServer } from "ws"
 import { layer as actorLayer } from "../../../src/actor/ActorSystem.ts"
+import { DeadLetterStore } from "../../../src/actor/DeadLetterStore.ts"
 import { MachineStore } from "../../../src/actor/MachineStore.ts"
 import { DeliveryStore } from "../../../src/alerts/DeliveryStore.ts"
 import { type Bridge, serveBridge } from "../../../src/bridge/Bridge.ts"
@@ -20,6 +21,7 @@ import { durableLayer } from "../../../src/runtime/DurableRuntime.ts"
 import { layer as runtimeLayer } from "../../../src/runtime/Runtime.ts"
 import { installationPrincipal } from "../../../src/signal/Principal.ts"
 import { SignalRouter } from "../../../src/signal/SignalRouter.ts"
+import { makeMemoryDeadLetters } from "../../../src/store/MemoryDeadLetters.ts"
 import { MemoryDeliveries, memoryDeliveryStore } from "../../../src/store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
 import { memoryMachineStore } from "../../../src/store/MemoryMachineStore.ts"
@@ -79,6 +81,7 @@ const startBridge = async () => {
   const store = Layer.mergeAll(
     Layer.succeed(LedgerStore, makeMemoryLedgerStore({ checksText: false, deliveries })),
     Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
+    Layer.succeed(DeadLetterStore, makeMemoryDeadLetters()),
     Layer.succeed(PseudonymStore, makeMemoryPseudonyms()),
     Layer.succeed(MachineStore, memoryMachineStore())
   )

@@ -1,0 +1,56 @@
+/**
+ * Ends actors, and begins them again.
+ *
+ * Owns: stop_actor and restart_actor, and who may do that to whom. Does not decide: how an actor ends (actor/).
+ */
+import { Effect } from "effect"
+import type { ActorEntry, ActorSystem } from "../actor/ActorSystem.ts"
+import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { Conflict, Forbidden, type SignalError } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import { noSuchActor } from "./ActorsView.ts"
+import { isVisible } from "./Topics.ts"
+
+const entryFor = (
+  system: ActorSystem,
+  address: string,
+  principal: Principal
+): Effect.Effect<ActorEntry, SignalError> => {
+  const entry = system.entry(address)
+  if (entry === undefined || !isVisible(entry.address, principal)) return Effect.fail(noSuchActor(address))
+  if (entry.address.tenant === undefined && !principal.isInstallation) {
+    const message = `${address} is shared by tenants: only the installation's key may end it or begin it again`
+    return Effect.fail(new Forbidden({ message }))
+  }
+  return Effect.succeed(entry)
+}
+
+export const stopActor = (
+  system: ActorSystem,
+  { address }: SignalPayload<"stop_actor">,
+  principal: Principal
+): Effect.Effect<SignalSuccess<"stop_actor">, SignalError> =>
+  Effect.gen(function* () {
+    const entry = yield* entryFor(system, address, principal)
+    yield* system.stop(entry.address)
+    const after = system.comesBack(entry.address)
+      ? "it comes back when it is asked again"
+      : "it does not come back by itself"
+    return { stopped: true, address, message: `${address} has stopped; ${after}` }
+  })
+
+export const restartActor = (
+  system: ActorSystem,
+  { address }: SignalPayload<"restart_actor">,
+  principal: Principal
+): Effect.Effect<SignalSuccess<"restart_actor">, SignalError> =>
+  Effect.gen(function* () {
+    const entry = yield* entryFor(system, address, principal)
+    if (!system.restart(entry.address, `asked for by ${principal.owner}`)) {
+      return yield* new Conflict({
+        reason: "not_restartable",
+        message: `${address} lives once: stop it, and send what it was for again`
+      })
+    }
+    return { restarted: true, address, message: `${address} begins again; what waits in its mailbox is kept` }
+  })

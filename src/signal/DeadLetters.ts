@@ -1,0 +1,69 @@
+/** Signals that nobody could take, and signals that end or begin an actor again (signals.md, section 8). */
+import { Schema } from "effect"
+import { AddressText } from "./Actors.ts"
+import { command, query } from "./Signal.ts"
+import { Count, Id, optional, Timestamp } from "./Text.ts"
+import { pageFields } from "./Tracking.ts"
+
+export const DeadLetterInfo = Schema.Struct({
+  letter_id: Id,
+  at: Timestamp,
+  /** Where it was sent; `bridge` where a notification failed before it reached an actor. */
+  address: Schema.String,
+  signal: Schema.String,
+  /** The id of the key that sent it. */
+  principal: Schema.String,
+  why: Schema.String,
+  /** The beginning of what it carried, without prompt text and secrets. */
+  payload: Schema.String,
+  /** False where its payload is not kept: it was too large, held prompt text or a secret, or could not be read. */
+  redrivable: Schema.Boolean
+}).annotate({ identifier: "DeadLetter" })
+
+export const ListDeadLetters = query("list_dead_letters", {
+  family: "actors",
+  roles: ["operator"],
+  description: "Lists signals that nobody could take, the newest first. The newest thousand are kept.",
+  payload: {
+    address: optional(AddressText),
+    signal: optional(Schema.String.check(Schema.isMaxLength(256))),
+    ...pageFields
+  },
+  success: Schema.Struct({
+    items: Schema.Array(DeadLetterInfo),
+    next_cursor: Schema.NullOr(Schema.String),
+    /** How many are gone because there were too many. */
+    dropped: Count
+  })
+})
+
+export const RedriveDeadLetter = command("redrive_dead_letter", {
+  family: "actors",
+  roles: ["operator"],
+  description:
+    "Sends a dead letter again, as the key that sent it first. It is gone when it is answered, and stays when it fails again.",
+  payload: { letter_id: Id },
+  success: Schema.Struct({
+    redriven: Schema.Boolean,
+    letter_id: Id,
+    /** Why it failed again: the `_tag` of the error, and what to do about it. */
+    error: Schema.NullOr(Schema.Struct({ _tag: Schema.String, message: Schema.String }))
+  })
+})
+
+export const StopActor = command("stop_actor", {
+  family: "actors",
+  roles: ["operator"],
+  description:
+    "Ends an actor, its children first. What it has answered is kept; one that is made on demand comes back when it is asked.",
+  payload: { address: AddressText },
+  success: Schema.Struct({ stopped: Schema.Boolean, address: AddressText, message: Schema.String })
+})
+
+export const RestartActor = command("restart_actor", {
+  family: "actors",
+  roles: ["operator"],
+  description: "Ends the life of an actor and begins another, with the state that it finds in the store.",
+  payload: { address: AddressText },
+  success: Schema.Struct({ restarted: Schema.Boolean, address: AddressText, message: Schema.String })
+})

@@ -1,0 +1,181 @@
+/** Dead letters are kept in the store, listed and sent again; what may not be kept is not. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { ActorSystem, layer } from "../../src/actor/ActorSystem.ts"
+import { DeadLetterStore } from "../../src/actor/DeadLetterStore.ts"
+import { listDeadLetters, redriveDeadLetter, type Send } from "../../src/runtime/DeadLetterBox.ts"
+import { NotFound, Unavailable } from "../../src/signal/Errors.ts"
+import { installationPrincipal, type Principal } from "../../src/signal/Principal.ts"
+import { makeMemoryDeadLetters } from "../../src/store/MemoryDeadLetters.ts"
+import { HOME, quiet, TILL, till, tillAt } from "../actor/support/Till.ts"
+
+const OPERATOR = installationPrincipal("default", "operator")
+const APP: Principal = { ...OPERATOR, keyId: "key_app", roles: ["app"], isInstallation: false }
+const PAGE = { limit: 100 }
+
+const gone = new Unavailable({ message: "The store cannot be reached", retry_after_ms: 1 })
+
+/** An actor of the product's signals that fails everything, and a till; `failing` decides about what is sent again. */
+const box = Effect.gen(function* () {
+  const system = yield* ActorSystem
+  const store = yield* DeadLetterStore
+  const refused = yield* system.spawn({
+    address: { ...HOME, text: "refuser/default" },
+    behaviour: ({ ref: { mailbox } }) =>
+      Effect.gen(function* () {
+        while (true) {
+          yield* mailbox.nonEmpty
+          for (const envelope of mailbox.takeNow(9)) envelope.fail(gone)
+        }
+      })
+  })
+  const sent: Array<string> = []
+  const failing = { error: undefined as NotFound | undefined }
+  const send: Send = (name, payload, principal) =>
+    Effect.suspend(() => {
+      sent.push(`${name} ${JSON.stringify(payload)} by ${principal.keyId}`)
+      return failing.error === undefined ? Effect.succeed({}) : Effect.fail(failing.error)
+    })
+  const around = { store, system, send }
+  const list = Effect.andThen(quiet, listDeadLetters(store, PAGE, OPERATOR))
+  const redrive = (letter_id: string, principal = OPERATOR) =>
+    redriveDeadLetter(around, { letter_id }, principal)
+  return { system, store, refused, sent, failing, list, redrive }
+})
+
+const told = <A, E>(test: Effect.Effect<A, E, ActorSystem | DeadLetterStore>) => {
+  const store = Layer.succeed(DeadLetterStore, makeMemoryDeadLetters())
+  return Effect.andThen(TestClock.setTime(1_000_000), Effect.provide(test, Layer.provideMerge(layer, store)))
+}
+
+const firstOf = ({ items }: { readonly items: ReadonlyArray<{ readonly letter_id: string }> }): string => {
+  const [letter] = items
+  if (letter === undefined) throw new Error("there is no letter")
+  return letter.letter_id
+}
+
+describe("a dead letter", () => {
+  it.effect("is kept whole, and sent again as whoever sent it", () =>
+    Effect.gen(function* () {
+      const { refused, list, redrive, sent } = yield* box
+      refused.tell("release_hold", { hold_id: "h1" }, APP)
+      const listed = yield* list
+      assert.deepInclude(listed.items[0], {
+        address: "refuser/default",
+        signal: "release_hold",
+        principal: "key_app",
+        why: "The store cannot be reached",
+        redrivable: true
+      })
+      const letterId = firstOf(listed)
+      assert.deepStrictEqual(yield* redrive(letterId), { redriven: true, letter_id: letterId, error: null })
+      assert.deepStrictEqual(sent, ['release_hold {"hold_id":"h1"} by key_app'])
+      assert.deepStrictEqual(yield* list, { items: [], next_cursor: null, dropped: 0 })
+      assert.strictEqual((yield* Effect.flip(redrive(letterId)))._tag, "NotFound")
+    }).pipe(told)
+  )
+
+  it.effect("that fails again stays, and says why", () =>
+    Effect.gen(function* () {
+      const { refused, list, redrive, failing } = yield* box
+      refused.tell("release_hold", { hold_id: "h1" }, APP)
+      const letterId = firstOf(yield* list)
+      failing.error = new NotFound({ kind: "hold", id: "h1", message: "There is no such hold" })
+      assert.deepStrictEqual(yield* redrive(letterId), {
+        redriven: false,
+        letter_id: letterId,
+        error: { _tag: "NotFound", message: "There is no such hold" }
+      })
+      failing.error = undefined
+      assert.isTrue((yield* redrive(letterId)).redriven)
+    }).pipe(told)
+  )
+
+  it.effect("is sent again with the roles of then: no more than its sender might", () =>
+    Effect.gen(function* () {
+      const { refused, list, redrive, sent } = yield* box
+      refused.tell("configure_manager", { retention_days: 9 }, APP)
+      const { redriven, error } = yield* redrive(firstOf(yield* list))
+      assert.isFalse(redriven)
+      assert.strictEqual(error?._tag, "Forbidden")
+      assert.deepStrictEqual(sent, [])
+    }).pipe(told)
+  )
+
+  it.effect("of prompt text or a secret is listed without it, and cannot be sent again", () =>
+    Effect.gen(function* () {
+      const { system, store, refused, list, redrive } = yield* box
+      const call = { provider: "p", model: "m", fallback: [], max_attempts: 1, stream: false }
+      const messages = [{ role: "user", content: "the launch code" }] as const
+      refused.tell("complete", { ...call, on_overrun: "stop", messages }, APP)
+      const ref = yield* system.spawn(tillAt())
+      ref.tell("pay", { coins: -1, pin: "the launch code" }, APP)
+      const listed = yield* list
+      const kept = yield* store.page("default", { limit: 9 })
+      assert.notInclude(JSON.stringify([listed, kept]), "launch code")
+      assert.deepStrictEqual(
+        listed.items.map(({ signal, redrivable }) => [signal, redrivable]),
+        [
+          ["pay", false],
+          ["complete", false]
+        ]
+      )
+      const error = yield* Effect.flip(redrive(firstOf(listed)))
+      assert.deepInclude(error, { _tag: "Conflict", reason: "letter_not_redrivable" })
+    }).pipe(told)
+  )
+
+  it.effect("too large to be kept whole is listed all the same", () =>
+    Effect.gen(function* () {
+      const { refused, list } = yield* box
+      const metadata = { text: "x".repeat(70_000) }
+      const usage = { provider: "p", model: "m", prompt_tokens: 1, completion_tokens: 1 } as const
+      refused.tell("track_usage", { ...usage, request_id: "r1", metadata } as never, APP)
+      const listed = yield* list
+      assert.deepInclude(listed.items[0], { signal: "track_usage", redrivable: false })
+    }).pipe(told)
+  )
+
+  it.effect("of a host's own actor goes to that actor again", () =>
+    Effect.gen(function* () {
+      const { system, list, redrive, sent } = yield* box
+      const ref = yield* system.spawn({ ...tillAt(), behaviour: () => Effect.never })
+      ref.tell("pay", { coins: 4 }, APP)
+      yield* system.stop(HOME)
+      const letterId = firstOf(yield* list)
+      assert.strictEqual((yield* redrive(letterId)).error?._tag, "Unavailable", "nobody lives there")
+      const next = yield* system.spawn({ address: HOME, ...till() })
+      assert.isTrue((yield* redrive(letterId)).redriven)
+      assert.deepStrictEqual(yield* next.ask("total", {}, APP), { total: 4 })
+      assert.deepStrictEqual(sent, [])
+      assert.strictEqual(next.protocol, TILL)
+    }).pipe(told)
+  )
+
+  it.effect("of another tenant answers like one that never was", () =>
+    Effect.gen(function* () {
+      const { refused, list, redrive } = yield* box
+      refused.tell("release_hold", { hold_id: "h1" }, APP)
+      const letterId = firstOf(yield* list)
+      const foreign = yield* Effect.flip(redrive(letterId, installationPrincipal("globex", "operator")))
+      assert.strictEqual(foreign._tag, "NotFound")
+    }).pipe(told)
+  )
+
+  it.effect("that is lost while the system ends is kept too", () =>
+    Effect.gen(function* () {
+      const store = makeMemoryDeadLetters()
+      yield* Effect.gen(function* () {
+        const system = yield* ActorSystem
+        const ref = yield* system.spawn({ ...tillAt(), behaviour: () => Effect.never })
+        ref.tell("pay", { coins: 4 }, APP)
+      }).pipe(Effect.provide(Layer.provide(layer, Layer.succeed(DeadLetterStore, store))))
+      const { letters } = yield* store.page("default", { limit: 9 })
+      assert.deepStrictEqual(
+        letters.map(({ signal, params }) => [signal, params]),
+        [["pay", '{"coins":4}']]
+      )
+    })
+  )
+})

@@ -1,0 +1,22 @@
+/** Every store of dead letters keeps the same promises. */
+import { Layer, Redacted } from "effect"
+import { afterAll } from "vitest"
+import { DeadLetterStore } from "../../src/actor/DeadLetterStore.ts"
+import { memoryLayer } from "../../src/store/embedded/EmbeddedPostgres.ts"
+import { makeMemoryDeadLetters } from "../../src/store/MemoryDeadLetters.ts"
+import { migrationsLayer } from "../../src/store/Migrations.ts"
+import { serverLayer } from "../../src/store/Postgres.ts"
+import { deadLetterStoreLayer } from "../../src/store/SqlDeadLetters.ts"
+import { deadLetterStoreContract } from "../contract/DeadLetterStoreContract.ts"
+import { createTestDatabase } from "../support/Postgres.ts"
+
+deadLetterStoreContract("in memory", Layer.succeed(DeadLetterStore, makeMemoryDeadLetters()))
+deadLetterStoreContract(
+  "on embedded Postgres",
+  deadLetterStoreLayer.pipe(Layer.provide(migrationsLayer), Layer.provide(memoryLayer()))
+)
+
+const database = await createTestDatabase()
+afterAll(() => database.drop())
+const server = serverLayer({ url: Redacted.make(database.url) })
+deadLetterStoreContract("on a Postgres server", deadLetterStoreLayer.pipe(Layer.provide(server)))
