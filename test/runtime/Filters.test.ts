@@ -118,7 +118,7 @@ describe("lesson 21: subscriptions", () => {
   }
 
   it("have a case for every filter", () => {
-    const others = ["budget_id", "address", "signal"]
+    const others = ["budget_id", "address", "signal", "received"]
     assert.sameMembers(Object.keys(EventFilter.fields), [...USAGE_FIELDS, ...others])
   })
 
@@ -201,10 +201,11 @@ describe("lesson 21: subscriptions", () => {
     assert.include([...addresses(await until(allActors, isOver))], "call/default/unwanted")
 
     const manager = "token_manager/default"
-    const isPricing = (event: Json) => event.signal.signal === "get_pricing"
+    const isPricing = (event: Json) => event.signal?.signal === "get_pricing"
     const named = await wire.subscribe("signals", { filter: { signal: "get_pricing" } })
     const addressed = await wire.subscribe("signals", { filter: { address: manager } })
     const all = await wire.subscribe("signals")
+    const arrivals = await wire.subscribe("signals", { filter: { signal: "get_pricing", received: true } })
     await wire.call("get_pricing")
     const seen = (events: ReadonlyArray<Json>, field: string) =>
       new Set(events.map(({ signal }) => signal[field]))
@@ -213,6 +214,8 @@ describe("lesson 21: subscriptions", () => {
     const everything = await until(all, isPricing)
     assert.isAbove(seen(everything, "signal").size, 1)
     assert.isAbove(seen(everything, "address").size, 1)
+    const kinds = (await until(arrivals, isPricing)).map((event) => Object.keys(event)[0])
+    assert.deepStrictEqual(kinds, ["received", "signal"])
   })
 })
 
