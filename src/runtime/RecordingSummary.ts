@@ -39,9 +39,9 @@ const violationsOf = ({ answer }: WireSignal): ReadonlyArray<string> => {
   return violations.map((one) => {
     const { name, type, entity_id, limit, spent, held, requested, shortfall, currency, measure, override } =
       fieldsOf(one)
-    const unit = measure === "cost" ? ` ${currency}` : ` ${measure}`
+    const unit = measure === "cost" ? currency : measure
     const of = entity_id === undefined || entity_id === null ? type : `${type} ${entity_id}`
-    return `${name} (${of}): limit ${limit}, spent ${spent}, held ${held}; ${requested} asked for, ${shortfall} short,${unit}; override ${override}`
+    return `${name} (${of}): limit ${limit} ${unit}, spent ${spent}, held ${held}; ${requested} asked for, ${shortfall} short; override ${override}`
   })
 }
 

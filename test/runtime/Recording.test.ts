@@ -134,7 +134,7 @@ describe("a recording", () => {
     }
     const told = await show(file, { isSummary: true })
     assert.match(told, /1 × complete by agent writer/u)
-    assert.match(told, /Small \(agent writer\): limit 0\.000000001, spent 0, held 0; \S+ asked for/u)
+    assert.match(told, /Small \(agent writer\): limit 0\.000000001 USD, spent 0, held 0; \S+ asked for/u)
     assert.include(told, "last: request no, BudgetExceeded")
     assert.notInclude(told, "It has no end")
   })
