@@ -192,11 +192,11 @@ const budgetFacts = (ports: WorkflowPorts, order: AgentOrder) =>
     return { ownBudget, isWarned: true }
   })
 
-const unfilled = (order: AgentOrder, place: string): Kind => ({
+const unfilled = (order: AgentOrder, what: string): Kind => ({
   kind: "failed",
   isRetryable: false,
   error: "prompt_cannot_be_filled",
-  message: `The prompt of ${order.agent.name} has ${place}, and nothing is there`
+  message: `The prompt of ${order.agent.name} ${what}`
 })
 
 /**

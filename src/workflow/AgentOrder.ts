@@ -84,7 +84,7 @@ export const attributionFor = (
   workflow_id: workflowId
 })
 
-/** The call; as an error, the place of a prompt for which there is nothing. */
+/** The call; as an error, what is wrong with a prompt: "has {{x}}, and nothing is there". */
 export const payloadOf = (order: AgentOrder): Result.Result<SignalPayload<"complete">, string> => {
   const { agent, values } = order
   const instructions = instructionsFor(agent.output)

@@ -1,7 +1,7 @@
 /**
  * Prompts with places that are filled in: `{{input}}`, `{{input.topic}}`, `{{research}}`, `{{research.title}}`.
  *
- * Owns: how a place is written, and what stands in it: a text as it is, everything else as JSON.
+ * Owns: how a place is written, and what stands in it: a text as it is, everything else as JSON; how long it may get.
  * Does not decide: which names a prompt may use (Definition).
  */
 import { Result, type Schema } from "effect"
@@ -45,20 +45,40 @@ export const valueAt = (value: Schema.Json, fields: ReadonlyArray<string>): Sche
 
 const written = (value: Schema.Json): string => (typeof value === "string" ? value : JSON.stringify(value))
 
-/** The prompt with everything in its place; as an error, the place for which there is nothing. */
+/** Bytes of one prompt with everything in its place: a short one can name a long input thousands of times. */
+const FILLED_BYTES_MAX = 1_048_576
+
+const valueFor = (
+  values: { readonly [name: string]: Schema.Json },
+  inner: string
+): Schema.Json | undefined => {
+  const place = placeOf(inner)
+  return place === undefined || !Object.hasOwn(values, place.name)
+    ? undefined
+    : valueAt(values[place.name] ?? null, place.fields)
+}
+
+/** The prompt with everything in its place; as an error, what is wrong with it. Nothing is built past the bound. */
 export const fillIn = (
   template: string,
   values: { readonly [name: string]: Schema.Json }
 ): Result.Result<string, string> => {
-  let missing: string | undefined
-  const text = template.replaceAll(PLACE, (whole: string, inner: string) => {
-    const place = placeOf(inner)
-    const value =
-      place === undefined || !Object.hasOwn(values, place.name)
-        ? undefined
-        : valueAt(values[place.name] ?? null, place.fields)
-    if (value === undefined) missing ??= whole
-    return value === undefined ? "" : written(value)
-  })
-  return missing === undefined ? Result.succeed(text) : Result.fail(missing)
+  const parts: Array<string> = []
+  let bytes = 0
+  let end = 0
+  const add = (part: string): boolean => {
+    bytes += Buffer.byteLength(part)
+    parts.push(part)
+    return bytes <= FILLED_BYTES_MAX
+  }
+  for (const { 0: whole, 1: inner = "", index } of template.matchAll(PLACE)) {
+    const value = valueFor(values, inner)
+    if (value === undefined) return Result.fail(`has ${whole}, and nothing is there`)
+    const fits = add(template.slice(end, index)) && add(written(value))
+    if (!fits) return Result.fail(`is longer than ${FILLED_BYTES_MAX} bytes with everything in its place`)
+    end = index + whole.length
+  }
+  return add(template.slice(end))
+    ? Result.succeed(parts.join(""))
+    : Result.fail(`is longer than ${FILLED_BYTES_MAX} bytes with everything in its place`)
 }

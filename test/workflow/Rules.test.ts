@@ -197,10 +197,21 @@ describe("a prompt", () => {
     assert.deepStrictEqual(fillIn(template, values), Result.succeed(expected))
   })
 
+  const missing = (place: string) => Result.fail(`has ${place}, and nothing is there`)
+
   it("says what is missing, and finds nothing in JavaScript's own objects", () => {
-    assert.deepStrictEqual(fillIn("{{plan.author}}", values), Result.fail("{{plan.author}}"))
-    assert.deepStrictEqual(fillIn("{{plan.constructor}}", values), Result.fail("{{plan.constructor}}"))
-    assert.deepStrictEqual(fillIn("{{plan.toString}}", values), Result.fail("{{plan.toString}}"))
+    assert.deepStrictEqual(fillIn("{{plan.author}}", values), missing("{{plan.author}}"))
+    assert.deepStrictEqual(fillIn("{{plan.constructor}}", values), missing("{{plan.constructor}}"))
+    assert.deepStrictEqual(fillIn("{{plan.toString}}", values), missing("{{plan.toString}}"))
+  })
+
+  it("is at most a mebibyte with everything in its place, and no more of it is ever built", () => {
+    const tooLong = Result.fail("is longer than 1048576 bytes with everything in its place")
+    const input = "é".repeat(131_072)
+    assert.deepStrictEqual(fillIn("{{input}}".repeat(4), { input }), Result.succeed(input.repeat(4)))
+    assert.deepStrictEqual(fillIn(`${"{{input}}".repeat(4)}.`, { input }), tooLong)
+    // With all of it in its place this is longer than JavaScript's longest string.
+    assert.deepStrictEqual(fillIn("{{input}}".repeat(3_600), { input: { input } }), tooLong)
   })
 
   it("does not read what it has put in: an answer with braces stays text", () => {
