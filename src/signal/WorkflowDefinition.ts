@@ -8,7 +8,18 @@ import { Schema } from "effect"
 import { Enforcement, Measure, OverridePolicy } from "./Budget.ts"
 import { NonNegativeDecimal } from "./Money.ts"
 import { ModelRef } from "./Providers.ts"
-import { Count, Id, Name, optional, PositiveCount, Prose, RawObject, Sentence, withDefault } from "./Text.ts"
+import {
+  Count,
+  Id,
+  isForbiddenKey,
+  Name,
+  optional,
+  PositiveCount,
+  Prose,
+  RawObject,
+  Sentence,
+  withDefault
+} from "./Text.ts"
 
 /** Agents of one workflow. */
 export const AGENTS_MAX = 64
@@ -28,7 +39,8 @@ export const AgentName = Schema.String.check(
   }),
   Schema.makeFilter(
     (name: string) => name !== "input" || "Expected another name: input is what is started with"
-  )
+  ),
+  Schema.makeFilter((name: string) => !isForbiddenKey(name) || `Expected no agent named ${name}`)
 )
 
 export const OutputSpec = Schema.Union([

@@ -72,7 +72,7 @@ export const afterSettling = (before: WorkflowContext, settled: Settled): Workfl
   }
   for (const { name } of context.plan.agents) {
     const step = stepOf(context, name)
-    const spent = settled.spent[name]
+    const spent = Object.hasOwn(settled.spent, name) ? settled.spent[name] : undefined
     if (step.state === "done" || step.state === "failed") continue
     context = withStep(context, name, {
       state: "cancelled",

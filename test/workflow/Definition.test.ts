@@ -91,6 +91,7 @@ describe("a definition", () => {
     ["65 agents", { name: "n", agents: Array.from({ length: 65 }, (_, n) => agent(`a${n}`)) }],
     ["a name that a request id cannot carry", { name: "n", agents: [agent("a/b")] }],
     ["an agent called input", { name: "n", agents: [agent("input")] }],
+    ["an agent called constructor", { name: "n", agents: [agent("constructor")] }],
     ["more at once than anybody may", { ...graph("a"), concurrency: 17 }],
     ["a field that there is not", { ...graph("a"), paralel: 3 }],
     ["a prompt that is too long", { name: "n", agents: [agent("a", [], { prompt: "x".repeat(32_769) })] }]

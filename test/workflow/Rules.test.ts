@@ -7,8 +7,8 @@ import { startable, start as startThese } from "../../src/workflow/Plan.ts"
 import { afterSettling, cancel } from "../../src/workflow/Settling.ts"
 import { backoffMs, endStep, type StepEnd } from "../../src/workflow/StepEnd.ts"
 import { fillIn } from "../../src/workflow/Template.ts"
-import { stepOf, type WorkflowContext, withStep } from "../../src/workflow/WorkflowContext.ts"
-import { agent, contextOf, graph, START } from "./support/Graphs.ts"
+import { newContext, stepOf, type WorkflowContext, withStep } from "../../src/workflow/WorkflowContext.ts"
+import { agent, contextOf, graph, inputOf, START } from "./support/Graphs.ts"
 
 const SPENT = { promptTokens: 10, completionTokens: 5, cost: "0.001" }
 const done = (output: string): StepEnd => ({
@@ -177,6 +177,14 @@ describe("a cancelled workflow", () => {
     assert.deepStrictEqual(stepOf(context, "b").spent, { 1: SPENT })
     assert.isNull(stepOf(context, "d").endedAt)
     assert.strictEqual(cancel(context, START + 11, "again"), context)
+  })
+
+  it("counts nothing that JavaScript's own objects have under an agent's name", () => {
+    const plan = contextOf(graph("a, b")).plan
+    const named = plan.agents.map((one) => ({ ...one, name: one.name === "b" ? "constructor" : one.name }))
+    let context = newContext({ ...inputOf(graph("a, b")), plan: { ...plan, agents: named } })
+    context = afterSettling(cancel(context, START, null), { at: START, spent: {} })
+    assert.deepInclude(stepOf(context, "constructor"), { state: "cancelled", spent: {} })
   })
 
   it("that has failed before stays failed", () => {
