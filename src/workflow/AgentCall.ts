@@ -212,6 +212,15 @@ const settleLost = (ports: WorkflowPorts, order: AgentOrder, payload: SignalPayl
     return { ...lost, ...(yield* spentBy(ports, order)) }
   })
 
+/** An answer that was paid for is never thrown away because what is only shown beside it cannot be had. */
+const orElse = <A, B>(order: AgentOrder, look: Effect.Effect<A, SignalError>, otherwise: B) =>
+  Effect.catch(look, ({ message }) =>
+    Effect.as(
+      Effect.logWarning(`The figures of ${order.workflowId}/${order.agent.name} could not be read: ${message}`),
+      otherwise
+    )
+  )
+
 const run = (ports: WorkflowPorts, order: AgentOrder) =>
   Effect.gen(function* () {
     const payload = payloadOf(order)
@@ -225,7 +234,9 @@ const run = (ports: WorkflowPorts, order: AgentOrder) =>
       return { ...endOfError(answered.failure), ...(yield* spentBy(ports, order)) }
     }
     const spent =
-      answered.success.attempts.length > 1 ? yield* spentBy(ports, order) : spentOf(answered.success)
+      answered.success.attempts.length > 1
+        ? yield* orElse(order, spentBy(ports, order), spentOf(answered.success))
+        : spentOf(answered.success)
     return { ...endOfAnswer(order, answered.success), ...spent }
   })
 
@@ -235,7 +246,7 @@ export const callAgent = (ports: WorkflowPorts, order: AgentOrder): Effect.Effec
     const now = yield* Clock.currentTimeMillis
     if (order.notBefore !== null && order.notBefore > now) yield* Effect.sleep(order.notBefore - now)
     const end = yield* run(ports, order)
-    const facts = yield* budgetFacts(ports, order)
+    const facts = yield* orElse(order, budgetFacts(ports, order), {})
     return { ...end, ...facts, at: yield* Clock.currentTimeMillis }
   }).pipe(
     Effect.catch((error) =>

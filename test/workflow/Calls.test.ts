@@ -207,6 +207,20 @@ describe("its own budget", () => {
     })
   )
 
+  it.effect("that cannot be looked at throws no answer away that was paid for", () =>
+    Effect.gen(function* () {
+      const forbidden = new InvalidParams({ message: "no", issues: [] })
+      const ports = new FakePorts()
+        .script("get_budget_status", forbidden)
+        .script("find_request", used({}), forbidden)
+      ports.completions.push(completionOf("paid for", { attempts: [{}, {}] as never }))
+      const end = yield* callAgent(ports, orderFor(budgeted("50000")))
+      assert.deepInclude(end, { kind: "done", output: "paid for" } as never)
+      assert.strictEqual(end.spent?.cost, "0.001")
+      assert.isUndefined(end.ownBudget)
+    })
+  )
+
   it.effect("is not warned of where nobody wants that", () =>
     Effect.gen(function* () {
       const ports = new FakePorts().script("get_budget_status", status("1"))
