@@ -17,12 +17,20 @@ const seesAll = (principal: Principal): boolean =>
 
 const isForced = ({ attribution }: Principal): boolean => Object.keys(attribution).length > 0
 
+const isAbout = ({ attribution }: Owned, workflowId: string, principal: Principal): boolean =>
+  isAttributedAs({ ...attribution, workflow_id: workflowId }, principal.attribution)
+
+const isOf = (workflow: Owned, workflowId: string, principal: Principal): boolean =>
+  isAbout(workflow, workflowId, principal) && (isForced(principal) || workflow.owner === principal.owner)
+
 /**
  * Operators and analysts see all workflows of their tenant; an app sees those that keys of its owner have started. A key
  * with forced attribution sees those that are attributed as it is, whoever has started them, and no others.
  */
-export const isOwn = (workflow: Owned, workflowId: string, principal: Principal): boolean => {
-  if (!isAttributedAs({ ...workflow.attribution, workflow_id: workflowId }, principal.attribution))
-    return false
-  return seesAll(principal) || isForced(principal) || workflow.owner === principal.owner
-}
+export const isOwn = (workflow: Owned, workflowId: string, principal: Principal): boolean =>
+  isOf(workflow, workflowId, principal) || (seesAll(principal) && isAbout(workflow, workflowId, principal))
+
+/** The same without those who only read: an analyst changes what is theirs, and no more. */
+export const mayChange = (workflow: Owned, workflowId: string, principal: Principal): boolean =>
+  isOf(workflow, workflowId, principal) ||
+  (hasRole(principal, "operator") && isAbout(workflow, workflowId, principal))

@@ -16,11 +16,11 @@ import { nearestFew } from "../signal/Nearest.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
 import { definitionIssues, inputIssues } from "./Definition.ts"
-import { isOwn } from "./Ownership.ts"
+import { isOwn, mayChange, type Owned } from "./Ownership.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import { preflight } from "./Preflight.ts"
 import { atOf, type WorkflowProtocol, workflowActor, workflowAddress } from "./WorkflowActor.ts"
-import { planOf, type WorkflowInput } from "./WorkflowContext.ts"
+import { planOf, type WorkflowContext, type WorkflowInput } from "./WorkflowContext.ts"
 import { listWorkflows } from "./WorkflowList.ts"
 import type { WorkflowMachine } from "./WorkflowMachine.ts"
 import { decodeProgress, decodeWorkflow, progressOf, workflowOf } from "./WorkflowView.ts"
@@ -116,6 +116,11 @@ const idOf = ({ workflow_id, request_id }: SignalPayload<"start_workflow">): str
   workflow_id ??
   `wf_${request_id === undefined ? randomUUID() : digestOf(["start", request_id]).slice(0, 24)}`
 
+const ownedOf = ({ principal, attribution }: WorkflowContext): Owned => ({
+  owner: principal.owner,
+  attribution
+})
+
 const withoutWorkflow = ({ workflow_id: _, ...attribution }: Attribution): Attribution => attribution
 
 const idInUse = (id: string, isChosen: boolean): Conflict =>
@@ -178,7 +183,7 @@ class Desk implements Workflows {
 
   readonly cancel_workflow: Ask<"cancel_workflow"> = (payload, principal) =>
     Effect.andThen(
-      this.#own(payload.workflow_id, principal),
+      this.#own(payload.workflow_id, principal, mayChange),
       Effect.flatMap(this.#find(payload.workflow_id, principal), (ref) =>
         ref.ask("cancel_workflow", payload, principal)
       )
@@ -186,7 +191,7 @@ class Desk implements Workflows {
 
   readonly resume_workflow: Ask<"resume_workflow"> = (payload, principal) =>
     Effect.gen({ self: this }, function* () {
-      const view = yield* this.#own(payload.workflow_id, principal)
+      const view = yield* this.#own(payload.workflow_id, principal, mayChange)
       // It stopped because its code had changed, and may fit by now.
       if (view.status === "parked") yield* this.#machines.restart(view.address)
       const ref = yield* this.#find(payload.workflow_id, principal)
@@ -194,12 +199,10 @@ class Desk implements Workflows {
     })
 
   /** A workflow of somebody else answers like one that there never was. */
-  #own(workflowId: string, principal: Principal) {
+  #own(workflowId: string, principal: Principal, allows: typeof isOwn = isOwn) {
     return Effect.flatMap(this.#kind.view(workflowAddress(principal.tenant, workflowId)), (view) => {
       const context = view?.snapshot.context
-      const isVisible =
-        context !== undefined &&
-        isOwn({ owner: context.principal.owner, attribution: context.attribution }, context.id, principal)
+      const isVisible = context !== undefined && allows(ownedOf(context), context.id, principal)
       return view !== undefined && isVisible ? Effect.succeed(view) : Effect.fail(unknownWorkflow(workflowId))
     })
   }

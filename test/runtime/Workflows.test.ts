@@ -299,6 +299,20 @@ describe("whose it is", () => {
     await until(operator, id, "completed")
   })
 
+  it("an analyst sees all, and ends or resumes none but their own", async () => {
+    const ann = await keyFor(["app"], "ann of the analyst")
+    const analyst = await keyFor(["app", "analyst"], "analyst")
+    const id = await start(ann, SLOW)
+    assert.strictEqual((await shown(analyst, id)).workflow_id, id)
+    for (const signal of ["cancel_workflow", "resume_workflow"]) {
+      assert.strictEqual((await failureOf(analyst.call(signal, { workflow_id: id }))).tag, "NotFound")
+    }
+    await ann.call("cancel_workflow", { workflow_id: id })
+    const own = await start(analyst, SLOW)
+    await analyst.call("cancel_workflow", { workflow_id: own })
+    await until(analyst, own, "cancelled")
+  })
+
   it("lists the newest first, by state and name, page by page", async () => {
     const by = await keyFor(["app"], "lister")
     const ids: Array<string> = []
