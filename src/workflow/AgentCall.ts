@@ -216,7 +216,9 @@ const settleLost = (ports: WorkflowPorts, order: AgentOrder, payload: SignalPayl
 const orElse = <A, B>(order: AgentOrder, look: Effect.Effect<A, SignalError>, otherwise: B) =>
   Effect.catch(look, ({ message }) =>
     Effect.as(
-      Effect.logWarning(`The figures of ${order.workflowId}/${order.agent.name} could not be read: ${message}`),
+      Effect.logWarning(
+        `The figures of ${order.workflowId}/${order.agent.name} could not be read: ${message}`
+      ),
       otherwise
     )
   )

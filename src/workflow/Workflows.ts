@@ -100,10 +100,12 @@ const canonical = (value: unknown): unknown => {
   if (typeof value === "bigint") return `${value}n`
   if (Array.isArray(value)) return value.map(canonical)
   if (typeof value !== "object" || value === null) return value
-  return Object.entries(value)
-    .filter(([, inner]) => inner !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, inner]) => [name, canonical(inner)])
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, inner]) => inner !== undefined)
+      .sort(([left], [right]) => (left < right ? -1 : 1))
+      .map(([name, inner]) => [name, canonical(inner)])
+  )
 }
 
 const digestOf = (value: unknown): string =>
@@ -111,10 +113,10 @@ const digestOf = (value: unknown): string =>
     .update(JSON.stringify(canonical(value)))
     .digest("base64url")
 
-/** The same request id is the same workflow. */
-const idOf = ({ workflow_id, request_id }: SignalPayload<"start_workflow">): string =>
+/** The same request id of the same owner is the same workflow. */
+const idOf = ({ workflow_id, request_id }: SignalPayload<"start_workflow">, { owner }: Principal): string =>
   workflow_id ??
-  `wf_${request_id === undefined ? randomUUID() : digestOf(["start", request_id]).slice(0, 24)}`
+  `wf_${request_id === undefined ? randomUUID() : digestOf(["start", owner, request_id]).slice(0, 24)}`
 
 const ownedOf = ({ principal, attribution }: WorkflowContext): Owned => ({
   owner: principal.owner,
@@ -127,7 +129,7 @@ const idInUse = (id: string, isChosen: boolean): Conflict =>
   isChosen
     ? new Conflict({
         reason: "workflow_id_in_use",
-        message: `The workflow ${id} was started with something else; take another workflow_id`
+        message: `The workflow ${id} is somebody else's, or was started with something else; take another workflow_id`
       })
     : new Conflict({
         reason: "request_reused_with_different_content",
@@ -168,7 +170,7 @@ class Desk implements Workflows {
       // Somebody else may have started it meanwhile.
       const view = before ?? (yield* this.#kind.view(address))
       if (view === undefined) return yield* unknownWorkflow(input.id)
-      if (view.snapshot.context.digest !== input.digest)
+      if (!this.#isSame(view.snapshot.context, input, principal))
         return yield* idInUse(input.id, payload.workflow_id !== undefined)
       return { workflow_id: input.id, workflow: decodeProgress(progressOf(atOf(view))) }
     })
@@ -197,6 +199,12 @@ class Desk implements Workflows {
       const ref = yield* this.#find(payload.workflow_id, principal)
       return yield* ref.ask("resume_workflow", payload, principal)
     })
+
+  /** A workflow of somebody else is no repeat of this one, whatever it was started with. */
+  #isSame(found: WorkflowContext, input: WorkflowInput, principal: Principal): boolean {
+    if (found.digest !== input.digest) return false
+    return found.principal.owner === principal.owner || isOwn(ownedOf(found), found.id, principal)
+  }
 
   /** A workflow of somebody else answers like one that there never was. */
   #own(workflowId: string, principal: Principal, allows: typeof isOwn = isOwn) {
@@ -259,7 +267,7 @@ class Desk implements Workflows {
     const attribution = withoutWorkflow(attributionOf(payload))
     const { workflow, input, on_denied } = payload
     return Effect.map(Clock.currentTimeMillis, (startedAt) => ({
-      id: idOf(payload),
+      id: idOf(payload, principal),
       principal: { keyId, owner, tenant, roles, attribution: forced, isInstallation },
       attribution,
       plan: planOf(definition),

@@ -113,6 +113,10 @@ describe("a workflow", () => {
     assert.strictEqual((await wire.call("start_workflow", named)).workflow_id, "of-mine")
     const taken = await failureOf(wire.call("start_workflow", { ...named, input: "maps" }))
     assert.deepInclude(taken.data, { _tag: "Conflict", reason: "workflow_id_in_use" })
+    const object = { workflow: ROW, input: { a: 1 }, request_id: "an object" }
+    await wire.call("start_workflow", object)
+    const list = await failureOf(wire.call("start_workflow", { ...object, input: [["a", 1]] }))
+    assert.deepInclude(list.data, { _tag: "Conflict", reason: "request_reused_with_different_content" })
   })
 
   it.each([
@@ -297,6 +301,16 @@ describe("whose it is", () => {
       assert.strictEqual((await failureOf(bob.call(signal, { workflow_id: id }))).tag, "NotFound")
     }
     await until(operator, id, "completed")
+  })
+
+  it("who starts the same under the same id gets none of somebody else's", async () => {
+    const ann = await keyFor(["app"], "ann of the ids")
+    const bob = await keyFor(["app"], "bob of the ids")
+    const ids = [await start(ann, ROW, { request_id: "same" }), await start(bob, ROW, { request_id: "same" })]
+    assert.notStrictEqual(ids[0], ids[1])
+    await start(ann, ROW, { workflow_id: "of-ann" })
+    const taken = await failureOf(start(bob, ROW, { workflow_id: "of-ann" }))
+    assert.deepInclude(taken.data, { _tag: "Conflict", reason: "workflow_id_in_use" })
   })
 
   it("an analyst sees all, and ends or resumes none but their own", async () => {
