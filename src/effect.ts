@@ -55,9 +55,17 @@ export {
   type Turn
 } from "./actor/Behave.ts"
 export { durably, type Invocation, type Outgoing, signalTo, tell } from "./actor/DurableLogic.ts"
-export { type DurableMachine, durableMachine, type MachineView } from "./actor/DurableMachine.ts"
+export {
+  type DurableMachine,
+  durableMachine,
+  type MachineView,
+  type SignalRule,
+  type SignalRules
+} from "./actor/DurableMachine.ts"
 export { type DurableKind, DurableMachines } from "./actor/DurableMachines.ts"
 export type { EnvelopeIn } from "./actor/Envelope.ts"
+export { invoked } from "./actor/Machine.ts"
+export { type MachineActor, machineActor } from "./actor/MachineActor.ts"
 export { SignalDelivery } from "./actor/SignalDelivery.ts"
 export { DEFAULT_SUPERVISION, NEVER_RESTART, type SupervisionPolicy } from "./actor/Supervision.ts"
 export type { Bridge } from "./bridge/Bridge.ts"

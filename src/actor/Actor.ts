@@ -30,6 +30,11 @@ export type Intent =
   /** A child has failed, and escalates. */
   | { readonly kind: "fail"; readonly cause: Cause.Cause<unknown> }
 
+export interface Farewell {
+  readonly why: string
+  readonly output: unknown
+}
+
 const DEFAULT_MAILBOX_CAPACITY = 1000
 const NO_INSIGHT: ActorInsight = { machine: null, context: {} }
 
@@ -49,6 +54,8 @@ export class Actor {
   /** What happens between two lives. */
   interlude: Fiber.Fiber<void> | undefined
   intent: Intent | undefined
+  /** What its loop says of its end. */
+  farewell: Farewell | undefined
   insight: () => ActorInsight
   /** Called when it has ended. */
   onEnd: Array<() => void> | undefined

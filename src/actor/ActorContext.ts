@@ -17,6 +17,10 @@ import type { Watcher } from "./Watching.ts"
 export interface ActorInsight {
   readonly machine: MachineGraph | null
   readonly context: { readonly [name: string]: Schema.Json }
+  /** Of a machine: the tags of the state that it is in. */
+  readonly tags?: ReadonlyArray<string>
+  /** Of a machine: the `meta` of each state that it is in, by the state's id. */
+  readonly meta?: { readonly [state: string]: Schema.Json }
 }
 
 export interface ActorOptions<P extends Protocol = ActorSignals> {
@@ -47,6 +51,8 @@ export interface ActorContext<P extends Protocol = ActorSignals> {
   readonly transition: (state: string, detail?: string) => void
   /** Says how to look inside this life. */
   readonly shows: (insight: () => ActorInsight) => void
+  /** Says why its loop is about to return, and with what: whoever watches is told. */
+  readonly ends: (why: string, output?: unknown) => void
   /** Starts a child: it ends before this actor does. */
   readonly spawn: <Q extends Protocol = ActorSignals>(
     options: Omit<ActorOptions<Q>, "parent">

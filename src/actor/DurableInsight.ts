@@ -9,7 +9,7 @@ import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorInsight } from "./ActorSystem.ts"
 import type { Standing } from "./DurableDraft.ts"
 import type { Registered } from "./DurableReading.ts"
-import { graphOf } from "./Machine.ts"
+import { graphOf, marksOf } from "./Machine.ts"
 import type { MachineRow } from "./MachineStore.ts"
 import { messageOf } from "./PlainJson.ts"
 
@@ -35,6 +35,7 @@ export const durableInsight = <Machine extends AnyStateMachine, P extends Protoc
   const { state, status, reason } = standing
   return {
     machine: graph,
+    ...marksOf(standing.snapshot),
     context: {
       status,
       reason,

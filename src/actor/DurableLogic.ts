@@ -5,12 +5,13 @@
  * Owns: the key of an invocation, and how both are recognised among a machine's logic and actions.
  * Does not decide: when an Effect is run or interrupted, and when a signal is delivered (DurableActor, MachineOutbox).
  */
-import { Cause, type Context, Effect, type Schema } from "effect"
+import { Cause, Context, Effect, type Schema } from "effect"
 import { fromPromise, type PromiseActorLogic } from "xstate"
 import { encoderOf } from "../signal/Encode.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
 import { traitsOf } from "../signal/Signal.ts"
 import type { Address } from "./Address.ts"
+import { hostOf } from "./HostedSystems.ts"
 
 /** One stay in a state that invokes an Effect. */
 export interface Invocation<Input> {
@@ -46,14 +47,24 @@ export const durably = <Input, Output, E, R>(
   context: Context.Context<R>,
   run: (invocation: Invocation<Input>) => Effect.Effect<Output, E, R>
 ): PromiseActorLogic<Output, Input> => {
-  const logic = fromPromise<Output, Input>(() =>
-    Promise.reject(new Error("this logic was made by `durably`, and runs in a durable machine only"))
-  )
-  RUNS.set(logic, async (invocation, signal) => {
-    const exit = await Effect.runPromiseExitWith(context)(run(invocation as Invocation<Input>), { signal })
+  const runOnce = async (
+    services: Context.Context<R>,
+    invocation: Invocation<Input>,
+    signal: AbortSignal
+  ): Promise<Output> => {
+    const exit = await Effect.runPromiseExitWith(services)(run(invocation), { signal })
     if (exit._tag === "Success") return exit.value
     throw Cause.squash(exit.cause)
+  }
+  const logic = fromPromise<Output, Input>(({ input, self, system, signal }) => {
+    const host = hostOf(system)
+    return host === undefined
+      ? Promise.reject(
+          new Error("this logic was made by `durably`, and runs in machines that are actors only")
+        )
+      : runOnce(Context.merge(host.services, context), { input, ...host.invocation(self.id) }, signal)
   })
+  RUNS.set(logic, (invocation, signal) => runOnce(context, invocation as Invocation<Input>, signal))
   return logic
 }
 

@@ -80,6 +80,12 @@ export class Life implements ActorContext<Protocol> {
     }
   }
 
+  get ends(): ActorContext<Protocol>["ends"] {
+    return (why, output) => {
+      this.#actor.farewell = { why, output }
+    }
+  }
+
   get spawn(): ActorContext<Protocol>["spawn"] {
     return <Q extends Protocol>(options: Omit<ActorOptions<Q>, "parent">) =>
       this.#around.spawn<Q>({ ...options, parent: this.ref.address } as ActorOptions<Q>)

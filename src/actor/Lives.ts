@@ -117,6 +117,7 @@ export class Lives {
   #begin(actor: Actor): void {
     actor.status = "running"
     actor.interlude = undefined
+    actor.farewell = undefined
     const life = new Life(actor, this.#life)
     actor.life = life
     const fiber = Effect.runForkWith(this.#options.services)(
@@ -155,7 +156,7 @@ export class Lives {
     life.end()
     if (intent?.kind === "stop") this.#finish(actor, "stopped", null)
     else if (intent?.kind === "fail") this.#crashed(actor, intent.cause)
-    else if (Exit.isSuccess(exit)) this.#finish(actor, "stopped", null)
+    else if (Exit.isSuccess(exit)) this.#finish(actor, "stopped", actor.farewell?.why.slice(0, 500) ?? null)
     // An interruption from inside the loop is a crash like any other.
     else if (intent === undefined || !Cause.hasInterruptsOnly(exit.cause)) this.#crashed(actor, exit.cause)
     else if (intent.kind === "restart") this.#restartAsked(actor, intent.why)
@@ -226,7 +227,9 @@ export class Lives {
     this.#forget(actor)
     actor.ref.close()
     this.tell(actor, how, detail)
-    this.#options.watching.tell({ address: actor.ref.address.text, reason: how, detail })
+    const { farewell } = actor
+    const output = how === "failed" || farewell?.output === undefined ? {} : { output: farewell.output }
+    this.#options.watching.tell({ address: actor.ref.address.text, reason: how, detail, ...output })
     this.#callEnded(actor)
   }
 

@@ -5,8 +5,9 @@
  * virtual time), and telling every state it reaches.
  * Does not decide: what the machine does.
  */
-import { Cause, type Context, Duration, Effect, Fiber } from "effect"
+import { Cause, Context, Duration, Effect, Fiber, type Schema } from "effect"
 import {
+  type AnyMachineSnapshot,
   type AnyStateMachine,
   createActor,
   fromPromise,
@@ -18,7 +19,9 @@ import {
 } from "xstate"
 import { toDirectedGraph } from "xstate/graph"
 import type { MachineGraph } from "../signal/Actors.ts"
-import type { ActorContext } from "./ActorSystem.ts"
+import type { ActorContext, ActorInsight } from "./ActorSystem.ts"
+import { hostOf } from "./HostedSystems.ts"
+import { jsonProblem } from "./PlainJson.ts"
 
 /** A state value as a path of names: `calling`, or `calling.streaming`. Parallel regions are joined by `|`. */
 export const stateText = (value: StateValue): string => {
@@ -33,14 +36,16 @@ export const stateText = (value: StateValue): string => {
 
 /**
  * An Effect as a machine's invoked logic. Leaving the state interrupts it, and its failure is the error of the
- * machine's `onError`. `context` carries the services it needs.
+ * machine's `onError`. `context` carries the services it needs; in a machine that is an actor it has the actor's clock and log.
  */
 export const invoked = <Input, Output, E, R>(
   context: Context.Context<R>,
   run: (input: Input) => Effect.Effect<Output, E, R>
 ): PromiseActorLogic<Output, Input> =>
-  fromPromise(async ({ input, signal }) => {
-    const exit = await Effect.runPromiseExitWith(context)(run(input), { signal })
+  fromPromise(async ({ input, system, signal }) => {
+    const host = hostOf(system)
+    const services = host === undefined ? context : Context.merge(host.services, context)
+    const exit = await Effect.runPromiseExitWith(services)(run(input), { signal })
     if (exit._tag === "Success") return exit.value
     throw Cause.squash(exit.cause)
   })
@@ -51,7 +56,7 @@ interface MachineClock {
 }
 
 /** Delayed transitions run on Effect's clock. */
-const effectClock = (context: Context.Context<never>): MachineClock => ({
+export const effectClock = (context: Context.Context<never>): MachineClock => ({
   setTimeout: (callback, delayMs) =>
     Effect.runForkWith(context)(
       Effect.sleep(Duration.millis(delayMs)).pipe(Effect.andThen(Effect.sync(() => callback())))
@@ -97,11 +102,28 @@ export const runMachine = <Machine extends AnyStateMachine>(
     })
   })
 
+const localIdIn = (machine: AnyStateMachine, id: string): string =>
+  id === machine.id ? id : id.slice(machine.id.length + 1)
+
+/** What its author has written onto the states that a machine is in. */
+export const marksOf = (snapshot: AnyMachineSnapshot): Required<Pick<ActorInsight, "tags" | "meta">> => {
+  // One that failed at its very start is in no state.
+  if (snapshot.value === undefined) return { tags: [], meta: {} }
+  const meta: Record<string, Schema.Json> = {}
+  for (const [id, written] of Object.entries(snapshot.getMeta())) {
+    if (written === undefined) continue
+    const problem = jsonProblem(written, "meta")
+    meta[localIdIn(snapshot.machine, id)] =
+      problem === undefined ? (written as Schema.Json) : { problem: `${problem}: only plain JSON is shown` }
+  }
+  return { tags: [...snapshot.tags].sort(), meta }
+}
+
 /** A machine's states and transitions, enough to draw it. */
 export const graphOf = (machine: AnyStateMachine): MachineGraph => {
   const states: Array<MachineGraph["states"][number]> = []
   const transitions: Array<MachineGraph["transitions"][number]> = []
-  const localId = (id: string) => (id === machine.id ? id : id.slice(machine.id.length + 1))
+  const localId = (id: string) => localIdIn(machine, id)
   const visit = (node: ReturnType<typeof toDirectedGraph>, parent: string | null): void => {
     const { stateNode } = node
     if (parent !== null) {

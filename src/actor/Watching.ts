@@ -9,8 +9,10 @@
 export interface Ended {
   readonly address: string
   readonly reason: "stopped" | "failed" | "gone"
-  /** Of a failure: what it was. */
+  /** Of a failure: what it was; of an end that the actor explains: why. */
   readonly detail: string | null
+  /** What it ended with, where its own loop says so. */
+  readonly output?: unknown
 }
 
 /** Is called in the actor system's own turn: it must be quick, and must not throw. */

@@ -47,6 +47,8 @@ const insideOf = (entry: ActorEntry): Inside => {
   const { children, supervision, mailbox } = entry.details()
   const { waiting, ...counts } = mailbox
   return {
+    tags: [],
+    meta: {},
     ...entry.insight(),
     children,
     supervision: supervision.map(({ pauseMs, ...decided }) => ({ ...decided, pause_ms: pauseMs })),
@@ -57,6 +59,8 @@ const insideOf = (entry: ActorEntry): Inside => {
 /** Of a shared actor, what goes on inside is nobody's business but the installation's. */
 const HIDDEN: Inside = {
   machine: null,
+  tags: [],
+  meta: {},
   context: {},
   children: [],
   supervision: [],

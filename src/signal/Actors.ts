@@ -84,6 +84,10 @@ export const InspectActor = query("inspect_actor", {
     /** The last 32, the oldest first. */
     supervision: Schema.Array(SupervisionDecision),
     machine: Schema.NullOr(MachineGraph),
+    /** Of a machine: the tags of the state that it is in. */
+    tags: Schema.Array(Schema.String),
+    /** Of a machine: the `meta` of each state that it is in, by the state's id. */
+    meta: Schema.Record(Schema.String, Schema.Json),
     context: Schema.Record(Schema.String, Schema.Json)
   })
 })

@@ -49,7 +49,7 @@ describe("logic of durable machines", () => {
         actor.subscribe({ error: (failure) => resume(Effect.succeed(failure)) })
         actor.start()
       })
-      assert.include((error as Error).message, "runs in a durable machine only")
+      assert.include((error as Error).message, "runs in machines that are actors only")
     })
   )
 

@@ -1,4 +1,4 @@
-/** The example of an actor of one's own does what README says. */
+/** The examples of actors of one's own do what README says. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -7,12 +7,25 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, it } from "@effect/vitest"
 
-const EXAMPLE = fileURLToPath(new URL("../../examples/07-own-actor.ts", import.meta.url))
+const SAID: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
+  ["08-own-actor.ts", ["The winner is tea"]],
+  [
+    "09-machine-actor.ts",
+    [
+      "crossing/default/main-street: green",
+      "crossing/default/main-street/pedestrians: stop",
+      "pushed: yellow",
+      "ended: done in over"
+    ]
+  ]
+]
 
-it("examples/07-own-actor.ts runs, and ends", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "bursar-test-"))
-  const env = { PATH: process.env.PATH ?? "", TMPDIR: folder }
-  const { stdout } = await promisify(execFile)(process.execPath, [EXAMPLE], { env })
-  rmSync(folder, { recursive: true, force: true })
-  assert.strictEqual(stdout, "The winner is tea\n")
-})
+for (const [name, lines] of SAID)
+  it(`examples/${name} runs, and ends`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "bursar-test-"))
+    const env = { PATH: process.env.PATH ?? "", TMPDIR: folder }
+    const example = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, [example], { env })
+    rmSync(folder, { recursive: true, force: true })
+    assert.deepStrictEqual(stdout.trimEnd().split("\n"), lines)
+  })

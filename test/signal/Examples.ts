@@ -277,6 +277,8 @@ const actor = {
 
 const inside = {
   children: ["call/default/r1"],
+  tags: ["busy"],
+  meta: { calling: { about: "it asks" } },
   mailbox: { policy: "refuse", refused: 1, dropped: 0, waited: 0, senders_waiting: 0, stashed: 0 },
   supervision: [
     { at: "2026-03-10T10:00:00.000Z", decision: "restart", why: "Error: a rule threw", pause_ms: 50 }

@@ -13,7 +13,13 @@ import { goTo, hrefTo, useRoute } from "../parts/Route.ts"
 
 const Statechart = lazy(() => import("../chart/Statechart.tsx"))
 
-/** Machines of one kind share a chart, so a call that ended is drawn from the one that was read before. */
+/**
+ * Machines of one kind share a chart, so a call that ended is drawn from the one that was read before. A child machine has
+ * its parent's kind, and a chart of its own.
+ */
+const chartOf = ({ kind, parent, address }: ActorRow["info"]): string =>
+  parent?.startsWith(`${kind}/`) === true ? address : kind
+
 const graphs = new Map<string, MachineGraph | null>()
 const reading = new Set<string>()
 
@@ -22,24 +28,25 @@ const useGraph = (row: ActorRow): MachineGraph | null | undefined => {
   const isLive = useModel((model) => model.connection.kind === "live")
   const [, setRead] = useState(0)
   const { kind, address } = row.info
+  const chart = chartOf(row.info)
   const isAlive = row.endedAt === null
   useEffect(() => {
     const { client } = connection
-    if (!isLive || client === null || !isAlive || graphs.has(kind) || reading.has(kind)) return
-    reading.add(kind)
+    if (!isLive || client === null || !isAlive || graphs.has(chart) || reading.has(chart)) return
+    reading.add(chart)
     client
       .request("inspect_actor", { address })
       .then(({ machine }) => {
         // A call that ended while it was asked about has no chart to give: the next one is asked.
-        if (machine !== null || kind !== "call") graphs.set(kind, machine)
+        if (machine !== null || kind !== "call") graphs.set(chart, machine)
       })
       .catch(() => undefined)
       .finally(() => {
-        reading.delete(kind)
+        reading.delete(chart)
         setRead((times) => times + 1)
       })
-  }, [connection, isLive, isAlive, kind, address])
-  return graphs.get(kind)
+  }, [connection, isLive, isAlive, kind, chart, address])
+  return graphs.get(chart)
 }
 
 const Steps = ({

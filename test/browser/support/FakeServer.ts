@@ -209,6 +209,8 @@ export class FakeServer {
                 stashed: 0
               },
               supervision: [],
+              tags: [],
+              meta: {},
               machine: info.kind === "call" ? CALL_GRAPH : null,
               context: { attempt: 1, messages: "[redacted]" }
             }

@@ -1,4 +1,4 @@
-/** An actor of your own, with signals of your own, beside those of the runtime. `node examples/07-own-actor.ts` */
+/** An actor of your own, with signals of your own, beside those of the runtime. `node examples/08-own-actor.ts` */
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
