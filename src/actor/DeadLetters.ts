@@ -45,7 +45,11 @@ export interface DeadLetter {
   readonly principal: Principal
   readonly at: Millis
   readonly why: string
-  /** Its whole payload as it is on the wire, as far as it may be kept. */
+}
+
+/** A letter on its way to where it is kept. */
+export interface WholeLetter extends DeadLetter {
+  /** Its whole payload as it is on the wire, as far as it may be kept. It holds the payload: whoever lists letters drops it. */
   readonly whole?: () => string | null
 }
 
@@ -60,19 +64,20 @@ export class DeadLetters {
   }
 
   /** Where each is kept, if anywhere. */
-  keep: ((letter: DeadLetter) => void) | undefined
+  keep: ((letter: WholeLetter) => void) | undefined
 
   get total(): number {
     return this.#total
   }
 
-  /** Keeps a letter; the oldest goes when there are more than a thousand. */
-  add(letter: DeadLetter): void {
+  /** Keeps a letter's beginning; the oldest goes when there are more than a thousand. */
+  add(given: WholeLetter): void {
+    const { whole: _whole, ...letter } = given
     this.#total += 1
     this.#letters.push(letter)
     if (this.#letters.length > KEPT_MAX) this.#letters.shift()
     this.#tell(letter)
-    this.keep?.(letter)
+    this.keep?.(given)
   }
 
   /** The newest letters, the newest first. */

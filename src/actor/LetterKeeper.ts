@@ -7,11 +7,12 @@
  *
  * Text of prompts and secrets is never kept: such a letter is listed, and cannot be sent again.
  */
-import { Effect, Latch, Schema } from "effect"
+import { Effect, Latch, Schema, Semaphore } from "effect"
+import type { Unavailable } from "../signal/Errors.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
 import { traitsOf } from "../signal/Signal.ts"
 import type { DeadLetterStore, NewLetter } from "./DeadLetterStore.ts"
-import type { DeadLetter } from "./DeadLetters.ts"
+import type { WholeLetter } from "./DeadLetters.ts"
 
 /** Letters that wait for the store at once; more are counted as lost. */
 const WAITING_MAX = 1_000
@@ -65,7 +66,7 @@ interface Waiting {
   lost: number
 }
 
-const kept = ({ address, signal, principal, at, why, payload, whole }: DeadLetter): NewLetter => ({
+const kept = ({ address, signal, principal, at, why, payload, whole }: WholeLetter): NewLetter => ({
   address,
   signal,
   principal,
@@ -79,6 +80,8 @@ export class LetterKeeper {
   readonly #store: DeadLetterStore
   readonly #waiting = new Map<string, Waiting>()
   readonly #arrived = Latch.makeUnsafe(false)
+  /** A letter that is being written still waits: two who write at once would write it twice. */
+  readonly #writing = Semaphore.makeUnsafe(1)
   #count = 0
 
   constructor(store: DeadLetterStore) {
@@ -86,7 +89,7 @@ export class LetterKeeper {
   }
 
   /** The payload is written down now: nobody may change it until then. */
-  readonly keep = (letter: DeadLetter): void => {
+  readonly keep = (letter: WholeLetter): void => {
     const { tenant } = letter.principal
     let waiting = this.#waiting.get(tenant)
     if (waiting === undefined) {
@@ -107,14 +110,21 @@ export class LetterKeeper {
     return Effect.forever(Effect.catch(turn, () => Effect.sleep(PAUSE_MS)))
   }
 
-  /** Writes what waits before everything ends. */
+  /** Writes all that waits before everything ends; what the store does not take in time is lost, and said to be. */
   get flushed(): Effect.Effect<void> {
-    return Effect.ignore(Effect.timeoutOption(this.#writeAll(), FLUSH_MS))
+    const all: Effect.Effect<void, Unavailable> = Effect.suspend(() =>
+      this.#waiting.size === 0 ? Effect.void : Effect.andThen(this.#writeAll(), all)
+    )
+    const lost = Effect.suspend(() => Effect.logWarning(`${this.#count} dead letter(s) could not be kept`))
+    return Effect.timeoutOption(all, FLUSH_MS).pipe(
+      Effect.ignore,
+      Effect.andThen(Effect.suspend(() => (this.#waiting.size === 0 ? Effect.void : lost)))
+    )
   }
 
-  #writeAll() {
+  #writeAll(): Effect.Effect<void, Unavailable> {
     const self = this
-    return Effect.gen(function* () {
+    const written = Effect.gen(function* () {
       for (const [tenant, waiting] of self.#waiting) {
         const letters = waiting.letters.slice(0, AT_ONCE)
         const { lost } = waiting
@@ -126,5 +136,6 @@ export class LetterKeeper {
       }
       if (self.#waiting.size === 0) self.#arrived.closeUnsafe()
     })
+    return this.#writing.withPermit(written)
   }
 }
