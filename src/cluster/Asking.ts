@@ -46,7 +46,7 @@ type Rpcs = ReturnType<typeof entityOf>["protocol"] extends {
 export type Client = (rest: string) => RpcClient.RpcClient.From<Rpcs & Rpc.Any, ClusterFailure>
 
 /** These work for as long as there is work. */
-const LONG: ReadonlySet<ActorSignalName> = new Set(["cleanup_old_data"])
+const LONG: ReadonlySet<ActorSignalName> = new Set(["cleanup_old_data", "forget_named"])
 const LONG_MS: Millis = 3_600_000
 
 const RETRY_AFTER_MS = 500

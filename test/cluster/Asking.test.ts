@@ -1,0 +1,46 @@
+/** What works for as long as there is work is waited for longer than a command that is quick. */
+import { assert, it } from "@effect/vitest"
+import { Cause, Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { tenantAddress } from "../../src/actor/Address.ts"
+import { askRemotely, type Client } from "../../src/cluster/Asking.ts"
+import { PATIENCE_MS } from "../../src/cluster/Timing.ts"
+import type { ActorSignalName } from "../../src/signal/Catalogue.ts"
+import { Forbidden } from "../../src/signal/Errors.ts"
+import { installationPrincipal } from "../../src/signal/Principal.ts"
+
+const refused = new Forbidden({ message: "the owner has answered" })
+
+/** An owner that answers after a minute. */
+const client = (() => ({
+  ask: () => Effect.andThen(Effect.sleep("1 minute"), Effect.die(refused))
+})) as unknown as Client
+
+const answer = (name: ActorSignalName, payload: object) =>
+  Effect.gen(function* () {
+    const options = {
+      client,
+      address: tenantAddress("token_manager", "default"),
+      principal: installationPrincipal(),
+      isLeaving: () => false
+    }
+    const asked = yield* Effect.forkChild(
+      Effect.exit(Effect.result(askRemotely(options, name, payload as never)))
+    )
+    yield* TestClock.adjust(PATIENCE_MS)
+    yield* TestClock.adjust("1 minute")
+    const exit = yield* Fiber.join(asked)
+    if (exit._tag === "Failure") return Cause.squash(exit.cause)
+    return Result.isFailure(exit.value) ? exit.value.failure._tag : exit.value.success
+  })
+
+it.effect("a cleaning and a forgetting", () =>
+  Effect.gen(function* () {
+    assert.strictEqual(yield* answer("get_status", {}), "Unavailable")
+    assert.strictEqual(yield* answer("cleanup_old_data", { dry_run: true }), refused)
+    assert.strictEqual(
+      yield* answer("forget_named", { user_id: "ann", user_key: "k", fresh: "anon" }),
+      refused
+    )
+  })
+)
