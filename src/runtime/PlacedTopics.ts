@@ -16,7 +16,7 @@ import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
 import type { Event, EventFilter, Topic } from "../signal/Subscriptions.ts"
-import { callsUnderWay, openTopic, type TopicSurroundings } from "./Topics.ts"
+import { callsUnderWay, openTopic, type TopicSurroundings, withoutCursor } from "./Topics.ts"
 
 const REOPENED_AFTER_MS = 50
 
@@ -82,6 +82,8 @@ export const openPlacedTopic = (
     case "signals":
     case "actors":
       return Effect.gen(function* () {
+        // Before anything is open: what is open and never read stays open.
+        yield* withoutCursor(topic, fromCursor)
         const there = yield* atOwner
         const here = yield* openTopic(env, topic, filter, fromCursor, principal)
         const others = Stream.filter(there.events, ({ event }) => isOfTheOther(event))

@@ -48,7 +48,11 @@ const readCursor = (cursor: string | undefined): Result.Result<number | undefine
       )
 }
 
-const withoutCursor = (topic: Topic, cursor: string | undefined): Effect.Effect<void, InvalidParams> =>
+/** Refuses a cursor of a topic that lives nowhere. */
+export const withoutCursor = (
+  topic: Topic,
+  cursor: string | undefined
+): Effect.Effect<void, InvalidParams> =>
   cursor === undefined
     ? Effect.void
     : Effect.fail(

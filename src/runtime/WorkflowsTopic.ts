@@ -54,7 +54,10 @@ export const workflowsTopic = (
     const stop = machines.onFacts((of) => {
       if (of === tenant) outbox.wake()
     })
-    const { removedTo } = yield* Effect.mapError(store.facts(tenant, start, 1), storeAway)
+    const { removedTo } = yield* Effect.onError(
+      Effect.mapError(store.facts(tenant, start, 1), storeAway),
+      () => Effect.sync(stop)
+    )
     const gap: ReadonlyArray<TopicEvent> =
       removedTo > start ? [{ cursor: String(removedTo), event: { gap: removedTo - start } }] : []
     const events = stored<StoredFact>({
