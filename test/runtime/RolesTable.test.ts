@@ -5,7 +5,7 @@
  * that a signal names belong to the sender's tenant and user, to another user of it, or to another tenant.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { beforeAll } from "vitest"
+import { beforeAll, beforeEach } from "vitest"
 import { SIGNALS, type SignalName } from "../../src/signal/Catalogue.ts"
 import type { Role } from "../../src/signal/Signal.ts"
 import { makeDatabase, type Program, startProgram } from "../support/Program.ts"
@@ -133,12 +133,11 @@ let unique = 0
 const fresh = (what: string): string => `${what}-${++unique}`
 
 const counts = { prompt_tokens: 10, completion_tokens: 1 }
-const WORKFLOW = {
+const workflowOn = (model: string) => ({
   name: "of a test",
-  agents: [
-    { name: "slow", provider: "simulator", model: "sim-slow", prompt: "{{input}}", max_completion_tokens: 2 }
-  ]
-}
+  agents: [{ name: "one", provider: "simulator", model, prompt: "{{input}}", max_completion_tokens: 2 }]
+})
+const WORKFLOW = workflowOn("sim-slow")
 const rates = { prompt_per_million: "1", completion_per_million: "1" }
 
 /** What each signal says; `user` is whom it speaks for. */
@@ -168,7 +167,7 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
         active: false
       }
     case "update_budget":
-      return { budget_id: things.budget_id, updates: { limit: "100" } }
+      return { budget_id: things.budget_id, updates: { limit: "1000" } }
     case "get_budget_status":
       return { budget_id: things.budget_id }
     case "request_override":
@@ -196,7 +195,7 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
         user_id: user
       }
     case "start_workflow":
-      return { workflow: WORKFLOW, input: "x", workflow_id: fresh("started"), user_id: user }
+      return { workflow: workflowOn("sim-fast"), input: "x", workflow_id: fresh("started"), user_id: user }
     case "list_workflows":
       return { user_id: user }
     case "get_workflow":
@@ -289,12 +288,13 @@ const letterOf = async (tenant: string): Promise<string> => {
   return letterOf(tenant)
 }
 
-/** Makes everything that a signal can name; the hold by `holder`, the subscription on its connection. */
-const makeThings = async (tenant: string, user: string, holder: Wire, name: SignalName): Promise<Things> => {
-  const admin = await wireOf(tenant, user, "admin")
-  const request_id = fresh(`held-by-${user}`)
-  const model = `model-of-${tenant === "globex" ? MARK : tenant}`
-  await admin.call("update_pricing", { provider: "roles", model, pricing: rates })
+/** One for each user and test: with each more that applies, every call is booked once more. */
+const budgets = new Map<string, string>()
+
+const budgetOf = async (admin: Wire, tenant: string, user: string): Promise<string> => {
+  const name = `${tenant} ${user}`
+  const known = budgets.get(name)
+  if (known !== undefined) return known
   const { budget_id } = await admin.call("create_budget", {
     name: `budget of ${user}`,
     type: "user",
@@ -302,6 +302,17 @@ const makeThings = async (tenant: string, user: string, holder: Wire, name: Sign
     period: "lifetime",
     limit: "1000"
   })
+  budgets.set(name, budget_id)
+  return budget_id
+}
+
+/** Makes everything that a signal can name; the hold by `holder`, the subscription on its connection. */
+const makeThings = async (tenant: string, user: string, holder: Wire, name: SignalName): Promise<Things> => {
+  const admin = await wireOf(tenant, user, "admin")
+  const request_id = fresh(`held-by-${user}`)
+  const model = `model-of-${tenant === "globex" ? MARK : tenant}`
+  await admin.call("update_pricing", { provider: "roles", model, pricing: rates })
+  const budget_id = await budgetOf(admin, tenant, user)
   const asker = await askerOf(tenant, user)
   const { override_id } = await asker.call("request_override", {
     budget_id,
@@ -328,6 +339,12 @@ const makeThings = async (tenant: string, user: string, holder: Wire, name: Sign
     spent,
     workflow_id
   }
+}
+
+/** What goes on by itself ends: every event goes to every subscription that is open. */
+const letGo = async (holder: Wire, { subscription, workflow_id }: Things): Promise<void> => {
+  await send(holder, "unsubscribe", { subscription })
+  await send(holder, "cancel_workflow", { workflow_id })
 }
 
 /** The same text whatever the thing is called. */
@@ -425,6 +442,8 @@ beforeAll(async () => {
 })
 
 describe("every signal × every role × whose", () => {
+  beforeEach(() => budgets.clear())
+
   for (const role of ROLES) {
     /** A role that may not ask for holds has them made by the app of the same user. */
     const holderOf = (tenant: string, user: string) =>
@@ -433,17 +452,22 @@ describe("every signal × every role × whose", () => {
     it(`${role}: own tenant, own attribution`, async () => {
       const wire = await wireOf("acme", "ada", role)
       for (const name of NAMES) {
-        const things = await makeThings("acme", "ada", await holderOf("acme", "ada"), name)
+        const holder = await holderOf("acme", "ada")
+        const things = await makeThings("acme", "ada", holder, name)
         const { subscription } = await wire.call("subscribe", { topic: TOPIC_OF[role] })
         await check(wire, name, role, { ...things, subscription }, "ada", expectedOf(name, role, "own"))
+        await letGo(holder, things)
+        await send(wire, "unsubscribe", { subscription })
       }
     })
 
     it(`${role}: own tenant, attribution of somebody else`, async () => {
       const wire = await wireOf("acme", "ada", role)
       for (const name of NAMES) {
-        const things = await makeThings("acme", "bob", await holderOf("acme", "bob"), name)
+        const holder = await holderOf("acme", "bob")
+        const things = await makeThings("acme", "bob", holder, name)
         await check(wire, name, role, things, "bob", expectedOf(name, role, "otherUser"))
+        await letGo(holder, things)
       }
     })
 
@@ -451,11 +475,13 @@ describe("every signal × every role × whose", () => {
       it(`${role}: another tenant, ${user === "ada" ? "own attribution" : "attribution of somebody else"}`, async () => {
         const wire = await wireOf("acme", "ada", role)
         for (const name of NAMES) {
-          const things = await makeThings("globex", MARK, await holderOf("globex", MARK), name)
+          const holder = await holderOf("globex", MARK)
+          const things = await makeThings("globex", MARK, holder, name)
           const meets = expectedOf(name, role, "otherTenant")
           const isAboutUser = TABLE[name].otherUser === "Forbidden" && !isAboutNobody(name, role)
           const isContradiction = user === "bob" && isAboutUser
           await check(wire, name, role, things, user, isContradiction ? "Forbidden" : meets)
+          await letGo(holder, things)
         }
       })
     }
