@@ -167,22 +167,24 @@ describe("a machine as an actor", () => {
     }).pipe(told)
   )
 
-  it.effect("stopped, it interrupts what its state has invoked", () =>
-    Effect.gen(function* () {
-      const system = yield* ActorSystem
-      let isInterrupted = false
-      const never = Effect.onInterrupt(Effect.never, () =>
-        Effect.sync(() => {
-          isInterrupted = true
-        })
-      )
-      const ref = yield* system.spawn(doorOf(() => never))
-      yield* ref.ask("pay", { coins: 2 }, WHO)
-      yield* system.stop(HOME)
-      yield* settle
-      assert.isTrue(isInterrupted)
-    }).pipe(told)
-  )
+  for (const how of ["stopped", "failed"] as const)
+    it.effect(`${how}, it interrupts what its state has invoked`, () =>
+      Effect.gen(function* () {
+        const system = yield* ActorSystem
+        let isInterrupted = false
+        const never = Effect.onInterrupt(Effect.never, () =>
+          Effect.sync(() => {
+            isInterrupted = true
+          })
+        )
+        const ref = yield* system.spawn(doorOf(() => never))
+        yield* ref.ask("pay", { coins: 2 }, WHO)
+        if (how === "stopped") yield* system.stop(HOME)
+        else assert.strictEqual(yield* tagOf(ref.ask("pay", { coins: 13 }, WHO)), "InternalError")
+        yield* settle
+        assert.isTrue(isInterrupted)
+      }).pipe(told)
+    )
 
   it.effect("that fails ends its actor: who asked gets an incident, who watches is told why", () =>
     Effect.gen(function* () {
