@@ -5,9 +5,11 @@
  */
 import { Effect } from "effect"
 import type { ActorEntry, ActorSystem } from "../actor/ActorSystem.ts"
+import type { Address } from "../actor/Address.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, Forbidden, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import { WORKFLOW } from "../workflow/WorkflowActor.ts"
 import { noSuchActor } from "./ActorsView.ts"
 import { isVisible } from "./Topics.ts"
 
@@ -25,6 +27,13 @@ const entryFor = (
   return Effect.succeed(entry)
 }
 
+const afterStop = (system: ActorSystem, address: Address): string => {
+  if (address.kind === WORKFLOW) return "its workflow goes on within seconds: cancel_workflow ends it"
+  return system.comesBack(address)
+    ? "it comes back when it is asked again"
+    : "it does not come back by itself"
+}
+
 export const stopActor = (
   system: ActorSystem,
   { address }: SignalPayload<"stop_actor">,
@@ -33,9 +42,7 @@ export const stopActor = (
   Effect.gen(function* () {
     const entry = yield* entryFor(system, address, principal)
     yield* system.stop(entry.address)
-    const after = system.comesBack(entry.address)
-      ? "it comes back when it is asked again"
-      : "it does not come back by itself"
+    const after = afterStop(system, entry.address)
     return { stopped: true, address, message: `${address} has stopped; ${after}` }
   })
 
