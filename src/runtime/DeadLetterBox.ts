@@ -17,6 +17,7 @@ import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Er
 import type { Principal } from "../signal/Principal.ts"
 import type { RoutedSignal } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
+import { ofDoors } from "./DurableRuntime.ts"
 
 /** Longer than any signal is waited for. */
 const TAKEN_MS = 120_000
@@ -65,7 +66,7 @@ export const listDeadLetters = (
         principal: principal.keyId,
         why,
         payload: preview,
-        redrivable: params !== null
+        redrivable: params !== null && !ofDoors.has(letter.signal)
       })),
       next_cursor: letters.length > limit && last !== undefined ? idOf(last) : null,
       dropped
@@ -104,6 +105,9 @@ export const redriveDeadLetter = (
     if (letter === undefined || idOf(letter) !== letter_id) {
       const message = `There is no dead letter ${letter_id}; list_dead_letters shows those that there are`
       return yield* new NotFound({ kind: "dead_letter", id: letter_id, message })
+    }
+    if (ofDoors.has(letter.signal)) {
+      return yield* notRedrivable(letter_id, `${letter.signal} belongs to a connection; send it on one`)
     }
     if (letter.params === null) {
       return yield* notRedrivable(letter_id, "what it carried is not kept; send the signal itself again")

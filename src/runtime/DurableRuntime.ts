@@ -16,7 +16,8 @@ import type { Principal } from "../signal/Principal.ts"
 import { type DoorSignal, type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import { boundFacts } from "./FactRetention.ts"
 
-const ofDoors: ReadonlySet<string> = new Set<DoorSignal>([
+/** They are answered where somebody is connected, and nowhere else. */
+export const ofDoors: ReadonlySet<string> = new Set<DoorSignal>([
   "subscribe",
   "unsubscribe",
   "create_key",

@@ -15,6 +15,7 @@ import { UserDisguise } from "../bridge/UserDisguise.ts"
 import { isSignalName, SIGNALS } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
+import { ofDoors } from "./DurableRuntime.ts"
 import { VERSION } from "./Version.ts"
 
 export interface ServeOptions {
@@ -76,7 +77,10 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
             at,
             why: error.message,
             whole: () =>
-              NOT_DECODED.has(error._tag) || !isSignalName(method) || method === "forget_user"
+              NOT_DECODED.has(error._tag) ||
+              !isSignalName(method) ||
+              ofDoors.has(method) ||
+              method === "forget_user"
                 ? null
                 : paramsOnWire(SIGNALS[method], kept)
           })

@@ -126,6 +126,19 @@ describe("a dead letter", () => {
     }).pipe(told)
   )
 
+  it.effect("of a signal that belongs to a connection cannot be sent again", () =>
+    Effect.gen(function* () {
+      const { store, list, redrive, sent } = yield* box
+      const about = { address: "bridge", principal: APP, at: 1, why: "It failed", preview: "" }
+      yield* store.add("default", [{ ...about, signal: "revoke_key", params: '{"key_id":"k1"}' }], 0)
+      const listed = yield* list
+      assert.deepInclude(listed.items[0], { signal: "revoke_key", redrivable: false })
+      const error = yield* Effect.flip(redrive(firstOf(listed)))
+      assert.deepInclude(error, { _tag: "Conflict", reason: "letter_not_redrivable" })
+      assert.deepStrictEqual(sent, [])
+    }).pipe(told)
+  )
+
   it.effect("too large to be kept whole is listed all the same", () =>
     Effect.gen(function* () {
       const { refused, list } = yield* box
