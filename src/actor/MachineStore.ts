@@ -90,17 +90,21 @@ export interface MachineCommit extends MachineSummary {
   readonly at: Millis
 }
 
-/** A machine as it is listed. */
-export interface MachineRow extends MachineSummary {
+/** A machine as it is listed: without its snapshot, which may be megabytes. */
+export interface MachineEntry extends MachineSummary {
   readonly tenant: string
   readonly address: string
   readonly kind: string
   readonly version: string
   readonly revision: number
-  readonly snapshot: string
   readonly wakesAt: Millis | null
   readonly createdAt: Millis
   readonly updatedAt: Millis
+}
+
+/** A machine as it is kept. */
+export interface MachineRow extends MachineEntry {
+  readonly snapshot: string
 }
 
 /** A claimed machine, and all that is needed to go on with it. */
@@ -202,7 +206,7 @@ export interface MachineStore {
   readonly read: (address: string) => Effect.Effect<MachineRow | undefined, MachineStoreUnreachable>
   readonly list: (
     query: MachineListQuery
-  ) => Effect.Effect<ReadonlyArray<MachineRow>, MachineStoreUnreachable>
+  ) => Effect.Effect<ReadonlyArray<MachineEntry>, MachineStoreUnreachable>
   /**
    * Machines that have to be in memory: those whose moment has come (`wakesAt`), and those that owe somebody a signal. By
    * address. Whoever asks knows which of them are so already, or are another node's.

@@ -151,6 +151,7 @@ export const memoryMachineStore = (machines: MemoryMachines = new MemoryMachines
             (row.createdAt === after.createdAt && row.address > after.address)
         )
         .slice(0, limit)
+        .map(({ snapshot: _, ...entry }) => entry)
     ),
   due: ({ kinds, now, after, limit }) =>
     Effect.sync(() =>

@@ -12,6 +12,7 @@ import {
   type MachineClaim,
   type MachineCommit,
   type MachineCommitError,
+  type MachineEntry,
   MachineFenced,
   type MachineListQuery,
   MachineNotWritten,
@@ -54,10 +55,11 @@ interface StoredMachine {
   readonly updated_at: Date
 }
 
-const COLUMNS = `address, tenant, kind, epoch, revision, status, state, reason, about, version, snapshot, wakes_at,
+const ENTRY_COLUMNS = `address, tenant, kind, epoch, revision, status, state, reason, about, version, wakes_at,
 created_at, updated_at`
+const COLUMNS = `${ENTRY_COLUMNS}, snapshot`
 
-const rowFrom = (row: StoredMachine): MachineRow => ({
+const entryFrom = (row: Omit<StoredMachine, "snapshot">): MachineEntry => ({
   address: row.address,
   tenant: row.tenant,
   kind: row.kind,
@@ -67,11 +69,12 @@ const rowFrom = (row: StoredMachine): MachineRow => ({
   reason: row.reason,
   about: JSON.parse(row.about),
   version: row.version,
-  snapshot: row.snapshot,
   wakesAt: row.wakes_at?.getTime() ?? null,
   createdAt: row.created_at.getTime(),
   updatedAt: row.updated_at.getTime()
 })
+
+const rowFrom = (row: StoredMachine): MachineRow => ({ ...entryFrom(row), snapshot: row.snapshot })
 
 /** The feed of the tenant is made here, so that a commit finds it. */
 const CLAIM = `WITH feed AS (INSERT INTO machine_feed (tenant) VALUES ($1) ON CONFLICT DO NOTHING)
@@ -160,8 +163,8 @@ const resolve = (sql: SqlClient.SqlClient, held: MachineClaim, commitId: string)
 
 const list = (sql: SqlClient.SqlClient, { tenant, kind, statuses, after, limit }: MachineListQuery) =>
   Effect.map(
-    sql.unsafe<StoredMachine>(
-      `SELECT ${COLUMNS} FROM machine WHERE tenant = $1 AND kind = $2 AND revision > 0
+    sql.unsafe<Omit<StoredMachine, "snapshot">>(
+      `SELECT ${ENTRY_COLUMNS} FROM machine WHERE tenant = $1 AND kind = $2 AND revision > 0
 AND ($3::text[] IS NULL OR status = ANY($3::text[]))
 AND ($4::timestamptz IS NULL OR created_at < $4 OR (created_at = $4 AND address > $5::text))
 ORDER BY created_at DESC, address LIMIT $6::int8`,
@@ -174,7 +177,7 @@ ORDER BY created_at DESC, address LIMIT $6::int8`,
         BigInt(limit)
       ]
     ),
-    (rows) => rows.map(rowFrom)
+    (rows) => rows.map(entryFrom)
   )
 
 const DUE = `SELECT tenant, address, kind FROM machine m WHERE kind = ANY($1::text[]) AND address > $3::text AND revision > 0

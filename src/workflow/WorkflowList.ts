@@ -5,7 +5,7 @@
  * Does not decide: whose a workflow is (Ownership).
  */
 import { Effect, Result } from "effect"
-import type { MachineRow, MachineStore, MachineStoreUnreachable } from "../actor/MachineStore.ts"
+import type { MachineEntry, MachineStore, MachineStoreUnreachable } from "../actor/MachineStore.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { type InvalidParams, invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -46,7 +46,7 @@ const unreachable = (_: MachineStoreUnreachable): SignalError =>
   new Unavailable({ message: "The store cannot be reached; send it again", retry_after_ms: 1_000 })
 
 /** A machine that was stopped from outside is shown as what it is, not as what its context says. */
-const shownOf = ({ about, status }: MachineRow): WorkflowProgress => {
+const shownOf = ({ about, status }: MachineEntry): WorkflowProgress => {
   const progress = decodeProgress(about)
   if (status === "parked") return { ...progress, state: "parked" }
   return status === "failed" ? { ...progress, state: "failed" } : progress
