@@ -16,6 +16,7 @@ import { nearestFew } from "../signal/Nearest.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
 import { definitionIssues, inputIssues } from "./Definition.ts"
+import { checkOwnBudget } from "./OwnBudgetRights.ts"
 import { isOwn, mayChange, type Owned } from "./Ownership.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import { preflight } from "./Preflight.ts"
@@ -164,6 +165,7 @@ class Desk implements Workflows {
       const address = workflowAddress(principal.tenant, input.id)
       const before = yield* this.#kind.view(address)
       if (before === undefined) {
+        yield* checkOwnBudget(this.#ports, payload, input, principal)
         if (payload.on_denied === "fail") yield* preflight(this.#ports, input)
         yield* this.#kind.start(address, input)
       }

@@ -283,6 +283,35 @@ describe("a workflow without budget", () => {
   })
 })
 
+describe("the budget that a definition brings along", () => {
+  const workflow = { ...ROW, budget: { limit: "9000", measure: "tokens" } }
+  const tenant = { tenant: "globex" }
+
+  it("is nobody else's: only who may make budgets gives one to an id of their choice", async () => {
+    const app = await keyFor(["app"], "app of budgets", tenant)
+    const refused = await failureOf(start(app, workflow, { workflow_id: "nightly" }))
+    assert.deepInclude(refused.data, { _tag: "Forbidden", required_role: "budget_admin" })
+    await start(app, workflow, { request_id: "minted" })
+    const both = await keyFor(["app", "budget_admin"], "maker of budgets", tenant)
+    assert.strictEqual(await start(both, workflow, { workflow_id: "nightly" }), "nightly")
+  })
+
+  it("takes the place of no default, unless who starts it may make budgets", async () => {
+    const app = await keyFor(["app"], "app of defaults", tenant)
+    const before = await start(app, workflow, { request_id: "before the default" })
+    const both = await keyFor(["app", "budget_admin"], "maker of defaults", tenant)
+    await both.call("create_budget", {
+      ...{ name: "every workflow", type: "workflow", entity_id: "*", period: "lifetime" },
+      ...{ limit: "1", measure: "requests" }
+    })
+    const refused = await failureOf(start(app, workflow))
+    assert.deepInclude(refused.data, { _tag: "Forbidden", required_role: "budget_admin" })
+    assert.strictEqual(await start(app, workflow, { request_id: "before the default" }), before)
+    await start(app, ROW)
+    await start(both, workflow)
+  })
+})
+
 describe("whose it is", () => {
   it("an app has its owner's, a key that always speaks for one user has that user's, operators have all", async () => {
     const ann = await keyFor(["app"], "ann")
