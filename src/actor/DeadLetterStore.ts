@@ -63,6 +63,8 @@ export interface DeadLetterStore {
   ) => Effect.Effect<boolean, Unavailable>
   /** It has been sent again, or it was not: then it stays for the next try. */
   readonly settle: (tenant: string, seq: number, isSent: boolean) => Effect.Effect<void, Unavailable>
+  /** Other words and payloads in the place of what these letters said; those that are gone stay gone. */
+  readonly rewrite: (tenant: string, letters: ReadonlyArray<KeptLetter>) => Effect.Effect<void, Unavailable>
 }
 
 export const DeadLetterStore = Context.Service<DeadLetterStore>("bursar/actor/DeadLetterStore")

@@ -52,6 +52,11 @@ export interface DurableMachines {
   readonly release: (isGone: (address: Address) => boolean) => Effect.Effect<void>
   /** Starts a parked or failed-over machine anew from the store: after its code or what it waited for has changed. */
   readonly restart: (address: Address) => Effect.Effect<void, SignalError>
+  /** Stops those in memory that are at these addresses; none of them is started before the effect is over. */
+  readonly whileStill: <A, E, R>(
+    addresses: ReadonlySet<string>,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, R>
   /** Calls back when facts of a tenant have been committed by this node; the store has them. Returns how to stop. */
   readonly onFacts: (listener: (tenant: string) => void) => () => void
 }
@@ -74,6 +79,8 @@ class Machines {
   readonly #kinds = new Map<string, AnyRegistered>()
   /** Of those that are in memory. */
   readonly #births = new Map<string, Birth>()
+  /** Addresses where nothing is started for the time being. */
+  readonly #still = new Set<ReadonlySet<string>>()
   readonly #listeners = new Set<(tenant: string) => void>()
 
   constructor(system: ActorSystem, environment: Omit<DurableEnvironment, "onFacts" | "newId">) {
@@ -171,6 +178,7 @@ class Machines {
   ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError> {
     return Effect.gen({ self: this }, function* () {
       this.#check(registered, address)
+      yield* this.#moving(address)
       const input = { value }
       const { ref, birth } = yield* this.#spawn(registered, address, input)
       const { isNew } = yield* this.#awaited(address, birth)
@@ -186,6 +194,7 @@ class Machines {
       this.#check(registered, address)
       const live = this.#system.find<P>(address, registered.definition.protocol)
       if (live !== undefined && !live.isClosed) return live
+      yield* this.#moving(address)
       const row = yield* this.#row(address)
       if (row === undefined) return undefined
       return (yield* this.#spawn(registered, address, undefined)).ref
@@ -255,9 +264,36 @@ class Machines {
     })
   }
 
+  whileStill<A, E, R>(
+    addresses: ReadonlySet<string>,
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    if (addresses.size === 0) return effect
+    // One set for each time: two may stop the same machine.
+    const mine = new Set(addresses)
+    return Effect.suspend(() => {
+      this.#still.add(mine)
+      return Effect.andThen(
+        this.release(({ text }) => mine.has(text)),
+        effect
+      )
+    }).pipe(Effect.ensuring(Effect.sync(() => this.#still.delete(mine))))
+  }
+
+  #isStill({ text }: Address): boolean {
+    for (const addresses of this.#still) if (addresses.has(text)) return true
+    return false
+  }
+
+  #moving(address: Address): Effect.Effect<void, Unavailable> {
+    if (!this.#isStill(address)) return Effect.void
+    const message = `${address.text} stands still for a moment; send it again`
+    return Effect.fail(new Unavailable({ message, retry_after_ms: 100 }))
+  }
+
   #wake(address: Address): Effect.Effect<void> {
     const registered = this.#kinds.get(address.kind)
-    if (registered === undefined) return Effect.void
+    if (registered === undefined || this.#isStill(address)) return Effect.void
     return Effect.flatMap(this.#spawn(registered, address, undefined), ({ birth }) =>
       Effect.ignore(this.#awaited(address, birth))
     )
@@ -273,6 +309,7 @@ class Machines {
           id: address.text,
           message: `There is no ${address.text}`
         })
+      yield* this.#moving(address)
       yield* this.#system.stop(address)
       const { birth } = yield* this.#spawn(registered, address, undefined)
       yield* this.#awaited(address, birth)
@@ -302,6 +339,7 @@ const make = Effect.gen(function* () {
     recover: (isMine) => machines.recover(isMine),
     release: (isGone) => machines.release(isGone),
     restart: (address) => machines.restart(address),
+    whileStill: (addresses, effect) => machines.whileStill(addresses, effect),
     onFacts: (listener) => machines.onFacts(listener)
   })
 })

@@ -7,8 +7,10 @@
  * A machine belongs to whoever claimed it last. A commit names the claim's epoch and the revision that it builds on;
  * where either has moved on, nothing of it is written. All of a commit is written, or nothing is.
  */
+
 import { Context, type Effect, Schema } from "effect"
 import type { Millis } from "../signal/Text.ts"
+import type { MachineRewriting } from "./MachineRewriting.ts"
 
 /** Who may write a machine: proved by a commit, never believed. */
 export interface MachineClaim {
@@ -177,7 +179,7 @@ export class MachineStoreUnreachable extends Schema.TaggedError<MachineStoreUnre
 
 export type MachineCommitError = MachineFenced | MachineRefused | MachineNotWritten | MachineOutcomeUnknown
 
-export interface MachineStore {
+export interface MachineStore extends MachineRewriting<MachineStoreUnreachable> {
   /**
    * Takes a machine over from whoever had it, and reads it. An address that nothing was committed at is claimed too: its
    * first commit makes the machine.

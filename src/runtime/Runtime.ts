@@ -35,6 +35,7 @@ import { makePseudonyms } from "./Pseudonyms.ts"
 import { makeRouter } from "./Router.ts"
 import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
 import { tracedRouter } from "./TracedRouter.ts"
+import { makeUserTraces } from "./UserTraces.ts"
 import { workflowPorts } from "./WorkflowPorts.ts"
 import type { WorkflowFeed } from "./WorkflowsTopic.ts"
 
@@ -135,6 +136,7 @@ export const layer = (
           builtInPrices: SIMULATOR_PRICES,
           version: config.version,
           observer: observedBy(hub, alerts, disguise.pseudonyms),
+          traces: makeUserTraces({ system, machines, store: feed.store, letters }),
           onLoaded: (tenant, { anonymize_users }) => disguise.pseudonyms.configured(tenant, anonymize_users)
         },
         hub,

@@ -19,6 +19,9 @@ const Forgotten = Schema.Struct({
   cleaned_sums: Count,
   /** Entries of the audit trail whose content was deleted; their hashes stay. */
   audit_entries: Count,
+  /** Workflows and other durable machines that are about him; those that run go on. */
+  machines: Count,
+  dead_letters: Count,
   /** Keys that always spoke for him: they have ended. */
   keys_ended: Count
 }).annotate({ identifier: "Forgotten" })

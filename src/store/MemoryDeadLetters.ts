@@ -64,6 +64,12 @@ export const makeMemoryDeadLetters = (): DeadLetterStore => {
         if (!isSent || find(tenant, seq) === undefined) return
         shelf.letters = shelf.letters.filter((letter) => letter.seq !== seq)
         shelf.sent += 1
+      }),
+    rewrite: (tenant, letters) =>
+      Effect.sync(() => {
+        const written = new Map(letters.map((letter) => [letter.seq, letter]))
+        const shelf = shelfOf(tenant)
+        shelf.letters = shelf.letters.map((letter) => written.get(letter.seq) ?? letter)
       })
   }
 }

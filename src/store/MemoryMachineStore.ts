@@ -4,6 +4,7 @@
  * Owns: the same promises as the tables, but for surviving the process.
  */
 import { Effect } from "effect"
+import type { MachineTexts, Mentioning } from "../actor/MachineRewriting.ts"
 import {
   type ClaimedMachine,
   type MachineClaim,
@@ -106,6 +107,39 @@ export class MemoryMachines {
       .sort(byAddress)
   }
 
+  /** Those of a tenant that come next, as text. */
+  textsAfter({ tenant, after, limit }: Mentioning<string>): ReadonlyArray<MachineTexts> {
+    return this.rows()
+      .filter((row) => row.tenant === tenant && row.address > after)
+      .slice(0, limit)
+      .map((row) => ({
+        address: row.address,
+        hasEnded: hasEnded(row),
+        revision: row.revision,
+        reason: row.reason,
+        snapshot: row.snapshot,
+        about: JSON.stringify(row.about),
+        outgoing: (this.heads.get(row.address)?.outgoing ?? []).map(({ seq, params }) => ({
+          seq,
+          params: JSON.stringify(params)
+        }))
+      }))
+  }
+
+  rewrite({ address, revision, reason, about, snapshot, outgoing }: MachineTexts): boolean {
+    const head = this.heads.get(address)
+    if (head?.row?.revision !== revision) return false
+    head.owner = ""
+    head.epoch += 1
+    head.row = { ...head.row, reason, about: JSON.parse(about), snapshot }
+    const params = new Map(outgoing.map((sent) => [sent.seq, sent.params]))
+    head.outgoing = head.outgoing.map((sent) => {
+      const text = params.get(sent.seq)
+      return text === undefined ? sent : { ...sent, params: JSON.parse(text) }
+    })
+    return true
+  }
+
   owes(address: string): boolean {
     return (this.heads.get(address)?.outgoing.length ?? 0) > 0
   }
@@ -175,6 +209,35 @@ export const memoryMachineStore = (machines: MemoryMachines = new MemoryMachines
     Effect.sync(() => {
       const feed = machines.feedOf(tenant)
       feed.facts = feed.facts.filter(({ seq }) => seq > feed.last - keep)
+    }),
+  mentioning: (query) =>
+    Effect.sync(() => {
+      const read = machines.textsAfter(query)
+      return {
+        machines: read.filter(({ about, snapshot, outgoing }) =>
+          [about, snapshot, ...outgoing.map(({ params }) => params)].some((text) => text.includes(query.text))
+        ),
+        next: read.length === query.limit ? (read.at(-1)?.address ?? null) : null
+      }
+    }),
+  rewrite: (machine) => Effect.sync(() => machines.rewrite(machine)),
+  factsMentioning: ({ tenant, text, after }) =>
+    Effect.sync(() => ({
+      facts: machines
+        .feedOf(tenant)
+        .facts.filter(({ seq }) => seq > after)
+        .map(({ seq, body }) => ({ seq, body: JSON.stringify(body) }))
+        .filter(({ body }) => body.includes(text)),
+      next: null
+    })),
+  rewriteFacts: (tenant, facts) =>
+    Effect.sync(() => {
+      const bodies = new Map(facts.map(({ seq, body }) => [seq, body]))
+      const feed = machines.feedOf(tenant)
+      feed.facts = feed.facts.map((fact) => {
+        const text = bodies.get(fact.seq)
+        return text === undefined ? fact : { ...fact, body: JSON.parse(text) }
+      })
     }),
   removeEnded: (kind, endedBefore, limit) =>
     Effect.sync(() => {

@@ -9,7 +9,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { DeadLetterStore, type KeptLetter, LETTERS_KEPT, type NewLetter } from "../actor/DeadLetterStore.ts"
 import type { Principal } from "../signal/Principal.ts"
-import { textColumn, timeColumn } from "./Columns.ts"
+import { int8Column, textColumn, timeColumn } from "./Columns.ts"
 import { orUnavailable } from "./Unavailable.ts"
 
 /** One statement: the letters get the tenant's next numbers, and the oldest go. */
@@ -45,6 +45,10 @@ UPDATE dead_letter_head SET sent = sent + (SELECT count(*) FROM sent) WHERE tena
 
 const NOT_SENT = "UPDATE dead_letter SET claimed_until = NULL WHERE tenant = $1 AND seq = $2::int8"
 
+const REWRITE = `UPDATE dead_letter d SET principal = l.principal, why = l.why, preview = l.preview, params = l.params
+FROM unnest($2::int8[], $3::text[], $4::text[], $5::text[], $6::text[]) AS l(seq, principal, why, preview, params)
+WHERE d.tenant = $1 AND d.seq = l.seq`
+
 interface Stored {
   readonly seq: bigint
   readonly at_ms: bigint
@@ -66,14 +70,18 @@ const letterFrom = ({ seq, at_ms, principal, ...row }: Stored): KeptLetter => ({
 /** What somebody else has written may hold what Postgres does not take. */
 const storable = (text: string): string => text.toWellFormed().replaceAll("\u0000", "\uFFFD")
 
-const valuesOf = (letters: ReadonlyArray<NewLetter>) => [
-  timeColumn(letters.map(({ at }) => at)).all,
-  textColumn(letters.map(({ address }) => storable(address))).all,
-  textColumn(letters.map(({ signal }) => storable(signal))).all,
+const wordsOf = (letters: ReadonlyArray<NewLetter>) => [
   textColumn(letters.map(({ principal }) => JSON.stringify(principal))).all,
   textColumn(letters.map(({ why }) => storable(why))).all,
   textColumn(letters.map(({ preview }) => storable(preview))).all,
   textColumn(letters.map(({ params }) => params)).all
+]
+
+const valuesOf = (letters: ReadonlyArray<NewLetter>) => [
+  timeColumn(letters.map(({ at }) => at)).all,
+  textColumn(letters.map(({ address }) => storable(address))).all,
+  textColumn(letters.map(({ signal }) => storable(signal))).all,
+  ...wordsOf(letters)
 ]
 
 const make = Effect.map(PgClient.PgClient, (sql) =>
@@ -106,7 +114,11 @@ const make = Effect.map(PgClient.PgClient, (sql) =>
         Effect.map(sql.unsafe(CLAIM, [tenant, BigInt(seq), now, until]), (rows) => rows.length === 1)
       ),
     settle: (tenant, seq, isSent) =>
-      orUnavailable(Effect.asVoid(sql.unsafe(isSent ? SENT : NOT_SENT, [tenant, BigInt(seq)])))
+      orUnavailable(Effect.asVoid(sql.unsafe(isSent ? SENT : NOT_SENT, [tenant, BigInt(seq)]))),
+    rewrite: (tenant, letters) => {
+      const seqs = int8Column(letters.map(({ seq }) => seq)).all
+      return orUnavailable(Effect.asVoid(sql.unsafe(REWRITE, [tenant, seqs, ...wordsOf(letters)])))
+    }
   })
 )
 

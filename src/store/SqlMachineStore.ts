@@ -26,6 +26,7 @@ import {
   type StoredFact
 } from "../actor/MachineStore.ts"
 import { int8Array, isStorable, textArray } from "./Columns.ts"
+import { machineRewriting } from "./MachineRewriting.ts"
 import { machineStatement } from "./MachineStatement.ts"
 import { patiently } from "./Patience.ts"
 import { commitFailure, unreachable } from "./SqlFailures.ts"
@@ -239,6 +240,7 @@ const make = (kind: Kind) =>
       asked(sql.unsafe<Row>(text, parameters))
 
     return {
+      ...machineRewriting(rows),
       claim: (machine, owner) => asked(claim(sql, machine, owner)),
       commit: (held, written) =>
         patiently(commit(sql, held, written), duration, () =>

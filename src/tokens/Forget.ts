@@ -1,8 +1,8 @@
 /**
  * Forgets a user.
  *
- * Owns: the order of the steps. First all that is live changes its name in one statement, and memory is read again; from
- * then on what the ledger reads of the history is renamed on the way (Ledger.renamings), while the history itself is
+ * Owns: the order of the steps. First what runs for the user stands still; then all that is live changes its name in one
+ * statement, and memory is read again; what runs goes on under the new name (UserTraces); from then on what the ledger reads of the history is renamed on the way (Ledger.renamings), while the history itself is
  * renamed table by table. Each step is one turn of the tenant's one writer, between everybody else's. It can end anywhere:
  * sent again, it goes on under the name that was taken.
  * Does not decide: what names a user (Forgetting), or who is forgotten (runtime/).
@@ -17,6 +17,7 @@ import type { Principal } from "../signal/Principal.ts"
 import { contentDigest } from "./Digest.ts"
 import { type ForgetDone, type ForgetStep, HISTORY, type HistoryTable } from "./ForgetSteps.ts"
 import type { CommandRow, LedgerStore, StoreUnreachable } from "./LedgerStore.ts"
+import type { TraceCounts, UserTraces } from "./UserTraces.ts"
 
 type Answer = SignalSuccess<"forget_named">
 
@@ -24,6 +25,14 @@ export interface ForgetEnvironment {
   readonly store: LedgerStore
   readonly tenant: string
   readonly ref: ActorRef
+  readonly traces: UserTraces
+}
+
+const NO_TRACES: TraceCounts = { machines: 0, dead_letters: 0 }
+
+/** For a ledger beside which nothing is kept. */
+export const nothingElse: UserTraces = {
+  whileStill: (_tenant, _user, effect) => effect(() => Effect.succeed(NO_TRACES))
 }
 
 const COUNTED: { readonly [Table in HistoryTable]: keyof Forgotten } = {
@@ -64,12 +73,27 @@ const stepsOf = (env: ForgetEnvironment, payload: SignalPayload<"forget_named">,
       return changed
     })
 
-  return Effect.gen(function* () {
+  const begin = Effect.gen(function* () {
     const { live } = yield* step({ kind: "live", from, to: fresh, userKey, pseudonym })
-    if (live === undefined) return yield* Effect.die(new Error("what is live was not renamed"))
+    return live ?? (yield* Effect.die(new Error("what is live was not renamed")))
+  })
+  /** Whatever runs for the user stands still, and goes on under the new name. */
+  const begun =
+    from === null
+      ? Effect.map(begin, (live) => ({ live, traces: NO_TRACES }))
+      : env.traces.whileStill(env.tenant, from, (rename) =>
+          Effect.gen(function* () {
+            const live = yield* begin
+            return { live, traces: yield* rename(live.to) }
+          })
+        )
+
+  return Effect.gen(function* () {
+    const { live, traces } = yield* begun
     const counts = { usage_rows: 0, requests: 0, cleaned_sums: 0, audit_entries: 0, alerts: 0, commands: 0 }
     const forgotten: { -readonly [Field in keyof Forgotten]: Forgotten[Field] } = {
       ...counts,
+      ...traces,
       pseudonym_deleted: live.hadPseudonym,
       budgets: live.budgets,
       periods: live.periods,

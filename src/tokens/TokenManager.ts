@@ -22,7 +22,7 @@ import { getAuditTrail } from "./AuditQuery.ts"
 import { cleanup } from "./Cleanup.ts"
 import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
-import { forget } from "./Forget.ts"
+import { forget, nothingElse } from "./Forget.ts"
 import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
 import type { LedgerStore } from "./LedgerStore.ts"
 import { listOverrides } from "./OverrideQuery.ts"
@@ -31,6 +31,7 @@ import { runShift } from "./Shift.ts"
 import { type CommitObserver, type ShiftEnvironment, unavailable } from "./ShiftEnvironment.ts"
 import { ADMITTED_AFTER_MS, StoreAway } from "./StoreAway.ts"
 import { getUsage } from "./UsageQuery.ts"
+import type { UserTraces } from "./UserTraces.ts"
 import { Vitals } from "./Vitals.ts"
 
 export interface TokenManagerOptions {
@@ -39,6 +40,8 @@ export interface TokenManagerOptions {
   readonly builtInPrices: ReadonlyArray<Price>
   readonly version: string
   readonly observer: CommitObserver
+  /** What else names users, beside the ledger. */
+  readonly traces?: UserTraces
   /** Hears how the tenant is configured, each time that it is loaded. */
   readonly onLoaded?: (tenant: string, config: ManagerConfig) => void
 }
@@ -262,8 +265,8 @@ class TokenManager {
 
   /** Never beside a cleanup: each counts on the rows that the other changes. */
   #answerForget(envelope: Envelope<"forget_named">): Effect.Effect<void> {
-    const { tenant, store } = this.#options
-    const env = { store, tenant, ref: this.#context.ref }
+    const { tenant, store, traces = nothingElse } = this.#options
+    const env = { store, tenant, ref: this.#context.ref, traces }
     return this.#cleanups
       .withPermits(1)(forget(env, envelope.payload, envelope.principal))
       .pipe(

@@ -60,6 +60,24 @@ export const deadLetterStoreContract = <E>(name: string, layer: Layer.Layer<Dead
       })
     )
 
+    check("say something else once they are rewritten, and those that are gone stay gone", (store, tenant) =>
+      Effect.gen(function* () {
+        yield* store.add(tenant, numbered(tenant, 1, 3), 0)
+        yield* store.settle(tenant, 2, true)
+        const principal = { ...installationPrincipal(tenant, "key_1"), attribution: { user_id: "anon" } }
+        const written = [1, 2].map((seq) => ({
+          ...letter(tenant, seq, { principal, why: "w", preview: "p", params: seq === 1 ? "{}" : null }),
+          seq
+        }))
+        yield* store.rewrite(tenant, written)
+        yield* store.rewrite(`${tenant}-b`, [{ ...letter(tenant, 3, { why: "not here" }), seq: 3 }])
+        assert.deepStrictEqual(yield* store.find(tenant, 1), written[0])
+        assert.isUndefined(yield* store.find(tenant, 2))
+        assert.deepStrictEqual(yield* store.find(tenant, 3), { ...letter(tenant, 3), seq: 3 })
+        assert.isTrue(yield* store.claim(tenant, 1, 0, 10))
+      })
+    )
+
     check("are a tenant's own", (store, tenant) =>
       Effect.gen(function* () {
         yield* store.add(tenant, numbered(tenant, 1, 2), 0)

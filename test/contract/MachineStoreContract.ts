@@ -306,6 +306,82 @@ const feeds = (it: Tests) => {
   )
 }
 
+const rewriting = (it: Tests) => {
+  it.effect("texts are written anew, and whoever had the machine writes nothing any more", () =>
+    Effect.gen(function* () {
+      const snapshot = JSON.stringify({ user: "ada" })
+      const { store, machine, claim } = yield* opened({ snapshot, outgoing: [outgoing(1)] })
+      const plain = { ...machine, address: `${machine.address}/plain` }
+      const other = yield* store.claim(plain, "owner")
+      yield* store.commit(
+        other.claim,
+        commitOf("c0", 0, { outgoing: [{ ...outgoing(1), params: { name: "ada" } }] })
+      )
+      const unnamed = { ...machine, address: `${machine.address}/zzz` }
+      yield* store.commit((yield* store.claim(unnamed, "owner")).claim, commitOf("c0", 0))
+      const mentioning = (after: string, limit: number) =>
+        store.mentioning({ tenant: machine.tenant, text: "ada", after, limit })
+
+      const all = yield* mentioning("", 10)
+      assert.deepStrictEqual(
+        all.machines.map(({ address, outgoing: sent }) => `${address} ${sent.length}`),
+        [`${machine.address} 1`, `${plain.address} 1`]
+      )
+      assert.isNull(all.next)
+      const first = yield* mentioning("", 1)
+      assert.strictEqual(first.next, machine.address)
+      assert.deepStrictEqual((yield* mentioning(machine.address, 2)).machines, all.machines.slice(1))
+      const [found] = first.machines
+      if (found === undefined) throw new Error("nothing was found")
+
+      const written = {
+        ...found,
+        reason: "why",
+        about: '{"a":1}',
+        snapshot: '{"user":"anon"}',
+        outgoing: found.outgoing.map(({ seq }) => ({ seq, params: '{"to":"anon"}' }))
+      }
+      assert.isFalse(yield* store.rewrite({ ...written, revision: 7 }), "it has gone on")
+      assert.isTrue(yield* store.rewrite(written))
+      assert.isFalse(yield* store.isOwner(claim))
+      const late = yield* Effect.flip(store.commit(claim, commitOf("c1", 1, { snapshot })))
+      assert.strictEqual(late._tag, "MachineFenced")
+      const asked = yield* Effect.flip(store.resolve(claim, "c0"))
+      assert.strictEqual(asked._tag, "MachineFenced")
+      const next = yield* store.claim(machine, "next")
+      assert.deepInclude(next.row, {
+        reason: "why",
+        about: { a: 1 },
+        snapshot: '{"user":"anon"}',
+        revision: 1
+      })
+      assert.deepStrictEqual(next.outgoing, [{ ...outgoing(1), params: { to: "anon" } }])
+    })
+  )
+
+  it.effect("facts are written anew under their numbers", () =>
+    Effect.gen(function* () {
+      const { store, machine } = yield* opened({ facts: ["ada", "bob", "ada"].map(fact) })
+      const mentioning = (after: number, limit: number) =>
+        store.factsMentioning({ tenant: machine.tenant, text: "ada", after, limit })
+      const { facts } = yield* mentioning(0, 10)
+      assert.deepStrictEqual(
+        facts.map(({ seq }) => seq),
+        [1, 3]
+      )
+      yield* store.rewriteFacts(
+        machine.tenant,
+        facts.map(({ seq }) => ({ seq, body: '{"text":"anon"}' }))
+      )
+      assert.deepStrictEqual(
+        (yield* store.facts(machine.tenant, 0, 10)).facts.map(({ body }) => body),
+        ["anon", "bob", "anon"].map((text) => ({ text }))
+      )
+      assert.deepStrictEqual(yield* mentioning(0, 10), { facts: [], next: null })
+    })
+  )
+}
+
 type Tests = Parameters<Parameters<ReturnType<typeof layer<MachineStore, never>>>[1]>[0]
 
 export const machineStoreContract = (name: string, store: Layer.Layer<MachineStore, unknown>): void => {
@@ -314,6 +390,7 @@ export const machineStoreContract = (name: string, store: Layer.Layer<MachineSto
       claims(it)
       lists(it)
       feeds(it)
+      rewriting(it)
     })
   })
 }

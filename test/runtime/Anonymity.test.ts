@@ -4,7 +4,7 @@ import { beforeAll } from "vitest"
 import { isPseudonym } from "../../src/signal/Pseudonym.ts"
 import { rowsWith } from "../support/Dump.ts"
 import { makeDatabase, type Program, startProgram } from "../support/Program.ts"
-import { failureOf, type Json } from "../support/Wire.ts"
+import { eventually, failureOf, type Json } from "../support/Wire.ts"
 
 /** Stands nowhere but where a user is named. */
 const ADA = "ada.lovelace@example.com"
@@ -145,6 +145,57 @@ describe("a tenant that anonymises its users", () => {
       user_id: usage.user_id
     })
     assert.notStrictEqual(elsewhere.usage.user_id, usage.user_id)
+  })
+
+  it("runs a user's workflows under the pseudonym, for whoever asks by either name", async () => {
+    const { key, call } = await makeTenant()
+    const wire = await program.connect(key)
+    const agents = [
+      { name: "a", provider: "simulator", model: "sim-fast", prompt: "{{input}}", max_completion_tokens: 5 },
+      {
+        name: "b",
+        provider: "simulator",
+        model: "sim-fast",
+        prompt: "{{a}}",
+        max_completion_tokens: 5,
+        depends_on: ["a"]
+      }
+    ]
+    const events = await wire.subscribe("workflows", { filter: { user_id: ADA } })
+    const params = { workflow: { name: "w", agents }, input: "tides", user_id: ADA, request_id: "workflow" }
+    const { workflow_id, workflow } = await call("start_workflow", params)
+    const anon = workflow.attribution.user_id as string
+    assert.isTrue(isPseudonym(anon))
+    const told = await events.until((event) => event.workflow.ended_at !== null)
+    assert.strictEqual(told.at(-1)?.workflow.state, "completed")
+    for (const event of told) assert.strictEqual(event.workflow.attribution.user_id, anon)
+    assert.strictEqual((await call("start_workflow", params)).workflow_id, workflow_id)
+    for (const user_id of [ADA, anon])
+      assert.lengthOf((await call("list_workflows", { user_id })).items, 1, user_id)
+    assert.lengthOf((await call("list_workflows", { user_id: BOB })).items, 0)
+    assert.lengthOf((await call("get_usage", { user_id: ADA, workflow_id })).items, 2)
+
+    const forced = await call("create_key", { name: "k", roles: ["app"], attribution: { user_id: ADA } })
+    const other = await call("create_key", { name: "o", roles: ["app"], attribution: { user_id: BOB } })
+    assert.strictEqual(
+      (await call("get_workflow", { workflow_id }, forced.key)).workflow.attribution.user_id,
+      anon
+    )
+    const unseen = await failureOf(call("get_workflow", { workflow_id }, other.key))
+    assert.strictEqual(unseen.tag, "NotFound")
+    const slow = { name: "slow", agents: [{ ...agents[0], model: "sim-slow" }] }
+    const begun = await call("start_workflow", { workflow: slow, input: "tides" }, forced.key)
+    assert.strictEqual(begun.workflow.attribution.user_id ?? anon, anon)
+    for (const method of ["resume_workflow", "cancel_workflow"]) {
+      const { workflow: moved } = await call(method, { workflow_id: begun.workflow_id }, forced.key)
+      assert.strictEqual(moved.workflow_id, begun.workflow_id)
+    }
+    await eventually(
+      () => call("get_workflow", { workflow_id: begun.workflow_id }),
+      (shown) => shown.workflow.state === "cancelled"
+    )
+    assert.deepStrictEqual(await rowsWith(databaseUrl, ADA), [])
+    assert.isAbove((await rowsWith(databaseUrl, anon, ["machine", "machine_fact"])).length, 2)
   })
 
   it("limits a user by the budgets for everybody, and by the user's own", async () => {

@@ -2,19 +2,41 @@
 import { assert, describe, it } from "@effect/vitest"
 import { beforeAll } from "vitest"
 import { isPseudonym } from "../../src/signal/Pseudonym.ts"
-import { rowsWith, tableLocker } from "../support/Dump.ts"
+import { changeRows, rowsWith, tableLocker } from "../support/Dump.ts"
 import { makeDatabase, type Program, runProgram, startProgram } from "../support/Program.ts"
 import { eventually, failureOf, type Json } from "../support/Wire.ts"
 
 const ADA = "ada.lovelace@example.com"
 const AMY = "amy.johnson@example.com"
 const ANN = "ann.lister@example.com"
+const EVE = "eve.online@example.com"
 const BOB = "bob.noyce@example.com"
 const MODEL = { provider: "test", model: "dollar" }
 const PRICE = { ...MODEL, pricing: { prompt_per_million: "1000000", completion_per_million: "1000000" } }
 const COUNTS = { prompt_tokens: 1, completion_tokens: 0 }
 const ESTIMATE = { estimated_prompt_tokens: 1, max_completion_tokens: 0 }
 const DAILY = { name: "daily", period: "daily", limit: "10" } as const
+
+const agentOf = (name: string, model: string, depends_on: ReadonlyArray<string> = []) => ({
+  name,
+  provider: "simulator",
+  model,
+  prompt: "{{input}}",
+  max_completion_tokens: 20,
+  depends_on
+})
+const workflowOf = (name: string, model = "sim-fast") => ({
+  name,
+  agents: [agentOf("first", model), agentOf("second", "sim-fast", ["first"])]
+})
+
+/** Nobody is told how it ends. */
+const notify = (key: string, method: string, params: Json) =>
+  fetch(`${program.url}/signals`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+    body: JSON.stringify({ jsonrpc: "2.0", method, params })
+  })
 
 let databaseUrl: string
 const whileLocked = <A>(table: string, act: () => Promise<A>) => tableLocker(databaseUrl)(table, act)
@@ -208,6 +230,108 @@ describe("forget_user", () => {
       usage_rows: 0
     })
     await verified()
+  })
+
+  it("reaches workflows that have ended, wait and run, what they have told, and dead letters", async () => {
+    const tenant = await makeTenant()
+    const { call } = tenant
+    await call("create_budget", { ...DAILY, type: "user", entity_id: "*", measure: "requests", limit: "50" })
+    const started = async (workflow: Json, user_id = EVE): Promise<string> => {
+      const input = { question: `What does ${user_id} want?`, of: user_id }
+      return (await call("start_workflow", { workflow, input, user_id })).workflow_id
+    }
+    const shown = async (workflow_id: string) => (await call("get_workflow", { workflow_id })).workflow
+    const until = (id: string, state: string) =>
+      eventually(
+        () => shown(id),
+        (workflow) => workflow.state === state
+      )
+    const wire = await program.connect(tenant.key)
+    const usage = await wire.subscribe("usage")
+    const done = await started(workflowOf("done"))
+    await until(done, "completed")
+    const parked = await started({ ...workflowOf("parked"), budget: { limit: "1", measure: "requests" } })
+    const { budget } = await until(parked, "parked")
+    const bobs = await started(workflowOf("bobs"), BOB)
+    await until(bobs, "completed")
+    const running = await started(workflowOf("running", "sim-slow"))
+    await usage.until(
+      (event) => event.in_flight?.workflow_id === running && event.in_flight.state === "calling"
+    )
+    for (const user_id of [EVE, BOB])
+      await notify(tenant.key, "track_usage", {
+        request_id: `lost ${user_id.slice(0, 3)}`,
+        ...MODEL,
+        user_id
+      })
+    await notify(tenant.key, "track_usage", {
+      request_id: "lost whole",
+      provider: "nobody",
+      model: "none",
+      ...COUNTS,
+      hold_id: "hold_none",
+      user_id: EVE
+    })
+    await eventually(
+      () => rowsWith(databaseUrl, "lost ", ["dead_letter"]),
+      (rows) => rows.length === 3
+    )
+    for (const table of ["machine", "machine_fact", "dead_letter"])
+      assert.isAbove((await rowsWith(databaseUrl, EVE, [table])).length, 0, table)
+    const bobsBefore = await rowsWith(databaseUrl, BOB, ["machine", "machine_fact", "dead_letter"])
+
+    const forgotten = await call("forget_user", { user_id: EVE })
+    assert.deepStrictEqual(await rowsWith(databaseUrl, EVE), [])
+    assert.include(forgotten, { machines: 3, dead_letters: 2 })
+    assert.deepStrictEqual(
+      await rowsWith(databaseUrl, BOB, ["machine", "machine_fact", "dead_letter"]),
+      bobsBefore
+    )
+    await verified()
+
+    // What ran goes on in the user's new name, what waited when it may.
+    await call("update_budget", { budget_id: budget.budget_id, updates: { limit: "3" } })
+    const ended = [await shown(done), await until(parked, "completed"), await until(running, "completed")]
+    const name = ended[0].attribution.user_id
+    assert.isTrue(isPseudonym(name))
+    for (const workflow of ended) {
+      assert.strictEqual(workflow.attribution.user_id, name)
+      assert.deepStrictEqual(workflow.input, { question: `What does ${name} want?`, of: name })
+      const { items } = await call("get_usage", { workflow_id: workflow.workflow_id })
+      for (const row of items) assert.strictEqual(row.user_id, name)
+    }
+    assert.strictEqual((await call("get_status")).open_holds, 0)
+    assert.lengthOf((await call("list_workflows", { user_id: name })).items, 3)
+    assert.deepStrictEqual(await rowsWith(databaseUrl, EVE), [])
+    await verified()
+    assert.include(await call("forget_user", { user_id: EVE }), { machines: 0, dead_letters: 0 })
+  })
+
+  it("leaves what was damaged to be found", async () => {
+    const { call, tenant } = await makeTenant()
+    for (const request_id of ["first", "second"])
+      await call("track_usage", { request_id, ...MODEL, ...COUNTS, user_id: EVE })
+    await call("create_budget", { ...DAILY, type: "user", entity_id: EVE })
+    await call("forget_user", { user_id: EVE })
+    await verified()
+    const damaged = async (what: string, statement: string, mended: string) => {
+      await changeRows(databaseUrl, statement, [tenant])
+      const { code, log } = await runProgram({ databaseUrl, args: ["audit", "verify"] })
+      assert.notStrictEqual(code, 0, what)
+      assert.include(log, tenant, what)
+      await changeRows(databaseUrl, mended, [tenant])
+      await verified()
+    }
+    await damaged(
+      "a cost",
+      "UPDATE usage SET cost = cost + 1 WHERE tenant = $1 AND request_id = 'first'",
+      "UPDATE usage SET cost = cost - 1 WHERE tenant = $1 AND request_id = 'first'"
+    )
+    await damaged(
+      "the hash of an entry whose words are gone",
+      "UPDATE audit SET hash = reverse(hash) WHERE tenant = $1 AND body IS NULL",
+      "UPDATE audit SET hash = reverse(hash) WHERE tenant = $1 AND body IS NULL"
+    )
   })
 
   it("goes on where it was killed, beside everybody else's calls", async () => {

@@ -564,6 +564,8 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
         commands: 1,
         cleaned_sums: 0,
         audit_entries: 2,
+        machines: 1,
+        dead_letters: 1,
         keys_ended: 1
       }
     ]

@@ -48,3 +48,14 @@ export const tableLocker =
       Effect.provide(serverLayer({ url: Redacted.make(databaseUrl), idleInTransactionTimeout: "1 minute" })),
       Effect.runPromise
     )
+
+/** A statement that nobody of ours would send. */
+export const changeRows = (
+  databaseUrl: string,
+  statement: string,
+  parameters: ReadonlyArray<string>
+): Promise<void> =>
+  Effect.gen(function* () {
+    const sql = yield* PgClient.PgClient
+    yield* sql.unsafe(statement, parameters)
+  }).pipe(Effect.provide(serverLayer({ url: Redacted.make(databaseUrl) })), Effect.runPromise)

@@ -28,6 +28,8 @@ const FORGOTTEN = {
   commands: 0,
   cleaned_sums: 0,
   audit_entries: 0,
+  machines: 0,
+  dead_letters: 0,
   keys_ended: 0
 }
 
