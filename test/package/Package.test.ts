@@ -103,7 +103,7 @@ describe("the package", () => {
       [
         ["3", "TS2551"],
         ["4", "TS2322"],
-        ["5", "TS2345"]
+        ["5", "TS2741"]
       ]
     )
     await project.run("rm", ["wrong.ts"])
