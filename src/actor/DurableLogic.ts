@@ -3,7 +3,7 @@
  * that go out.
  *
  * Owns: the key of an invocation, and how both are recognised among a machine's logic and actions.
- * Does not decide: when an Effect is run or interrupted, and when a signal is delivered (DurableActor, MachineOutbox).
+ * Does not decide: when an Effect is run or interrupted, and when a signal is delivered (DurableLife, MachineOutbox).
  */
 import { Cause, Context, Effect, type Schema } from "effect"
 import { fromPromise, type PromiseActorLogic } from "xstate"

@@ -14,6 +14,7 @@ import type { EventFilter } from "../signal/Subscriptions.ts"
 import type { WorkflowFact } from "../signal/Workflows.ts"
 import { isOwn } from "../workflow/Ownership.ts"
 import { WORKFLOW } from "../workflow/WorkflowActor.ts"
+import { WORKFLOW_FILTER } from "../workflow/WorkflowList.ts"
 import type { Workflows } from "../workflow/Workflows.ts"
 import { decodeFact } from "../workflow/WorkflowView.ts"
 import { Outbox } from "./Outbox.ts"
@@ -30,12 +31,10 @@ export interface WorkflowFeed {
 
 const LOOKED_EVERY_MS = 1_000
 
-const FIELDS = ["user_id", "team_id", "project_id", "feature"] as const
-
 const isShown = (fact: WorkflowFact, filter: EventFilter, principal: Principal): boolean =>
   isOwn(fact, fact.workflow_id, principal) &&
   (filter.workflow_id === undefined || filter.workflow_id === fact.workflow_id) &&
-  FIELDS.every((field) => filter[field] === undefined || filter[field] === fact.attribution[field])
+  WORKFLOW_FILTER.every((field) => filter[field] === undefined || filter[field] === fact.attribution[field])
 
 /** Facts of other machines stand between them: they move the cursor, and are not told. */
 const factOf = ({ address, body }: StoredFact): WorkflowFact | undefined =>

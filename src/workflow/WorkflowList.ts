@@ -22,7 +22,8 @@ const LOOKED_AT_MAX = 5_000
 
 type Place = { readonly createdAt: number; readonly address: string }
 
-const FIELDS = ["user_id", "team_id", "project_id", "feature"] as const
+/** Whom a workflow is for, as lists and the topic are filtered by. */
+export const WORKFLOW_FILTER = ["user_id", "team_id", "project_id", "feature"] as const
 
 const writeCursor = ({ createdAt, address }: Place): string =>
   Buffer.from(JSON.stringify([createdAt, address])).toString("base64url")
@@ -55,7 +56,9 @@ const shownOf = ({ about, status }: MachineEntry): WorkflowProgress => {
 const matches = (payload: Payload, workflow: WorkflowProgress): boolean =>
   (payload.state === undefined || payload.state === workflow.state) &&
   (payload.name === undefined || payload.name === workflow.name) &&
-  FIELDS.every((field) => payload[field] === undefined || payload[field] === workflow.attribution[field])
+  WORKFLOW_FILTER.every(
+    (field) => payload[field] === undefined || payload[field] === workflow.attribution[field]
+  )
 
 export const listWorkflows = (
   store: MachineStore,
