@@ -6,6 +6,12 @@ import { encodeEvent } from "../../src/signal/Decode.ts"
 import { encoderOf } from "../../src/signal/Encode.ts"
 import { Event } from "../../src/signal/Subscriptions.ts"
 
+/**
+ * A fixed seed, so that a run says the same every time. A Timestamp of 31 February and a text that is too long are
+ * thrown away and made again: an answer with a list of steps has many of both.
+ */
+const drawn = (runs: number) => ({ arbitrary: { runs, seed: 20_260_101, maxDiscards: 100 * runs } })
+
 const same = (schema: Schema.Codec<unknown, unknown>, value: unknown) =>
   Effect.sync(() =>
     assert.strictEqual(
@@ -17,7 +23,7 @@ const same = (schema: Schema.Codec<unknown, unknown>, value: unknown) =>
 describe("answers", () => {
   for (const name of Object.keys(SIGNALS) as ReadonlyArray<SignalName>) {
     const schema = SIGNALS[name].successSchema as unknown as Schema.Codec<unknown, unknown>
-    it.effect.prop(name, { value: schema }, ({ value }) => same(schema, value), { arbitrary: { runs: 50 } })
+    it.effect.prop(name, { value: schema }, ({ value }) => same(schema, value), drawn(50))
   }
 })
 
@@ -32,6 +38,6 @@ describe("events", () => {
           JSON.stringify(Schema.encodeSync(Event)(event))
         )
       ),
-    { arbitrary: { runs: 300 } }
+    drawn(300)
   )
 })
