@@ -22,23 +22,28 @@ export interface TopicRequest {
   readonly from: string
 }
 
-/** Actors of one kind that are spread over nodes: what a node does for the addresses that live on it. */
-export interface Resident {
-  /** The kind in their addresses. */
-  readonly kind: string
-  /** Starts the actor where it is not there yet, and asks it. */
+/** How an actor that lives on some node is reached. */
+interface Reach {
   readonly ask: <Name extends ActorSignalName>(
     address: Address,
     name: Name,
     payload: SignalPayload<Name>,
     principal: Principal
   ) => Effect.Effect<SignalSuccess<Name>, SignalError>
-  /** Opens a topic as this node sees it. */
   readonly follow: (
     address: Address,
     request: TopicRequest,
     principal: Principal
   ) => Effect.Effect<OpenTopic, SignalError>
+}
+
+/**
+ * Actors of one kind that are spread over nodes: what a node does for the addresses that live on it. Its `ask` starts the
+ * actor where it is not there yet; its `follow` opens a topic as this node sees it.
+ */
+export interface Resident extends Reach {
+  /** The kind in their addresses. */
+  readonly kind: string
   /** The address moves away: stops its actor in order. Nobody else has it before this has ended. */
   readonly leave: (address: Address) => Effect.Effect<void>
 }
@@ -52,24 +57,15 @@ export interface NodeStatus {
   readonly shardsOfAll: number
 }
 
-export interface Placement {
+/**
+ * The nodes, as one of them sees them. `ask` goes to the node where the actor lives, this one or another, and waits,
+ * bounded, while it moves. `follow` opens a topic there; its events end when the address moves.
+ */
+export interface Placement extends Reach {
   /** Serves addresses of a kind on this node until the scope closes; then they move to the other nodes. */
   readonly host: (resident: Resident) => Effect.Effect<void, never, Scope.Scope>
   /** Whether an address lives here now. It looks at memory only, so that it can be asked for every signal. */
   readonly isHere: (address: Address) => boolean
-  /** Asks an actor on the node where it lives, this one or another. Waits, bounded, while it moves. */
-  readonly ask: <Name extends ActorSignalName>(
-    address: Address,
-    name: Name,
-    payload: SignalPayload<Name>,
-    principal: Principal
-  ) => Effect.Effect<SignalSuccess<Name>, SignalError>
-  /** Opens a topic on the node where an address lives. Its events end when the address moves. */
-  readonly follow: (
-    address: Address,
-    request: TopicRequest,
-    principal: Principal
-  ) => Effect.Effect<OpenTopic, SignalError>
   readonly status: () => NodeStatus
 }
 

@@ -5,6 +5,7 @@
  * are the same. Does not decide: which model is best.
  */
 import { createHash } from "node:crypto"
+import { canonicalJson } from "../signal/Canonical.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { ModelRef } from "../signal/Providers.ts"
 import type { ModelRequest } from "./Adapter.ts"
@@ -28,19 +29,8 @@ export const requestFor = (
   temperature: payload.temperature
 })
 
-const canonical = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(canonical)
-  if (typeof value !== "object" || value === null) return value
-  return Object.entries(value)
-    .filter(([, inner]) => inner !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, inner]) => [name, canonical(inner)])
-}
-
 /** Over everything but the id, and whether the text is streamed: that is how it is delivered, not what it is. */
 export const digestOf = (payload: CompletePayload): string => {
   const { request_id: _, stream: __, ...content } = payload
-  return createHash("sha256")
-    .update(JSON.stringify(canonical(content)))
-    .digest("base64url")
+  return createHash("sha256").update(canonicalJson(content)).digest("base64url")
 }

@@ -85,7 +85,7 @@ export class Disguise {
     send: (payload: P, principal: Principal) => Effect.Effect<A, SignalError>
   ): Effect.Effect<A, SignalError> {
     const sent = (it: Disguised) => {
-      // Who is to be forgotten is named as he is (Oblivion).
+      // Who is to be forgotten is named as he is (Erasure).
       const problem = name === "forget_user" ? undefined : forcedProblem(it.payload, it.principal)
       return problem === undefined ? send(it.payload as P, it.principal) : Effect.fail(problem)
     }

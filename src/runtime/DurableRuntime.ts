@@ -5,7 +5,7 @@
  * Does not decide: what a machine does, or where a tenant lives.
  */
 import { Context, Effect, Layer, Option, Result } from "effect"
-import { type Address, tenantAddress } from "../actor/Address.ts"
+import type { Address } from "../actor/Address.ts"
 import { DurableMachines, layer as machinesLayer } from "../actor/DurableMachines.ts"
 import { MachineStore, type OutgoingSignal } from "../actor/MachineStore.ts"
 import { Placement } from "../actor/Placement.ts"
@@ -14,6 +14,7 @@ import { decodePayload, findSignal } from "../signal/Decode.ts"
 import { type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { type DoorSignal, type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
+import { tokenManagerAddress } from "../tokens/TokenManager.ts"
 import { boundFacts } from "./FactRetention.ts"
 
 /** They are answered where somebody is connected, and nowhere else. */
@@ -74,9 +75,7 @@ const LOOKED_EVERY = "5 seconds"
 const isMine =
   (placement: Placement | undefined) =>
   ({ tenant }: Address): boolean =>
-    placement === undefined ||
-    tenant === undefined ||
-    placement.isHere(tenantAddress("token_manager", tenant))
+    placement === undefined || tenant === undefined || placement.isHere(tokenManagerAddress(tenant))
 
 /** Lets their signals out, and looks for machines that have to be in memory, now and again and again. */
 export const durableRunLayer = Layer.effectDiscard(

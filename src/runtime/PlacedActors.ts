@@ -7,7 +7,6 @@
  */
 import { Deferred, Effect, Schedule } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
-import { tenantAddress } from "../actor/Address.ts"
 import type { DurableMachines } from "../actor/DurableMachines.ts"
 import type { Placement, Resident } from "../actor/Placement.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
@@ -15,13 +14,13 @@ import { NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { repeatable } from "../signal/Repeatable.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
+import { TOKEN_MANAGER, tokenManagerAddress } from "../tokens/TokenManager.ts"
 import { restartActor, stopActor } from "./ActorControl.ts"
 import { cursorAfter, inspectActor, listActors } from "./ActorsView.ts"
 import { openForNode } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 import type { TopicSurroundings } from "./Topics.ts"
 
-const KIND = "token_manager"
 const LOOKED_EVERY_MS = 50
 
 /**
@@ -31,7 +30,7 @@ const LOOKED_EVERY_MS = 50
 export const claimedHere = (store: LedgerStore, placement: Placement): LedgerStore => ({
   ...store,
   claim: (tenant, owner) => {
-    const isHere = Effect.sync(() => placement.isHere(tenantAddress(KIND, tenant)))
+    const isHere = Effect.sync(() => placement.isHere(tokenManagerAddress(tenant)))
     const untilHere = Effect.repeat(isHere, {
       schedule: Schedule.spaced(LOOKED_EVERY_MS),
       until: (here) => here
@@ -43,7 +42,7 @@ export const claimedHere = (store: LedgerStore, placement: Placement): LedgerSto
 /** Asks the TokenManager of the principal's tenant, on whichever node it is. */
 export const placedTokenManagers = (system: ActorSystem, placement: Placement): TokenManagers => ({
   ask: (name, given, principal) => {
-    const address = tenantAddress(KIND, principal.tenant)
+    const address = tokenManagerAddress(principal.tenant)
     const payload = repeatable(name, given)
     const known = system.find(address)
     // Where no actor is yet, the cluster has to hear of it: it is what stops it when the tenant moves.
@@ -70,7 +69,7 @@ export const tokenManagerResident = (
   placement: Placement,
   machines: DurableMachines | undefined
 ): Resident => ({
-  kind: KIND,
+  kind: TOKEN_MANAGER,
   ask: ((_address, name, payload, principal) => {
     switch (name) {
       case "start_workflow":
@@ -114,7 +113,7 @@ export const listPlacedActors = (
   payload: SignalPayload<"list_actors">,
   principal: Principal
 ): Effect.Effect<SignalSuccess<"list_actors">, SignalError> => {
-  const address = tenantAddress(KIND, principal.tenant)
+  const address = tokenManagerAddress(principal.tenant)
   const here = listActors(system, payload, principal)
   if (placement.isHere(address)) return here
   return Effect.gen(function* () {
@@ -151,7 +150,7 @@ export const atOwnerToo = <Name extends "inspect_actor" | "stop_actor" | "restar
   payload: SignalPayload<Name>,
   principal: Principal
 ): Effect.Effect<SignalSuccess<Name>, SignalError> => {
-  const address = tenantAddress(KIND, principal.tenant)
+  const address = tokenManagerAddress(principal.tenant)
   return Effect.catch(here, (error) =>
     error instanceof NotFound && !placement.isHere(address)
       ? placement.ask(address, name, payload, principal)

@@ -10,12 +10,12 @@
  */
 import { Effect, Stream } from "effect"
 import type { Address } from "../actor/Address.ts"
-import { tenantAddress } from "../actor/Address.ts"
 import type { Placement, TopicRequest } from "../actor/Placement.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
 import type { Event, EventFilter, Topic } from "../signal/Subscriptions.ts"
+import { tokenManagerAddress } from "../tokens/TokenManager.ts"
 import { callsUnderWay, openTopic, type TopicSurroundings, withoutCursor } from "./Topics.ts"
 
 const REOPENED_AFTER_MS = 50
@@ -61,7 +61,7 @@ export const openPlacedTopic = (
   fromCursor: string | undefined,
   principal: Principal
 ): Effect.Effect<OpenTopic, SignalError> => {
-  const address = tenantAddress("token_manager", principal.tenant)
+  const address = tokenManagerAddress(principal.tenant)
   const request: TopicRequest = { topic, filter, fromCursor, from: placement.status().node }
   const atOwner = followOwner(placement, address, request, principal)
   switch (topic) {

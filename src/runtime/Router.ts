@@ -6,7 +6,6 @@
  */
 import { Effect, Option } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
-import { tenantAddress } from "../actor/Address.ts"
 import type { DeadLetterStore } from "../actor/DeadLetterStore.ts"
 import type { Placement } from "../actor/Placement.ts"
 import type { AlertDelivery } from "../alerts/AlertDelivery.ts"
@@ -17,13 +16,14 @@ import type { Principal } from "../signal/Principal.ts"
 import { repeatable } from "../signal/Repeatable.ts"
 import type { RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
+import { tokenManagerAddress } from "../tokens/TokenManager.ts"
 import type { Workflows } from "../workflow/Workflows.ts"
 import { restartActor, stopActor } from "./ActorControl.ts"
 import { inspectActor, listActors } from "./ActorsView.ts"
 import { listDeadLetters, redriveDeadLetter } from "./DeadLetterBox.ts"
 import type { Disguise } from "./Disguise.ts"
+import { forgetUser } from "./Erasure.ts"
 import type { Hub } from "./Hub.ts"
-import { forgetUser } from "./Oblivion.ts"
 import { atOwnerToo, inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
 import { openPlacedTopic } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
@@ -102,7 +102,7 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
     placement === undefined
       ? workflows[name](payload as never, principal)
       : placement.ask(
-          tenantAddress("token_manager", principal.tenant),
+          tokenManagerAddress(principal.tenant),
           name,
           repeatable(name, payload as never),
           principal

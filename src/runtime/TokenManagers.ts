@@ -5,13 +5,16 @@
  */
 import { Effect } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
-import { tenantAddress } from "../actor/Address.ts"
 import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import { type TokenManagerOptions, tokenManager } from "../tokens/TokenManager.ts"
+import {
+  TOKEN_MANAGER,
+  type TokenManagerOptions,
+  tokenManager,
+  tokenManagerAddress
+} from "../tokens/TokenManager.ts"
 
-const KIND = "token_manager"
 const RETRY_AFTER_MS = 100
 
 export interface TokenManagers {
@@ -33,12 +36,12 @@ export const makeTokenManagers = (
   options: Omit<TokenManagerOptions, "tenant">
 ): TokenManagers => {
   system.register({
-    kind: KIND,
+    kind: TOKEN_MANAGER,
     make: ({ tenant }) => (tenant === undefined ? undefined : tokenManager({ ...options, tenant }))
   })
   return {
     ask: (name, payload, principal) => {
-      const address = tenantAddress(KIND, principal.tenant)
+      const address = tokenManagerAddress(principal.tenant)
       const known = system.find(address)
       if (known !== undefined && !known.isClosed) return known.ask(name, payload, principal)
       return system.refOf(address)?.ask(name, payload, principal) ?? stopping

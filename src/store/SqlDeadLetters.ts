@@ -68,19 +68,19 @@ const letterFrom = ({ seq, at_ms, principal, ...row }: Stored): KeptLetter => ({
 })
 
 /** What somebody else has written may hold what Postgres does not take. */
-const storable = (text: string): string => text.toWellFormed().replaceAll("\u0000", "\uFFFD")
+const readable = (text: string): string => text.toWellFormed().replaceAll("\u0000", "\uFFFD")
 
 const wordsOf = (letters: ReadonlyArray<NewLetter>) => [
   textColumn(letters.map(({ principal }) => JSON.stringify(principal))).all,
-  textColumn(letters.map(({ why }) => storable(why))).all,
-  textColumn(letters.map(({ preview }) => storable(preview))).all,
+  textColumn(letters.map(({ why }) => readable(why))).all,
+  textColumn(letters.map(({ preview }) => readable(preview))).all,
   textColumn(letters.map(({ params }) => params)).all
 ]
 
 const valuesOf = (letters: ReadonlyArray<NewLetter>) => [
   timeColumn(letters.map(({ at }) => at)).all,
-  textColumn(letters.map(({ address }) => storable(address))).all,
-  textColumn(letters.map(({ signal }) => storable(signal))).all,
+  textColumn(letters.map(({ address }) => readable(address))).all,
+  textColumn(letters.map(({ signal }) => readable(signal))).all,
   ...wordsOf(letters)
 ]
 

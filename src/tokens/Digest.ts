@@ -3,8 +3,8 @@
  *
  * Owns: which fields count as content, and their digest.
  */
-import { Redacted } from "effect"
 import { ATTRIBUTION_FIELDS, type Attribution } from "../signal/Attribution.ts"
+import { canonicalJson } from "../signal/Canonical.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 
 const mixLow = (low: number, value: number): number => Math.imul(low ^ value, 0x01000193)
@@ -121,17 +121,5 @@ export const holdDigest = (payload: SignalPayload<"check_budget">): string => {
   return digest.end()
 }
 
-const canonical = (value: unknown): unknown => {
-  // A secret that comes here is sealed: its digest gives nothing away.
-  if (Redacted.isRedacted(value)) return Redacted.value(value)
-  if (typeof value === "bigint") return `${value}n`
-  if (Array.isArray(value)) return value.map(canonical)
-  if (typeof value !== "object" || value === null) return value
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, inner]) => [name, canonical(inner)])
-}
-
 /** The content of any other command: all of its payload, whatever the order of its fields. */
-export const contentDigest = (payload: unknown): string =>
-  new Digest().text(JSON.stringify(canonical(payload))).end()
+export const contentDigest = (payload: unknown): string => new Digest().text(canonicalJson(payload)).end()

@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto"
 import { Cause, Clock, Effect, Exit, Option, Result, Semaphore } from "effect"
 import type { ActorContext, ActorOptions } from "../actor/ActorSystem.ts"
-import { tenantAddress } from "../actor/Address.ts"
+import { type Address, tenantAddress } from "../actor/Address.ts"
 import type { Envelope } from "../actor/Envelope.ts"
 import { reportIncident } from "../actor/Incident.ts"
 import { UnknownSignal } from "../signal/Errors.ts"
@@ -392,12 +392,18 @@ class TokenManager {
   }
 }
 
+/** The kind in a TokenManager's address. */
+export const TOKEN_MANAGER = "token_manager"
+
+/** Where the TokenManager of a tenant is reached; the tenant's durable machines live on the same node. */
+export const tokenManagerAddress = (tenant: string): Address => tenantAddress(TOKEN_MANAGER, tenant)
+
 /** The TokenManager of one tenant, ready to be spawned. */
 export const tokenManager = (options: TokenManagerOptions): ActorOptions => {
   let current: TokenManager | undefined
   const memory: Memory = { ahead: new AheadAnswers(), storeAway: new StoreAway() }
   return {
-    address: tenantAddress("token_manager", options.tenant),
+    address: tokenManagerAddress(options.tenant),
     mailboxCapacity: 10_000,
     behaviour: (context) =>
       Effect.gen(function* () {

@@ -17,7 +17,7 @@ import { type AgentOrder, callerOf, insiderOf, payloadOf } from "./AgentOrder.ts
 import { outputOf } from "./Output.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import type { StepEnd } from "./StepEnd.ts"
-import { type OwnBudget, type Refusal, requestIdOf, type Spent } from "./WorkflowContext.ts"
+import { type OwnBudget, type Refusal, type Spent, stepRequestId } from "./WorkflowContext.ts"
 
 const WAIT_MS = 200
 const WAIT_MS_MAX = 30_000
@@ -38,7 +38,7 @@ export const untilTaken = <A>(ask: Effect.Effect<A, SignalError>): Effect.Effect
 }
 
 /** The earliest moment when all that refused it may have room: none where one of them never resets. */
-const retryAtOf = (violations: ReadonlyArray<Violation>): Millis | null =>
+const roomAgainAt = (violations: ReadonlyArray<Violation>): Millis | null =>
   violations.reduce<Millis | null>(
     (latest, { resets_at }) => (latest === null || resets_at === null ? null : Math.max(latest, resets_at)),
     violations.length === 0 ? null : 0
@@ -92,7 +92,7 @@ export const endOfError = (error: SignalError): Kind => {
         refusal: {
           reason: error.reason,
           violations: error.violations.map((violation) => encodeViolation(violation)),
-          retryAt: retryAtOf(error.violations)
+          retryAt: roomAgainAt(error.violations)
         }
       }
     case "Conflict":
@@ -120,7 +120,7 @@ const requestOf = (ports: WorkflowPorts, order: AgentOrder) =>
   untilTaken(
     ports.money.ask(
       "find_request",
-      { request_id: requestIdOf(order.workflowId, order.agent.name, order.tryNumber) },
+      { request_id: stepRequestId(order.workflowId, order.agent.name, order.tryNumber) },
       insiderOf(order.principal)
     )
   )

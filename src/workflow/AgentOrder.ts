@@ -14,9 +14,9 @@ import { instructionsFor } from "./Output.ts"
 import { fillIn } from "./Template.ts"
 import {
   agentOf,
-  requestIdOf,
   type StoredPrincipal,
   stepOf,
+  stepRequestId,
   type WorkflowContext
 } from "./WorkflowContext.ts"
 
@@ -94,7 +94,7 @@ export const payloadOf = (order: AgentOrder): Result.Result<SignalPayload<"compl
       const system = [filled, instructions].filter((text) => text !== undefined && text !== "").join("\n\n")
       return {
         ...attributionFor(order, agent.name),
-        request_id: requestIdOf(order.workflowId, agent.name, order.tryNumber),
+        request_id: stepRequestId(order.workflowId, agent.name, order.tryNumber),
         provider: agent.provider,
         model: agent.model,
         fallback: agent.fallback,

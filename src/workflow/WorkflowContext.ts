@@ -210,5 +210,5 @@ export const withStep = (
 })
 
 /** The request id of a step's try: what its call is held, reported and found under. */
-export const requestIdOf = (workflowId: string, agent: string, tryNumber: number): string =>
+export const stepRequestId = (workflowId: string, agent: string, tryNumber: number): string =>
   `${workflowId}/${agent}/${tryNumber}`

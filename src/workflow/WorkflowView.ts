@@ -21,10 +21,10 @@ import { runningAgents } from "./Plan.ts"
 import {
   agentOf,
   definitionOf,
-  requestIdOf,
   type Spent,
   type StepRecord,
   stepOf,
+  stepRequestId,
   type WorkflowContext
 } from "./WorkflowContext.ts"
 
@@ -168,7 +168,7 @@ const stepViewOf = (context: WorkflowContext, name: string): typeof WorkflowStep
     state: step.state,
     depends_on: agentOf(context, name).depends_on,
     tries: hasStarted ? step.tryNumber : 0,
-    request_id: hasStarted ? requestIdOf(context.id, name, step.tryNumber) : null,
+    request_id: hasStarted ? stepRequestId(context.id, name, step.tryNumber) : null,
     provider: step.provider,
     model: step.model,
     output: step.output,

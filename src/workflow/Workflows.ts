@@ -10,6 +10,7 @@ import type { DurableKind } from "../actor/DurableMachines.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
 import { MachineStore } from "../actor/MachineStore.ts"
 import { type Attribution, attributionOf } from "../signal/Attribution.ts"
+import { canonicalJson } from "../signal/Canonical.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, InvalidParams, NotFound, type SignalError } from "../signal/Errors.ts"
 import { nearestFew } from "../signal/Nearest.ts"
@@ -97,22 +98,8 @@ const invalid = (issues: InvalidParams["issues"]): InvalidParams => {
   return new InvalidParams({ message: `${first?.path.join(".")}: ${first?.message}${more}`, issues })
 }
 
-const canonical = (value: unknown): unknown => {
-  if (typeof value === "bigint") return `${value}n`
-  if (Array.isArray(value)) return value.map(canonical)
-  if (typeof value !== "object" || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, inner]) => inner !== undefined)
-      .sort(([left], [right]) => (left < right ? -1 : 1))
-      .map(([name, inner]) => [name, canonical(inner)])
-  )
-}
-
 const digestOf = (value: unknown): string =>
-  createHash("sha256")
-    .update(JSON.stringify(canonical(value)))
-    .digest("base64url")
+  createHash("sha256").update(canonicalJson(value)).digest("base64url")
 
 /** The same request id of the same owner is the same workflow. */
 const idOf = ({ workflow_id, request_id }: SignalPayload<"start_workflow">, { owner }: Principal): string =>
