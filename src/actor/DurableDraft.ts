@@ -3,7 +3,7 @@
  *
  * Owns: what a signal, an end, or a timer becomes, and who is answered what. It can be thrown away at any moment: nothing of
  * it has left.
- * Does not decide: whether it is committed (DurableLife).
+ * Does not decide: whether it is committed (DurableKeeping).
  */
 import type { Schema } from "effect"
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate"

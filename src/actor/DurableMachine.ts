@@ -2,7 +2,7 @@
  * What makes an XState machine a durable actor: its definition.
  *
  * Owns: which signals it takes and what it answers, its version, what is shown and told of it.
- * Does not decide: what the machine does (the machine), or how a step is committed (DurableLife).
+ * Does not decide: what the machine does (the machine), or how a step is committed (DurableKeeping).
  *
  * Each step of a durable machine is committed before anything of it is done: its snapshot, the signals that it sends,
  * what watchers are told. So a crash at any moment neither loses nor repeats a step. Exactly:

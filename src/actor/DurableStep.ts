@@ -3,7 +3,7 @@
  *
  * Owns: how what XState says is to be done becomes rows (invocations, timers, outgoing signals, facts), and that all of a
  * state is plain JSON.
- * Does not decide: what the machine does (the machine), or when any of it is carried out (DurableLife).
+ * Does not decide: what the machine does (the machine), or when any of it is carried out (DurableKeeping).
  *
  * XState's own `transition` makes an actor each time and computes the machine's first state with it; here it is given
  * the scope of an actor that was restored from what is kept. That actor is never started.

@@ -2,7 +2,7 @@
  * Brings one commit of a durable machine into the store, whatever happens on the way.
  *
  * Owns: the failure protocol: retry what was not written, ask after what is not known, give up in bounded time.
- * Does not decide: what becomes of those who wait (DurableLife).
+ * Does not decide: what becomes of those who wait (DurableKeeping).
  */
 import { Effect, Result, Schedule } from "effect"
 import type { MachineClaim, MachineCommit, MachineRefused, MachineStore } from "./MachineStore.ts"

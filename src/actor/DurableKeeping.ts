@@ -1,0 +1,223 @@
+/**
+ * What of a durable machine is known to be in the store, and what is done once another step is.
+ *
+ * Owns: the claim, the machine as it was last committed, and the order in which a committed step is carried out: what it
+ * invokes, its answers, its actions, its facts.
+ * Does not decide: what a step is (DurableDraft), how a commit is tried (MachineCommitting), or what follows (DurableLife).
+ */
+import { Cause, Effect, Exit } from "effect"
+import type { AnyStateMachine } from "xstate"
+import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { Protocol } from "../signal/Protocol.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { ActorContext } from "./ActorSystem.ts"
+import { Draft, type Standing } from "./DurableDraft.ts"
+import { away, type DurableEnvironment, succeed } from "./DurableEnvironment.ts"
+import type { DurableInbox } from "./DurableInbox.ts"
+import type { Registered } from "./DurableReading.ts"
+import type { DurableState } from "./DurableState.ts"
+import type { StepContext } from "./DurableStep.ts"
+import type { AnyEnvelope } from "./Envelope.ts"
+import { reportIncident } from "./Incident.ts"
+import { Invocations } from "./Invocations.ts"
+import { stateText } from "./Machine.ts"
+import { commitMachine } from "./MachineCommitting.ts"
+import type { MachineOutbox } from "./MachineOutbox.ts"
+import type { ClaimedMachine, MachineClaim } from "./MachineStore.ts"
+import { messageOf } from "./PlainJson.ts"
+import { SeenSignals } from "./SeenSignals.ts"
+
+/** How a turn of a life ended. `again`: what was to be taken is still to be taken. */
+export type Turn = "go on" | "again" | "load again" | "stop"
+
+/** What is taken at once. */
+export const BATCH_MAX = 64
+
+export interface KeepingParts<Machine extends AnyStateMachine, P extends Protocol> {
+  readonly registered: Registered<Machine, P>
+  readonly environment: DurableEnvironment
+  readonly actor: ActorContext<P>
+  readonly inbox: DurableInbox<P>
+  readonly outbox: MachineOutbox
+}
+
+export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol> {
+  readonly #registered: Registered<Machine, P>
+  readonly #environment: DurableEnvironment
+  readonly #actor: ActorContext<P>
+  readonly #inbox: DurableInbox<P>
+  readonly outbox: MachineOutbox
+  readonly invocations: Invocations
+  claim: MachineClaim | undefined
+  seen = new SeenSignals([])
+  standing: Standing | undefined
+  /** One, while it is looked for what the store refuses. */
+  batchMax = BATCH_MAX
+  failures = 0
+
+  constructor({ registered, environment, actor, inbox, outbox }: KeepingParts<Machine, P>) {
+    this.#registered = registered
+    this.#environment = environment
+    this.#actor = actor
+    this.#inbox = inbox
+    this.outbox = outbox
+    this.invocations = new Invocations(actor.ref.address, inbox.end)
+  }
+
+  get #address(): string {
+    return this.#actor.ref.address.text
+  }
+
+  /** The machine is this life's now. */
+  take(claimed: ClaimedMachine): void {
+    this.claim = claimed.claim
+    this.seen = new SeenSignals(claimed.seen)
+    this.outbox.add(claimed.outgoing)
+  }
+
+  contextAt(now: Millis): StepContext {
+    return {
+      machine: this.#registered.machine,
+      address: this.#actor.ref.address,
+      now,
+      sendSelf: this.#inbox.sendSelf
+    }
+  }
+
+  draftAt(now: Millis): Draft<Machine, P> {
+    return new Draft(this.#registered.definition, this.contextAt(now), this.seen, this.standing)
+  }
+
+  commit(draft: Draft<Machine, P>, envelopes: ReadonlyArray<AnyEnvelope> = []): Effect.Effect<Turn> {
+    const { store, newId } = this.#environment
+    const claim = this.claim as MachineClaim
+    return Effect.gen({ self: this }, function* () {
+      if (!draft.hasChanged) return yield* this.#answerUnchanged(draft, envelopes)
+      const outcome = yield* commitMachine(store, claim, draft.commitOf(newId()))
+      switch (outcome._tag) {
+        case "committed":
+          this.claim = outcome.claim
+          yield* this.#carryOut(draft)
+          return "go on" as const
+        case "lost":
+          return yield* this.lose(envelopes)
+        case "unavailable":
+          this.refuse(envelopes, away(this.#address))
+          return "load again" as const
+        case "refused":
+          return yield* this.#refused(draft, envelopes, outcome.error)
+      }
+    })
+  }
+
+  /** An owner that was frozen must not answer from what another one has gone on from. */
+  #answerUnchanged(draft: Draft<Machine, P>, envelopes: ReadonlyArray<AnyEnvelope>) {
+    const { store } = this.#environment
+    return Effect.gen({ self: this }, function* () {
+      if (draft.answers.length > 0) {
+        const mine = yield* Effect.exit(store.isOwner(this.claim as MachineClaim))
+        if (Exit.isFailure(mine)) {
+          this.refuse(envelopes, away(this.#address))
+          return "go on" as const
+        }
+        if (!mine.value) return yield* this.lose(envelopes)
+      }
+      yield* this.#answer(draft)
+      return "go on" as const
+    })
+  }
+
+  /** The step is in the store: now it is done. */
+  #carryOut(draft: Draft<Machine, P>): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const before = this.standing
+      this.standing = draft.standing
+      this.seen.commit(draft.marks, this.seen.surplus(draft.marks))
+      this.outbox.add(draft.outgoing)
+      this.follow(draft.event, before)
+      yield* this.#answer(draft)
+      for (const action of draft.actions) {
+        try {
+          action()
+        } catch (cause) {
+          this.failures += 1
+          yield* Effect.logError(`An action of ${this.#address} failed; nobody repeats it`, Cause.die(cause))
+        }
+      }
+      if (draft.facts.length > 0) this.#environment.onFacts(this.#actor.ref.address.tenant ?? "")
+    })
+  }
+
+  #answer({ answers, poisoned }: Draft<Machine, P>): Effect.Effect<void> {
+    for (const { envelope, answer } of answers) {
+      if (answer instanceof Error) envelope.fail(answer as SignalError)
+      else succeed(envelope, answer)
+    }
+    return Effect.forEach(
+      poisoned,
+      ({ envelope, cause }) => {
+        this.failures += 1
+        return Effect.map(
+          reportIncident(`The signal ${envelope.name} to ${this.#address}`, Cause.die(cause)),
+          (error) => envelope.fail(error)
+        )
+      },
+      { discard: true }
+    )
+  }
+
+  /** Runs what the state invokes, and says where the machine is. */
+  follow(event: string | undefined, before?: Standing): void {
+    const { state, snapshot, status, reason } = this.standing as Standing
+    if (status === "active") this.invocations.follow(state, snapshot)
+    else this.invocations.follow(NOTHING(state), snapshot)
+    const now = status === "parked" ? "parked" : stateText(snapshot.value)
+    if (status !== "active" || before === undefined || stateText(before.snapshot.value) !== now)
+      this.#actor.transition(now, reason ?? event)
+  }
+
+  lose(envelopes: ReadonlyArray<AnyEnvelope>): Effect.Effect<"stop"> {
+    const message = `${this.#address} has gone on elsewhere; send it again`
+    this.refuse(envelopes, new Unavailable({ message, retry_after_ms: 100 }))
+    this.#actor.transition("fenced", "another owner has claimed it")
+    return Effect.as(
+      Effect.logWarning(
+        `${this.#address} has been claimed by another owner; this one stops, having done nothing`
+      ),
+      "stop" as const
+    )
+  }
+
+  /** The store will never take this. Of several things it is found out which one is to blame. */
+  #refused(
+    draft: Draft<Machine, P>,
+    envelopes: ReadonlyArray<AnyEnvelope>,
+    error: Error
+  ): Effect.Effect<Turn> {
+    return Effect.gen({ self: this }, function* () {
+      if (this.batchMax > 1) {
+        this.batchMax = 1
+        this.#actor.ref.mailbox.putBack(envelopes as never)
+        return "again" as const
+      }
+      const [envelope] = envelopes
+      if (envelope !== undefined) {
+        this.failures += 1
+        const what = `The signal ${envelope.name} to ${this.#address}`
+        envelope.fail(yield* reportIncident(what, Cause.fail(error)))
+        return "go on" as const
+      }
+      const parked = this.draftAt(draft.standing?.updatedAt ?? 0)
+      if (this.standing === undefined || this.standing.status === "parked") return yield* Effect.die(error)
+      parked.park(`the store refused ${draft.event}: ${messageOf(error)}`)
+      return yield* this.commit(parked)
+    })
+  }
+
+  refuse(envelopes: ReadonlyArray<AnyEnvelope>, error: SignalError): void {
+    for (const envelope of envelopes) envelope.fail(error)
+  }
+}
+
+/** A state that invokes nothing. */
+const NOTHING = (state: DurableState): DurableState => ({ ...state, invocations: {} })
