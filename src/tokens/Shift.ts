@@ -12,7 +12,6 @@ import type { BudgetStanding } from "../signal/Budget.ts"
 import type { Millis } from "../signal/Text.ts"
 import { mayGoAhead } from "./AheadAnswers.ts"
 import { readBeforehand, readsBeforehand } from "./Beforehand.ts"
-import { type BudgetRecord, standingOf } from "./BudgetRecord.ts"
 import { batchIdOf, type CommitOutcome, commit, confirm } from "./Commit.ts"
 import { decide, type LedgerSignal } from "./Decide.ts"
 import { type ForgetStep, isOfMemory } from "./ForgetSteps.ts"
@@ -22,7 +21,6 @@ import { type Beforehand, NOTHING_BEFORE } from "./KnownBefore.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { Batch, Claim } from "./LedgerStore.ts"
 import { expireOverrides } from "./Overrides.ts"
-import { ResetWatch } from "./ResetWatch.ts"
 import {
   type Decided,
   deliver,
@@ -30,14 +28,14 @@ import {
   type ShiftEnvironment,
   unavailable
 } from "./ShiftEnvironment.ts"
+import { ShiftTimer } from "./ShiftTimer.ts"
+import { StandingNews } from "./StandingNews.ts"
 import { Wakeup } from "./Wakeup.ts"
 
 /** Signals decided into one batch; more wait for the next. */
 export const BATCH_SIGNALS_MAX = 2_000
 /** Signals decided at once: few enough that, when many wait, the store writes some while others are decided. */
 const TAKEN_MAX = 500
-/** The timer's longest sleep, so that a clock that jumped is noticed. */
-const SLEEP_MS_MAX = 60_000
 const LOOK_UP_PAUSE_MS = 50
 /** In async mode: a batch that takes longer to write is one that nothing is answered ahead of any more. */
 export const AHEAD_MS_MAX = 1_000
@@ -56,7 +54,8 @@ class Shift {
   readonly #env: ShiftEnvironment
   readonly #ledger: Ledger
   readonly #wakeup = new Wakeup()
-  readonly #resets: ResetWatch
+  readonly #timer: ShiftTimer
+  readonly #news: StandingNews
   #claim: Claim
   /** Taken out of the mailbox, and neither decided nor put back yet. */
   #taken: ReadonlyArray<Envelope<LedgerSignal>> = []
@@ -68,13 +67,13 @@ class Shift {
   #hasGathered = false
   /** The last look-up failed, or the batch that is on its way was not written at once. */
   #isStoreInTrouble = false
-  #timer: { readonly at: Millis; readonly fiber: Fiber.Fiber<void> } | undefined
 
   constructor(env: ShiftEnvironment, ledger: Ledger, claim: Claim) {
     this.#env = env
     this.#ledger = ledger
     this.#claim = claim
-    this.#resets = new ResetWatch(this.#now())
+    this.#timer = new ShiftTimer(env.fork, this.#wakeup.notify)
+    this.#news = new StandingNews(ledger, env.tenant, env.observer, this.#now())
   }
 
   readonly run: Effect.Effect<ShiftEnd> = Effect.suspend(() => {
@@ -83,7 +82,7 @@ class Shift {
   }).pipe(
     Effect.onExit((exit) => {
       this.#env.mailbox.onArrival = undefined
-      const disarm = this.#timer === undefined ? Effect.void : Fiber.interrupt(this.#timer.fiber)
+      const { disarm } = this.#timer
       return Exit.isSuccess(exit) ? disarm : Effect.andThen(disarm, this.#close())
     })
   )
@@ -286,13 +285,13 @@ class Shift {
     if (this.#onItsWay !== undefined) return false
     this.#hasGathered = false
     if (!this.#ledger.hasEntries && this.#pending.length === 0) {
-      this.#tellResets()
+      this.#news.tellResets(this.#now())
       return this.#needsCalm
     }
     const batch = this.#ledger.hasEntries
       ? this.#ledger.seal(batchIdOf(this.#claim, this.#ledger))
       : undefined
-    const standings = batch === undefined ? [] : this.#standings(batch)
+    const standings = batch === undefined ? [] : this.#news.of(batch, this.#now())
     const decided = this.#pending
     this.#pending = []
     const onTrouble = () => {
@@ -314,39 +313,6 @@ class Shift {
   /** What is decided already goes to the store at once, and is written while answers go out. */
   #startNextCommit(): void {
     if (this.#ledger.hasEntries && this.#ledger.config.commit_interval_ms === 0) this.#startCommit()
-  }
-
-  #standings(batch: Batch): ReadonlyArray<BudgetStanding> {
-    const now = this.#now()
-    const resets = this.#takeResets(now)
-    if (!this.#isObserved()) return []
-    const changed = new Set(resets)
-    for (const id of [
-      ...batch.periods.map((period) => period.budgetId),
-      ...batch.budgets.map(({ id }) => id)
-    ]) {
-      const budget = this.#ledger.budgetAt(id)
-      if (budget !== undefined) changed.add(budget)
-    }
-    return Array.from(changed, (budget) => standingOf(budget, now))
-  }
-
-  #isObserved(): boolean {
-    return this.#env.observer.isObserved(this.#env.tenant)
-  }
-
-  /** Budgets whose period has ended, to be told to whoever watches. */
-  #takeResets(now: Millis): ReadonlyArray<BudgetRecord> {
-    if (this.#isObserved()) return this.#resets.take(this.#ledger, now)
-    this.#resets.skipTo(now)
-    return []
-  }
-
-  /** While all that was decided is committed; otherwise resets are told with the next commit. */
-  #tellResets(): void {
-    const now = this.#now()
-    const standings = this.#takeResets(now).map((budget) => standingOf(budget, now))
-    if (standings.length > 0) this.#env.observer.reset(this.#env.tenant, standings)
   }
 
   /**
@@ -386,8 +352,7 @@ class Shift {
         if (done.batch !== undefined) this.#learnCommitted(done.batch, done.openHolds)
         if (goesOn) this.#startNextCommit()
         deliver(done.decided, this.#env.ahead)
-        if (done.batch !== undefined)
-          this.#env.observer.committed(this.#env.tenant, done.batch, done.standings)
+        if (done.batch !== undefined) this.#news.tell(done.batch, done.standings)
         return undefined
       case "refused":
         this.#env.mailbox.putBack(this.#pending.map(({ envelope }) => envelope))
@@ -445,22 +410,9 @@ class Shift {
   #waitForWork(): Effect.Effect<void> {
     const canDecide = !this.#needsCalm && this.#pending.length < BATCH_SIGNALS_MAX
     if (canDecide && this.#env.mailbox.depth > 0) return Effect.void
-    this.#armTimer()
-    return this.#wakeup.wait
-  }
-
-  /** One timer, for the earliest deadline or reset; it looks at the clock again at least once a minute. */
-  #armTimer(): void {
     const holdEnds = this.#ledger.deadlines.earliest?.at ?? Number.POSITIVE_INFINITY
-    const deadline = Math.min(holdEnds, this.#ledger.overrides.nextAt)
-    const next = this.#isObserved() ? Math.min(deadline, this.#resets.nextAt) : deadline
-    const now = this.#now()
-    const armed = this.#timer
-    if (armed !== undefined && armed.at > now && armed.at <= Math.max(next, now + 1)) return
-    if (armed !== undefined) this.#env.fork(Fiber.interrupt(armed.fiber))
-    const at = Math.min(Math.max(next, now + 1), now + SLEEP_MS_MAX)
-    const fiber = this.#env.fork(Effect.andThen(Effect.sleep(at - now), Effect.sync(this.#wakeup.notify)))
-    this.#timer = { at, fiber }
+    this.#timer.arm(Math.min(holdEnds, this.#ledger.overrides.nextAt, this.#news.nextAt), this.#now())
+    return this.#wakeup.wait
   }
 
   /**
