@@ -19,17 +19,13 @@ import { anthropic } from "./provider/Anthropic.ts"
 import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
 import { simulator } from "./provider/Simulator.ts"
+import { actorMetricsLayer } from "./runtime/ActorMetrics.ts"
 import { type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
 import { durableLayer, durableRunLayer } from "./runtime/DurableRuntime.ts"
 import { type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
 import { type RecordingFailed, type RecordOptions, recordingLayer } from "./runtime/Recorder.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
-import {
-  actorMetricsLayer,
-  type TelemetryConfig,
-  type TelemetryRefused,
-  telemetryLayer
-} from "./runtime/Telemetry.ts"
+import { type TelemetryConfig, type TelemetryRefused, telemetryLayer } from "./runtime/Telemetry.ts"
 import { VERSION } from "./runtime/Version.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
 import type { WorkflowDefinition as Definition } from "./signal/WorkflowDefinition.ts"
@@ -201,7 +197,7 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
   return durableRunLayer.pipe(
     Layer.provideMerge(Layer.unwrap(runtime)),
     Layer.provide(placementOf(options)),
-    Layer.merge(actorMetricsLayer(options.telemetry)),
+    Layer.merge(actorMetricsLayer({ isExported: options.telemetry?.metrics !== undefined })),
     Layer.merge(recordingLayer(options.record, VERSION)),
     Layer.provideMerge(durableLayer),
     Layer.provideMerge(actorLayer),

@@ -36,6 +36,11 @@ export interface ActorEntry {
   readonly details: () => ActorDetails
 }
 
+export interface LivingActor {
+  readonly address: Address
+  readonly mailboxDepth: number
+}
+
 export interface ActorDetails {
   readonly children: ReadonlyArray<string>
   readonly supervision: ReadonlyArray<SupervisionEntry>
@@ -75,6 +80,10 @@ const entryOf = (actor: Actor): ActorEntry => ({
   insight: actor.insight,
   details: () => detailsOf(actor)
 })
+
+function* livingOf(actors: Iterable<Actor>): Iterable<LivingActor> {
+  for (const { ref } of actors) yield { address: ref.address, mailboxDepth: ref.mailbox.depth }
+}
 
 /** One that ends with its first failure was made for one thing, and to do that again is not for us to decide. */
 const isRestartable = ({ strategy = "restart", restartsMax }: SupervisionPolicy): boolean =>
@@ -195,6 +204,8 @@ class System implements ActorSystem {
 
   readonly entries = (): ReadonlyArray<ActorEntry> => Array.from(this.#lives.actors.values(), entryOf)
 
+  readonly living = (): Iterable<LivingActor> => livingOf(this.#lives.actors.values())
+
   get watchers(): number {
     return this.#watching.size
   }
@@ -202,12 +213,12 @@ class System implements ActorSystem {
   /** Mailboxes move too often to tell each time: twice a second, of those that have moved, if anybody looks. */
   get tellingMailboxes(): Effect.Effect<never> {
     const tell = Effect.sync(() => {
-      if (!this.inspection.isObserved) return
+      if (!this.inspection.hears("mailbox")) return
       for (const actor of this.#lives.actors.values())
         if (actor.hasMoved()) this.#lives.tell(actor, "mailbox")
     })
     const tellInTime = Effect.andThen(Effect.sleep(MAILBOX_FACTS_MS), tell)
-    return Effect.forever(Effect.andThen(this.inspection.observed, tellInTime))
+    return Effect.forever(Effect.andThen(this.inspection.mailboxesHeard, tellInTime))
   }
 
   get sweeping(): Effect.Effect<never> {
@@ -323,6 +334,8 @@ export interface ActorSystem {
   readonly watch: (address: Address, watcher: Watcher) => () => void
   readonly entry: (address: string) => ActorEntry | undefined
   readonly entries: () => ReadonlyArray<ActorEntry>
+  /** All in memory, with next to nothing made of them: for who counts a hundred thousand every few seconds. */
+  readonly living: () => Iterable<LivingActor>
   /** How many watches there are. */
   readonly watchers: number
   readonly inspection: Inspection

@@ -11,7 +11,7 @@ import { Effect } from "effect"
 import { encodeErrorData } from "../signal/Decode.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import {
-  type ActorFact,
+  ActorFact,
   type DeadLetterFact,
   INSPECTION_VERSION,
   type SignalReceived,
@@ -55,6 +55,8 @@ export interface InspectionListener {
   readonly onSignal?: (signal: AnsweredSignal) => void
   readonly onArrival?: (signal: ArrivedSignal) => void
   readonly onFact?: (fact: ActorFact, address: Address) => void
+  /** Of which facts it is told. Default: of all. */
+  readonly facts?: ReadonlyArray<ActorFact["fact"]>
   readonly onDeadLetter?: (letter: DeadLetter) => void
   /** Whether it is given signals whole, with prompt text and answers. Default: without. */
   readonly wantsContent?: boolean
@@ -66,20 +68,22 @@ export class Inspection {
   #next = 0
   #lastSignalId = 0
   #hearsArrivals = false
-  #onObserved: (() => void) | undefined
+  #heard: ReadonlySet<ActorFact["fact"]> = new Set()
+  #onMailboxesHeard: (() => void) | undefined
 
-  /** Waits until somebody listens. One waits at a time. */
-  readonly observed: Effect.Effect<void> = Effect.callback<void>((resume) => {
+  /** Waits until somebody wants to know of mailboxes. One waits at a time. */
+  readonly mailboxesHeard: Effect.Effect<void> = Effect.callback<void>((resume) => {
     const wake = () => {
-      this.#onObserved = undefined
+      this.#onMailboxesHeard = undefined
       resume(Effect.void)
     }
-    if (this.isObserved) wake()
-    else this.#onObserved = wake
+    if (this.hears("mailbox")) wake()
+    else this.#onMailboxesHeard = wake
   })
 
-  get isObserved(): boolean {
-    return this.#listeners.size > 0
+  /** Whether anybody wants to know of such a fact. */
+  hears(fact: ActorFact["fact"]): boolean {
+    return this.#heard.has(fact)
   }
 
   /** Whether anybody wants to know of signals when they come. */
@@ -96,7 +100,7 @@ export class Inspection {
   listen(listener: InspectionListener): () => void {
     this.#listeners.add(listener)
     this.#listenersChanged()
-    this.#onObserved?.()
+    if (this.hears("mailbox")) this.#onMailboxesHeard?.()
     return () => {
       this.#listeners.delete(listener)
       this.#listenersChanged()
@@ -104,7 +108,13 @@ export class Inspection {
   }
 
   #listenersChanged(): void {
-    this.#hearsArrivals = [...this.#listeners].some(({ onArrival }) => onArrival !== undefined)
+    const listeners = [...this.#listeners]
+    this.#hearsArrivals = listeners.some(({ onArrival }) => onArrival !== undefined)
+    this.#heard = new Set(
+      listeners.flatMap(({ onFact, facts = ActorFact.fields.fact.literals }) =>
+        onFact === undefined ? [] : facts
+      )
+    )
   }
 
   arrival(signal: ArrivedSignal): void {
@@ -120,7 +130,8 @@ export class Inspection {
   }
 
   fact(fact: ActorFact, address: Address): void {
-    for (const listener of this.#listeners) listener.onFact?.(fact, address)
+    for (const { onFact, facts } of this.#listeners)
+      if (facts === undefined || facts.includes(fact.fact)) onFact?.(fact, address)
   }
 
   deadLetter(letter: DeadLetter): void {

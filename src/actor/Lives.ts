@@ -49,7 +49,7 @@ export class Lives {
 
   tell(actor: Actor, fact: ActorFact["fact"], detail: string | null = null): void {
     const { inspection, now } = this.#options.surroundings
-    if (!inspection.isObserved) return
+    if (!inspection.hears(fact)) return
     inspection.fact(
       { version: INSPECTION_VERSION, fact, at: now(), actor: actor.info, detail },
       actor.ref.address

@@ -49,6 +49,8 @@ export interface BridgeConfig {
   /** What the console is told about the server, beside who is signed in: its version, whether it is a playground. */
   readonly about?: Readonly<Record<string, unknown>>
   readonly isReady?: Effect.Effect<Readiness>
+  /** Whoever counts otherwise than as it happens does so now. */
+  readonly beforeMetrics?: () => void
   readonly onDeadLetter?: (letter: DeadLetter) => Effect.Effect<void>
 }
 
@@ -170,7 +172,10 @@ export const serveBridge = Effect.fnUntraced(function* (
     openRpc: config.openRpc,
     isReady: config.isReady ?? ALWAYS_READY,
     listensOnLoopback: isLoopback(config.host),
-    beforeMetrics: () => meter.open(sockets.count(), subscriptions.total()),
+    beforeMetrics: () => {
+      meter.open(sockets.count(), subscriptions.total())
+      config.beforeMetrics?.()
+    },
     services,
     runFork
   })

@@ -1,14 +1,14 @@
 /**
- * What is counted of actors where metrics are exported.
+ * What is counted of actors, for `/metrics` and for metrics that are sent.
  *
  * Owns: the names of these metrics. Their labels are kinds of actors and names of signals, never an address or a tenant.
  * Does not decide: what is told (actor/Inspection), or where metrics go (Telemetry).
  */
-import { Effect, Metric } from "effect"
+import { Context, Effect, Layer, Metric } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import type { InspectionListener } from "../actor/Inspection.ts"
 
-const DEPTHS_EVERY_MS = 5_000
+const LOOKED_EVERY_MS = 5_000
 
 const restarts = Metric.counter("bursar.actor.restarts", {
   description: "Actors that crashed and began another life",
@@ -36,41 +36,59 @@ interface KindFigures {
   depth: number
 }
 
-/** Counts until the scope closes. */
-export const countActors = Effect.gen(function* () {
-  const system = yield* ActorSystem
-  const services = yield* Effect.context<never>()
+/** What is counted of actors; where they stand is looked at before somebody reads it. */
+export interface ActorMetrics {
+  readonly look: () => void
+}
+
+export const ActorMetrics = Context.Service<ActorMetrics>("bursar/runtime/ActorMetrics")
+
+const listenerOf = (services: Context.Context<never>): InspectionListener => {
   const add = (counter: Metric.Counter<number>, labels: { readonly [name: string]: string }): void =>
     Metric.withAttributes(counter, labels).updateUnsafe(1, services)
-  const listener: InspectionListener = {
-    onFact: ({ fact, actor }) => {
-      if (fact === "restarted") add(restarts, { kind: actor.kind })
-      else if (fact === "failed") add(failures, { kind: actor.kind })
-    },
+  return {
+    facts: ["restarted", "failed"],
+    onFact: ({ fact, actor }) => add(fact === "restarted" ? restarts : failures, { kind: actor.kind }),
     onSignal: ({ answer, name, address }) => {
       if ("error" in answer && answer.error._tag === "Overloaded")
         add(refused, { kind: address.kind, signal: name })
     },
     onDeadLetter: ({ signal }) => add(deadLetters, { signal })
   }
-  yield* Effect.acquireRelease(
-    Effect.sync(() => system.inspection.listen(listener)),
-    (stop) => Effect.sync(stop)
-  )
+}
+
+const lookAt = (system: ActorSystem, services: Context.Context<never>): (() => void) => {
   // A kind of which none is left is nought, and not what it was last.
   const kinds = new Map<string, KindFigures>()
-  const look = Effect.sync(() => {
+  return () => {
     for (const figures of kinds.values()) Object.assign(figures, { actors: 0, depth: 0 })
-    for (const { info } of system.entries()) {
-      const figures = kinds.get(info.kind) ?? { actors: 0, depth: 0 }
+    for (const { address, mailboxDepth } of system.living()) {
+      const figures = kinds.get(address.kind) ?? { actors: 0, depth: 0 }
       figures.actors += 1
-      figures.depth = Math.max(figures.depth, info.mailbox_depth)
-      kinds.set(info.kind, figures)
+      figures.depth = Math.max(figures.depth, mailboxDepth)
+      kinds.set(address.kind, figures)
     }
     for (const [kind, figures] of kinds) {
       Metric.withAttributes(living, { kind }).updateUnsafe(figures.actors, services)
       Metric.withAttributes(depth, { kind }).updateUnsafe(figures.depth, services)
     }
-  })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(DEPTHS_EVERY_MS))))
-})
+  }
+}
+
+/** Counts until the scope closes. `isExported`: they are also sent, and looked at again and again. */
+export const actorMetricsLayer = ({ isExported }: { readonly isExported: boolean }) =>
+  Layer.effect(
+    ActorMetrics,
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const services = yield* Effect.context<never>()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => system.inspection.listen(listenerOf(services))),
+        (stop) => Effect.sync(stop)
+      )
+      const look = lookAt(system, services)
+      const again = Effect.andThen(Effect.sync(look), Effect.sleep(LOOKED_EVERY_MS))
+      if (isExported) yield* Effect.forkScoped(Effect.forever(again))
+      return { look }
+    })
+  )

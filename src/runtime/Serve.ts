@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { Effect, type Redacted } from "effect"
+import { Effect, Option, type Redacted } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import { previewOf } from "../actor/DeadLetters.ts"
 import { paramsOnWire } from "../actor/LetterKeeper.ts"
@@ -15,6 +15,7 @@ import { UserDisguise } from "../bridge/UserDisguise.ts"
 import { isSignalName, SIGNALS } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
+import { ActorMetrics } from "./ActorMetrics.ts"
 import { ofDoors } from "./DurableRuntime.ts"
 import { VERSION } from "./Version.ts"
 
@@ -49,6 +50,7 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
   const { deadLetters } = yield* ActorSystem
   const store = yield* LedgerStore
   const users = yield* UserDisguise
+  const actorMetrics = Option.getOrUndefined(yield* Effect.serviceOption(ActorMetrics))
   return yield* serveBridge({
     host: options.host ?? "127.0.0.1",
     port: options.port ?? 4680,
@@ -58,6 +60,7 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
     consoleDirectory: CONSOLE_DIRECTORY,
     openRpc: existsSync(OPENRPC) ? readFileSync(OPENRPC, "utf8") : undefined,
     about: { version: VERSION, playground: options.playground ?? false },
+    beforeMetrics: () => actorMetrics?.look(),
     isReady: Effect.map(store.isReachable, (ready) => ({
       ready,
       why: ready ? "" : "the store does not answer"

@@ -18,7 +18,6 @@ import {
 import { FetchHttpClient, HttpClient, HttpClientError } from "effect/http"
 import { OtlpExporter, OtlpMetrics, OtlpSerialization, OtlpTracer } from "effect/observability"
 import { CurrentTracing, Tracing } from "../actor/Tracing.ts"
-import { countActors } from "./ActorMetrics.ts"
 
 export interface OtlpTarget {
   /** The whole URL, such as `http://127.0.0.1:4318/v1/traces`. */
@@ -181,7 +180,3 @@ export const telemetryLayer = (
     ? exportersOf(config, version)
     : Layer.effectContext(Effect.as(Effect.fail(new TelemetryRefused({ message: problem })), Context.empty()))
 }
-
-/** Counts actors, where their metrics are sent. */
-export const actorMetricsLayer = (config: TelemetryConfig | undefined) =>
-  config?.metrics === undefined ? Layer.empty : Layer.effectDiscard(countActors)

@@ -473,14 +473,30 @@ describe("inspection", () => {
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const seen: Array<string> = []
-      assert.isFalse(system.inspection.isObserved)
       const leave = system.inspection.listen({ onSignal: ({ name }) => seen.push(name) })
-      assert.isTrue(system.inspection.isObserved)
       const ref = yield* system.spawn(handler(released))
       yield* ref.ask("release_hold", { hold_id: "1" }, WHO)
       leave()
       yield* ref.ask("release_hold", { hold_id: "2" }, WHO)
       assert.deepStrictEqual(seen, ["release_hold"])
+    }).pipe(told)
+  )
+
+  it.effect("makes no fact that nobody wants", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const facts: Array<string> = []
+      const leave = system.inspection.listen({
+        facts: ["started"],
+        onFact: ({ fact }) => facts.push(fact)
+      })
+      assert.isTrue(system.inspection.hears("started"))
+      assert.isFalse(system.inspection.hears("mailbox"))
+      const ref = yield* system.spawn(handler(released))
+      yield* system.stop(ref.address)
+      assert.deepStrictEqual(facts, ["started"])
+      leave()
+      assert.isFalse(system.inspection.hears("started"))
     }).pipe(told)
   )
 

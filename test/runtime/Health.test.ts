@@ -43,6 +43,13 @@ describe("health", () => {
       assert.match(sample, /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? [-+0-9.eE]+(Inf|NaN)?$/u)
     }
     assert.isTrue(samples.some((sample) => sample.includes("track_usage")))
+    assert.isTrue(
+      samples.some((sample) => /^bursar_actors\{kind="token_manager"\} 2$/u.test(sample)),
+      text
+    )
+    assert.isTrue(
+      samples.some((sample) => sample.startsWith('bursar_actor_mailbox_depth{kind="token_manager"}'))
+    )
     for (const word of ["secret", "tenant", "default", key, ADMIN_KEY]) assert.notInclude(text, word)
   })
 
