@@ -10,6 +10,7 @@ import type { DurableMachines } from "./actor/DurableMachines.ts"
 import type { InstallationSecret } from "./bridge/InstallationSecret.ts"
 import type { KeyAudit } from "./bridge/KeyAudit.ts"
 import type { KeyStore } from "./bridge/KeyStore.ts"
+import { type KnownKeys, layer as knownKeysLayer } from "./bridge/KnownKeys.ts"
 import type { SessionStore } from "./bridge/SessionStore.ts"
 import type { UserDisguise } from "./bridge/UserDisguise.ts"
 import { CONFIGURED_BY } from "./Config.ts"
@@ -142,6 +143,7 @@ export type Bursar =
   | KeyAudit
   | UserDisguise
   | KeyStore
+  | KnownKeys
   | SessionStore
   | InstallationSecret
 
@@ -201,7 +203,7 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
     Layer.merge(recordingLayer(options.record, VERSION)),
     Layer.provideMerge(durableLayer),
     Layer.provideMerge(actorLayer),
-    Layer.provideMerge(store),
+    Layer.provideMerge(Layer.provideMerge(knownKeysLayer, store)),
     Layer.provide(telemetryLayer(options.telemetry, VERSION))
   )
 }

@@ -18,6 +18,7 @@ import type { InstallationSecret } from "./InstallationSecret.ts"
 import type { KeyAudit } from "./KeyAudit.ts"
 import { type Credentials, makeCredentials } from "./KeySignals.ts"
 import type { KeyStore } from "./KeyStore.ts"
+import { KNOWN_FRESH_MS, type KnownKeys } from "./KnownKeys.ts"
 import { DEFAULT_LIMITS, type Limits, makeRateLimiter, makeTally } from "./Limits.ts"
 import { makeMeter } from "./Meter.ts"
 import { makeOneTimeLinks } from "./OneTimeLinks.ts"
@@ -113,6 +114,7 @@ type Requirements =
   | KeyAudit
   | UserDisguise
   | KeyStore
+  | KnownKeys
   | SessionStore
   | InstallationSecret
   | Scope.Scope
@@ -147,12 +149,17 @@ export const serveBridge = Effect.fnUntraced(function* (
   }
   const router = yield* SignalRouter
   const shared: ConnectionShared = { door, router, limits, rates, subscriptions, meter, now, runFork }
+  const heartbeatMs = config.heartbeatMs ?? HEARTBEAT_MS
+  // What is looked at only now and then must be believed for less: together it is no longer than for whoever comes anew.
+  const freshMs = Math.max(0, KNOWN_FRESH_MS - heartbeatMs)
   const sockets = makeWebSockets({
     shared,
     access,
-    heartbeatMs: config.heartbeatMs ?? HEARTBEAT_MS,
+    heartbeatMs,
     verifyAgain: ({ session, principal, keyHash }) =>
-      session === undefined ? keys.verifyAgain(principal.keyId, keyHash) : sessions.verifyAgain(session)
+      session === undefined
+        ? keys.verifyAgain(principal.keyId, keyHash, freshMs)
+        : sessions.verifyAgain(session, freshMs)
   })
   const about = config.about ?? {}
   const http = makeHttp({

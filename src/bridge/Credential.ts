@@ -27,12 +27,13 @@ export const isEndedBy = (credential: Credential, ended: Ended): boolean =>
 
 interface Entry<A> {
   readonly value: A
-  readonly freshUntil: Millis
+  readonly since: Millis
 }
 
 /** A map of limited size and age: the oldest entry leaves first. */
 export interface Recent<A> {
-  readonly get: (id: string, now: Millis) => A | undefined
+  /** What is not older than `withinMs`, and never what is older than all may be. */
+  readonly get: (id: string, now: Millis, withinMs?: Millis) => A | undefined
   readonly set: (id: string, value: A, now: Millis) => void
   readonly delete: (id: string) => void
   readonly deleteWhere: (matches: (value: A) => boolean) => void
@@ -41,13 +42,13 @@ export interface Recent<A> {
 export const makeRecent = <A>(entriesMax: number, freshMs: Millis): Recent<A> => {
   const entries = new Map<string, Entry<A>>()
   return {
-    get: (id, now) => {
+    get: (id, now, withinMs = freshMs) => {
       const entry = entries.get(id)
-      return entry !== undefined && now < entry.freshUntil ? entry.value : undefined
+      return entry !== undefined && now - entry.since < Math.min(freshMs, withinMs) ? entry.value : undefined
     },
     set: (id, value, now) => {
       entries.delete(id)
-      entries.set(id, { value, freshUntil: now + freshMs })
+      entries.set(id, { value, since: now })
       for (const oldest of entries.keys()) {
         if (entries.size <= entriesMax) return
         entries.delete(oldest)

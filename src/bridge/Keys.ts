@@ -25,24 +25,27 @@ import { created, KeyAudit, revoked } from "./KeyAudit.ts"
 import { type CreateKey, draftKey, refuseReuse } from "./KeyDraft.ts"
 import { infoOfKey, type ListKeys, nextKeyCursor, readKeyCursor } from "./KeyList.ts"
 import { type KeyRow, KeyStore } from "./KeyStore.ts"
+import { endOfKey, KnownKeys, principalOfKey } from "./KnownKeys.ts"
 import { UserDisguise } from "./UserDisguise.ts"
 
 /** The key id of BURSAR_ADMIN_KEY, which no store holds. */
 const INSTALLATION_KEY_ID = "installation"
 
-const VERIFIED_MAX = 10_000
-/** How long a verified key is believed before the store is asked again: another node may have ended it. */
-const VERIFIED_FRESH_MS = 30_000
+const TOUCHED_MAX = 10_000
 const TOUCH_EVERY_MS = 60_000
 const KEY_BYTES_MAX = 256
 
 export interface Keys {
   /** Who holds this key. The store is asked at most every 30 s for the same key. */
   readonly verify: (key: string) => Effect.Effect<Credential, Unauthenticated | Unavailable>
-  /** Whether a key that was verified before still holds. `keyHash` must be the one it was verified with. */
+  /**
+   * Whether a key that was verified before still holds, as it was no longer than `freshMs` ago. `keyHash` must be the one
+   * it was verified with.
+   */
   readonly verifyAgain: (
     keyId: string,
-    keyHash: string
+    keyHash: string,
+    freshMs?: Millis
   ) => Effect.Effect<Credential, Unauthenticated | Unavailable>
   readonly create: (
     payload: SignalPayload<"create_key">,
@@ -70,22 +73,18 @@ const idInKey = (key: string): string | undefined =>
   /^bk_([0-9a-f]{18})_[\w-]{43}$/u.exec(key.length <= KEY_BYTES_MAX ? key : "")?.[1]
 
 const problemOf = (row: KeyRow, now: Millis): Unauthenticated | undefined => {
-  if (row.revokedAt !== null) return refused("This key was revoked: ask an admin for a new one")
-  if (row.expiresAt !== null && row.expiresAt <= now) {
-    return refused("This key has expired: ask an admin for a new one")
+  switch (endOfKey(row, now)) {
+    case "revoked":
+      return refused("This key was revoked: ask an admin for a new one")
+    case "expired":
+      return refused("This key has expired: ask an admin for a new one")
+    default:
+      return undefined
   }
-  return undefined
 }
 
 const credentialOf = (row: KeyRow): Credential => ({
-  principal: {
-    keyId: row.id,
-    owner: row.owner,
-    tenant: row.tenant,
-    roles: row.roles,
-    attribution: row.attribution,
-    isInstallation: false
-  },
+  principal: principalOfKey(row),
   keyHash: row.hash,
   session: undefined,
   expiresAt: row.expiresAt
@@ -96,6 +95,7 @@ const reachOf = (principal: Principal): string | null => (principal.isInstallati
 
 const makeVerifier = (
   store: KeyStore,
+  known: KnownKeys,
   installation: InstallationSecret,
   adminKey: Redacted.Redacted<string>
 ) => {
@@ -106,10 +106,7 @@ const makeVerifier = (
     session: undefined,
     expiresAt: null
   }
-  const rows = makeRecent<KeyRow>(VERIFIED_MAX, VERIFIED_FRESH_MS)
-  const touched = makeRecent<true>(VERIFIED_MAX, TOUCH_EVERY_MS)
-  /** Keys that ended here: a look-up that was on its way while its key ended must not bring it back. */
-  const ended = makeRecent<true>(VERIFIED_MAX, VERIFIED_FRESH_MS)
+  const touched = makeRecent<true>(TOUCHED_MAX, TOUCH_EVERY_MS)
 
   const touch = (id: string, now: Millis) => {
     if (touched.get(id, now) === true) return Effect.void
@@ -117,16 +114,12 @@ const makeVerifier = (
     return Effect.asVoid(Effect.forkDetach(Effect.ignore(store.touch(id, now))))
   }
 
-  const verifyRow = Effect.fnUntraced(function* (id: string, hash: string) {
-    const before = yield* Clock.currentTimeMillis
-    const row = rows.get(id, before) ?? (yield* store.find(id))
+  const verifyRow = Effect.fnUntraced(function* (id: string, hash: string, freshMs?: Millis) {
+    const row = yield* known.find(id, freshMs)
+    if (row === undefined || !isSameHash(row.hash, hash)) return yield* refused(UNKNOWN)
     const now = yield* Clock.currentTimeMillis
-    if (row === undefined || !isSameHash(row.hash, hash) || ended.get(id, now) === true) {
-      return yield* refused(UNKNOWN)
-    }
     const problem = problemOf(row, now)
     if (problem !== undefined) return yield* problem
-    if (rows.get(id, now) === undefined) rows.set(id, row, now)
     yield* touch(id, now)
     return credentialOf(row)
   })
@@ -138,16 +131,12 @@ const makeVerifier = (
     return id === undefined ? Effect.fail(refused(UNKNOWN)) : verifyRow(id, hash)
   }
 
-  const verifyAgain = (keyId: string, keyHash: string) => {
-    if (keyId !== INSTALLATION_KEY_ID) return verifyRow(keyId, keyHash)
+  const verifyAgain: Keys["verifyAgain"] = (keyId, keyHash, freshMs) => {
+    if (keyId !== INSTALLATION_KEY_ID) return verifyRow(keyId, keyHash, freshMs)
     return isSameHash(keyHash, admin.keyHash) ? Effect.succeed(admin) : Effect.fail(refused(UNKNOWN))
   }
 
-  const forget = (id: string, now: Millis) => {
-    ended.set(id, true, now)
-    rows.delete(id)
-  }
-  return { hashOf, verify, verifyAgain, forget }
+  return { hashOf, verify, verifyAgain }
 }
 
 /** Keys over the store of the context. `adminKey` is the installation's own. */
@@ -156,11 +145,12 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
   const installation = yield* InstallationSecret
   const audit = yield* KeyAudit
   const users = yield* UserDisguise
-  const verifier = makeVerifier(store, installation, adminKey)
+  const known = yield* KnownKeys
+  const verifier = makeVerifier(store, known, installation, adminKey)
   const listeners = new Set<(ended: Ended) => void>()
 
   const ended = (id: string, now: Millis) => {
-    verifier.forget(id, now)
+    known.end(id, now)
     for (const listener of listeners) listener({ keyId: id })
   }
   const clock = yield* Clock.Clock

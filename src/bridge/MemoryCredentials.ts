@@ -9,6 +9,7 @@ import { Effect, Layer, Redacted } from "effect"
 import { InstallationSecret } from "./InstallationSecret.ts"
 import { KeyAudit } from "./KeyAudit.ts"
 import { type KeyPosition, type KeyRow, KeyStore } from "./KeyStore.ts"
+import { layer as knownKeysLayer } from "./KnownKeys.ts"
 import { type SessionRow, SessionStore } from "./SessionStore.ts"
 import { UserDisguise } from "./UserDisguise.ts"
 
@@ -72,7 +73,7 @@ const makeSessionStore = (): SessionStore => {
 
 /** A fresh, empty memory of keys and sessions, with a random secret. */
 export const layerMemory = Layer.mergeAll(
-  Layer.sync(KeyStore, makeKeyStore),
+  Layer.provideMerge(knownKeysLayer, Layer.sync(KeyStore, makeKeyStore)),
   Layer.sync(SessionStore, makeSessionStore),
   Layer.succeed(KeyAudit, { record: () => Effect.void }),
   Layer.succeed(UserDisguise, {

@@ -28,8 +28,11 @@ export interface Sessions {
   /** Opens a session for the key behind `credential`. It ends after 12 h, or with its key. */
   readonly open: (credential: Credential) => Effect.Effect<OpenSession, Unavailable>
   readonly verify: (token: string) => Effect.Effect<Credential, Unauthenticated | Unavailable>
-  /** Whether a session that was verified before still holds. */
-  readonly verifyAgain: (session: string) => Effect.Effect<Credential, Unauthenticated | Unavailable>
+  /** Whether a session that was verified before still holds, as it and its key were no longer than `freshMs` ago. */
+  readonly verifyAgain: (
+    session: string,
+    freshMs?: Millis
+  ) => Effect.Effect<Credential, Unauthenticated | Unavailable>
   /** Ends a session, and the connections that rest on it. */
   readonly end: (session: string) => Effect.Effect<void, Unavailable>
   readonly endOfKey: (keyId: string) => Effect.Effect<void, Unavailable>
@@ -68,14 +71,15 @@ export const make = Effect.gen(function* () {
     return { token, expiresAt }
   })
 
-  const verifyAgain = Effect.fnUntraced(function* (session: string) {
-    const before = yield* Clock.currentTimeMillis
-    const row = rows.get(session, before) ?? (yield* store.find(session))
+  const verifyAgain = Effect.fnUntraced(function* (session: string, freshMs?: Millis) {
+    const asked = yield* Clock.currentTimeMillis
+    const atHand = rows.get(session, asked, freshMs)
+    const row = atHand ?? (yield* store.find(session))
     if (row === undefined) return yield* over()
-    const credential = yield* keys.verifyAgain(row.keyId, row.keyHash)
+    const credential = yield* keys.verifyAgain(row.keyId, row.keyHash, freshMs)
     const now = yield* Clock.currentTimeMillis
     if (row.expiresAt <= now || ended.get(session, now) === true) return yield* over()
-    if (rows.get(session, now) === undefined) rows.set(session, row, now)
+    if (atHand === undefined) rows.set(session, row, asked)
     return { ...credential, session, expiresAt: earliest(row.expiresAt, credential.expiresAt) }
   })
 

@@ -12,6 +12,7 @@ import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
 import type { KeyAudit } from "../bridge/KeyAudit.ts"
 import { askKeys, type Credentials, isKeySignal, makeCredentials } from "../bridge/KeySignals.ts"
 import type { KeyStore } from "../bridge/KeyStore.ts"
+import type { KnownKeys } from "../bridge/KnownKeys.ts"
 import type { SessionStore } from "../bridge/SessionStore.ts"
 import type { UserDisguise } from "../bridge/UserDisguise.ts"
 import { authorize, authorizeSubscription } from "../signal/Authorization.ts"
@@ -176,6 +177,7 @@ export type DoorServices =
   | SignalRouter
   | KeyAudit
   | KeyStore
+  | KnownKeys
   | SessionStore
   | InstallationSecret
   | UserDisguise

@@ -17,6 +17,7 @@ import { repeatable } from "../signal/Repeatable.ts"
 import type { RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
 import { tokenManagerAddress } from "../tokens/TokenManager.ts"
+import type { KeyStandings } from "../workflow/Ports.ts"
 import type { Workflows } from "../workflow/Workflows.ts"
 import { restartActor, stopActor } from "./ActorControl.ts"
 import { inspectActor, listActors } from "./ActorsView.ts"
@@ -40,6 +41,8 @@ export interface RouterOptions {
   readonly workflows: Workflows
   readonly feed: WorkflowFeed
   readonly letters: DeadLetterStore
+  /** What a key may do now. */
+  readonly keys: KeyStandings
   /** Where there are several nodes. */
   readonly placement?: Placement | undefined
   readonly disguise: Disguise

@@ -16,6 +16,7 @@ import { AlertDelivery } from "../alerts/AlertDelivery.ts"
 import type { DeliveryStore } from "../alerts/DeliveryStore.ts"
 import type { InstallationSecret } from "../bridge/InstallationSecret.ts"
 import { KeyAudit } from "../bridge/KeyAudit.ts"
+import { KnownKeys } from "../bridge/KnownKeys.ts"
 import { UserDisguise } from "../bridge/UserDisguise.ts"
 import { BudgetKeeper, CallObserver, type CompletionLog } from "../provider/BudgetKeeper.ts"
 import { Providers, type ProvidersConfig, layer as providersLayer } from "../provider/Providers.ts"
@@ -30,6 +31,7 @@ import { type AlertsConfig, alertsLayer, observedBy } from "./Alerts.ts"
 import { makeCostSoFar } from "./CostSoFar.ts"
 import { Disguise } from "./Disguise.ts"
 import { Hub } from "./Hub.ts"
+import { keyStandings } from "./KeyStandings.ts"
 import { claimedHere, placedTokenManagers, tokenManagerResident } from "./PlacedActors.ts"
 import { makePseudonyms } from "./Pseudonyms.ts"
 import { makeRouter } from "./Router.ts"
@@ -111,6 +113,7 @@ export const layer = (
   | DeliveryStore
   | DeadLetterStore
   | InstallationSecret
+  | KnownKeys
   | DurableMachines
   | MachineStore
 > =>
@@ -120,6 +123,7 @@ export const layer = (
       const store = yield* LedgerStore
       const letters = yield* DeadLetterStore
       const hub = new Hub()
+      const keys = keyStandings(yield* KnownKeys)
       const alerts = yield* AlertDelivery
       const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
       const disguise = new Disguise(yield* makePseudonyms, { isAlone: placement === undefined })
@@ -156,7 +160,8 @@ export const layer = (
             providers,
             adapters,
             tokenManagers: disguised(tokenManagers, disguise),
-            hub
+            hub,
+            keys
           })
           const workflows = yield* makeWorkflows(ports, config.workflows ?? new Map())
           yield* Deferred.succeed(feed.workflows, workflows)
@@ -169,6 +174,7 @@ export const layer = (
             tokenManagers,
             providers,
             letters,
+            keys,
             alerts,
             workflows,
             feed,

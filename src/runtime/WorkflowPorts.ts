@@ -1,5 +1,6 @@
 /**
- * What workflows are given: this node's providers, their tenant's TokenManager, and the commits of this node.
+ * What workflows are given: this node's providers, their tenant's TokenManager, the commits of this node, and what keys
+ * may do now.
  *
  * Owns: how a call is settled that a process left behind when it died, and what tells that a budget may have more room.
  * Does not decide: what a workflow does with either (workflow/).
@@ -16,7 +17,7 @@ import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
-import type { WorkflowPorts } from "../workflow/Ports.ts"
+import type { KeyStandings, WorkflowPorts } from "../workflow/Ports.ts"
 import type { Hub } from "./Hub.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 
@@ -26,6 +27,7 @@ export interface WorkflowSurroundings {
   readonly adapters: ReadonlyArray<Adapter>
   readonly tokenManagers: TokenManagers
   readonly hub: Hub
+  readonly keys: KeyStandings
 }
 
 const PLAIN = { tokenFactor: 1 }
@@ -71,6 +73,7 @@ const settle = (
   )
 
 export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
+  keys: around.keys,
   calls: {
     providers: around.providers.names,
     complete: (payload, principal) => around.providers.complete(payload, principal),

@@ -54,7 +54,10 @@ export type Parked = typeof Parked.Type
 
 export const WorkflowFailure = Schema.Struct({
   agent: Schema.NullOr(Name),
-  error: Schema.String.annotate({ description: "the _tag of the error, or output_does_not_match" }),
+  error: Schema.String.annotate({
+    description:
+      "the _tag of the error, or output_does_not_match, prompt_cannot_be_filled, key_revoked, key_expired"
+  }),
   message: Sentence
 }).annotate({ identifier: "WorkflowFailure" })
 export type WorkflowFailure = typeof WorkflowFailure.Type

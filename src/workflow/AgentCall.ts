@@ -14,10 +14,11 @@ import { formatAmount } from "../signal/Money.ts"
 import type { Completion } from "../signal/Providers.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type AgentOrder, callerOf, insiderOf, payloadOf } from "./AgentOrder.ts"
+import { keyFailure } from "./KeyEnds.ts"
 import { outputOf } from "./Output.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import type { StepEnd } from "./StepEnd.ts"
-import { type OwnBudget, type Refusal, type Spent, stepRequestId } from "./WorkflowContext.ts"
+import { type Failure, type OwnBudget, type Refusal, type Spent, stepRequestId } from "./WorkflowContext.ts"
 
 const WAIT_MS = 200
 const WAIT_MS_MAX = 30_000
@@ -223,23 +224,38 @@ const orElse = <A, B>(order: AgentOrder, look: Effect.Effect<A, SignalError>, ot
     )
   )
 
+type Answered = { readonly completion: Completion } | { readonly keyEnd: Failure }
+
+/** The key is looked at each time: who waited for a provider or the store may have lost it meanwhile. */
+const answerTo = (ports: WorkflowPorts, order: AgentOrder, payload: SignalPayload<"complete">) =>
+  untilTaken(
+    Effect.gen(function* (): Effect.fn.Return<Answered, SignalError> {
+      const keyEnd = yield* keyFailure(ports.keys, order.principal)
+      if (keyEnd !== undefined) return { keyEnd }
+      return { completion: yield* ports.calls.complete(payload, callerOf(order.principal)) }
+    })
+  )
+
 const run = (ports: WorkflowPorts, order: AgentOrder) =>
   Effect.gen(function* () {
     const payload = payloadOf(order)
     if (Result.isFailure(payload)) return unfilled(order, payload.failure)
     const lost = yield* settleLost(ports, order, payload.success)
     if (lost !== undefined) return lost
-    const answered = yield* Effect.result(
-      untilTaken(ports.calls.complete(payload.success, callerOf(order.principal)))
-    )
+    const answered = yield* Effect.result(answerTo(ports, order, payload.success))
     if (Result.isFailure(answered)) {
       return { ...endOfError(answered.failure), ...(yield* spentBy(ports, order)) }
     }
+    if ("keyEnd" in answered.success) {
+      const failed: Kind = { kind: "failed", isRetryable: false, ...answered.success.keyEnd }
+      return { ...failed, ...(yield* spentBy(ports, order)) }
+    }
+    const { completion } = answered.success
     const spent =
-      answered.success.attempts.length > 1
-        ? yield* orElse(order, spentBy(ports, order), spentOf(answered.success))
-        : spentOf(answered.success)
-    return { ...endOfAnswer(order, answered.success), ...spent }
+      completion.attempts.length > 1
+        ? yield* orElse(order, spentBy(ports, order), spentOf(completion))
+        : spentOf(completion)
+    return { ...endOfAnswer(order, completion), ...spent }
   })
 
 /** Makes the call, when its time has come. It never fails: what cannot be said is a failure of the step. */

@@ -1,12 +1,12 @@
 /**
- * The ports of workflow/: who makes calls, who keeps the money, who tells of changes of budgets.
+ * The ports of workflow/: who makes calls, who keeps the money, who tells of changes of budgets, who knows keys.
  *
  * Owns: the interfaces. Does not decide: how they are answered; the composition maps them to this node's providers, to
- * the tenant's TokenManager and to the commits of this node.
+ * the tenant's TokenManager, to the commits of this node and to the keys in the store.
  */
 import type { Effect } from "effect"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
-import type { SignalError } from "../signal/Errors.ts"
+import type { SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Completion } from "../signal/Providers.ts"
 
@@ -49,7 +49,18 @@ export interface WorkflowMoney {
   readonly onRoom: (tenant: string, budgetIds: ReadonlySet<string>, listener: () => void) => () => void
 }
 
+/** Whoever a key speaks for now, or how it ended. Who speaks without a key is whoever it was. */
+export type KeyStanding =
+  | { readonly holder: Principal }
+  | { readonly ended: "revoked" | "expired" | "unknown" }
+
+export interface KeyStandings {
+  /** As it is now; where another node has ended the key, as it was no longer than 30 s ago. */
+  readonly of: (principal: Principal) => Effect.Effect<KeyStanding, Unavailable>
+}
+
 export interface WorkflowPorts {
+  readonly keys: KeyStandings
   readonly calls: AgentCalls
   readonly money: WorkflowMoney
 }

@@ -15,6 +15,7 @@ import { type Millis, toSentence } from "../signal/Text.ts"
 import type { AgentDefinition } from "../signal/WorkflowDefinition.ts"
 import { untilTaken } from "./AgentCall.ts"
 import { type AgentOrder, attributionFor, callerOf, insiderOf } from "./AgentOrder.ts"
+import { keyFailure } from "./KeyEnds.ts"
 import type { LookedAt } from "./Parking.ts"
 import { retryAtOf } from "./Parking.ts"
 import type { WorkflowPorts } from "./Ports.ts"
@@ -71,11 +72,18 @@ const overrideFor = (
     )
 })
 
+/** Whether its key may spend no more: then it asks for nothing, and goes on to the call that says so. */
+const hasLostKey = (ports: WorkflowPorts, { principal }: RefusedOrder): Effect.Effect<boolean> =>
+  keyFailure(ports.keys, principal).pipe(
+    Effect.map((failure) => failure !== undefined),
+    Effect.catch(() => Effect.succeed(false))
+  )
+
 /** Asks for an override where it may, and is told to; a refusal to take it is logged and leaves the workflow parked. */
 const askFor = (ports: WorkflowPorts, order: RefusedOrder, violation: Refusing, isDefault: boolean) => {
   if (order.requestOverride === null || violation.override !== "available") return Effect.succeed([])
   const payload = overrideFor(order, violation, isDefault)
-  return untilTaken(ports.money.ask("request_override", payload, callerOf(order.principal))).pipe(
+  const asked = untilTaken(ports.money.ask("request_override", payload, callerOf(order.principal))).pipe(
     Effect.map(({ override_id }): ReadonlyArray<string> => [override_id]),
     Effect.catch((error) =>
       Effect.as(
@@ -86,6 +94,7 @@ const askFor = (ports: WorkflowPorts, order: RefusedOrder, violation: Refusing, 
       )
     )
   )
+  return Effect.flatMap(hasLostKey(ports, order), (isLost) => (isLost ? Effect.succeed([]) : asked))
 }
 
 const lookAtBudget = (ports: WorkflowPorts, order: RefusedOrder, violation: Refusing) =>
@@ -141,9 +150,10 @@ const lookFor = (
   }
 }
 
-/** Whether one of the steps may go on. What cannot be said now is not so. */
-const hasRoom = (ports: WorkflowPorts, order: RefusedOrder) =>
+/** Whether one of the steps may go on, be it to its end. What cannot be said now is not so. */
+const mayGoOn = (ports: WorkflowPorts, order: RefusedOrder) =>
   Effect.gen(function* () {
+    if (yield* hasLostKey(ports, order)) return true
     for (const refusal of order.refusals) {
       const approval = yield* Effect.result(
         ports.money.ask("check_budget", lookFor(order, refusal), callerOf(order.principal))
@@ -168,7 +178,7 @@ export const awaitRoom = (
       yield* Effect.addFinalizer(() => Effect.sync(stop))
       const retryAt = retryAtOf(order.refusals)
       let pauseMs = LOOK_MS
-      while (!(yield* hasRoom(ports, order))) {
+      while (!(yield* mayGoOn(ports, order))) {
         const now = yield* Clock.currentTimeMillis
         const untilReset = retryAt === null || retryAt <= now ? LOOK_MS_MAX : retryAt - now
         yield* Effect.race(changed.await, Effect.sleep(Math.min(pauseMs, untilReset)))

@@ -105,6 +105,23 @@ describe("keys", () => {
     )
   )
 
+  it.effect("are believed for no longer than whoever looks at them only now and then says", () =>
+    withKeys(
+      Effect.gen(function* () {
+        const keys = yield* Keys
+        const { key, key_id } = yield* keys.create(app, ADMIN)
+        const { keyHash } = yield* keys.verify(key)
+        yield* (yield* KeyStore).revoke(key_id, null, 5)
+        yield* TestClock.adjust(15_000)
+        yield* keys.verify(key)
+        yield* keys.verifyAgain(key_id, keyHash, 15_001)
+        const ended = yield* Effect.flip(keys.verifyAgain(key_id, keyHash, 15_000))
+        assert.include(ended.message, "revoked")
+        assert.include((yield* Effect.flip(keys.verify(key))).message, "revoked", "known once, it is known")
+      })
+    )
+  )
+
   it.effect("that another process revoked end within half a minute", () =>
     withKeys(
       Effect.gen(function* () {

@@ -1,10 +1,10 @@
 /** Ports that a test scripts: what each ask answers, in order; and what was asked, in words. */
 import { Effect } from "effect"
 import type { SignalPayload, SignalSuccess } from "../../../src/signal/Catalogue.ts"
-import { BudgetExceeded, type SignalError, type Violation } from "../../../src/signal/Errors.ts"
+import { BudgetExceeded, type SignalError, Unavailable, type Violation } from "../../../src/signal/Errors.ts"
 import { parseAmount } from "../../../src/signal/Money.ts"
 import type { Completion } from "../../../src/signal/Providers.ts"
-import type { MoneySignal, WorkflowPorts } from "../../../src/workflow/Ports.ts"
+import type { KeyStanding, MoneySignal, WorkflowPorts } from "../../../src/workflow/Ports.ts"
 
 type Answer<A> = A | SignalError
 
@@ -76,6 +76,17 @@ export class FakePorts implements WorkflowPorts {
 
   named(name: string): ReadonlyArray<unknown> {
     return this.asked.filter((ask) => ask.name === name).map(({ payload }) => payload)
+  }
+
+  /** What is said of the key each time; nothing: it is as it was. */
+  readonly standings: Array<KeyStanding | Unavailable> = []
+
+  readonly keys: WorkflowPorts["keys"] = {
+    of: (principal) =>
+      Effect.suspend(() => {
+        const next = this.standings.length > 1 ? this.standings.shift() : this.standings[0]
+        return next instanceof Unavailable ? Effect.fail(next) : Effect.succeed(next ?? { holder: principal })
+      })
   }
 
   readonly calls = {

@@ -1,0 +1,172 @@
+/** What goes on in a key's name goes by what that key may do now: workflows end with their key, whoever has ended it. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { KeyStore } from "../../src/bridge/KeyStore.ts"
+import { principalOfKey } from "../../src/bridge/KnownKeys.ts"
+import { makeDoor } from "../../src/host/Door.ts"
+import type { HostParams } from "../../src/host/HostSignals.ts"
+import { decodePayload } from "../../src/signal/Decode.ts"
+import { installationPrincipal, type Principal } from "../../src/signal/Principal.ts"
+import { SignalRouter } from "../../src/signal/SignalRouter.ts"
+import {
+  answers,
+  type Line,
+  pass,
+  scriptedProvider,
+  settle,
+  staysSilent,
+  testLayer
+} from "../../src/testing.ts"
+
+type Workflow = Exclude<HostParams<"start_workflow">["workflow"], string>
+
+const agent = (name: string, depends_on: ReadonlyArray<string> = []): Workflow["agents"][number] => ({
+  ...{ name, provider: "scripted", model: "m", prompt: name, max_completion_tokens: 10 },
+  depends_on: [...depends_on]
+})
+
+/** `first`, then `second`; beside them `beside`. */
+const WORKFLOW: Workflow = {
+  name: "row",
+  agents: [agent("first"), agent("beside"), agent("second", ["first"])]
+}
+
+const running = (...lines: ReadonlyArray<Line>) => {
+  const provider = scriptedProvider(lines)
+  const ready = Effect.gen(function* () {
+    const host = yield* makeDoor()
+    const router = yield* SignalRouter
+    const pricing = { prompt_per_million: "1", completion_per_million: "1" }
+    yield* host.send("update_pricing", { provider: "scripted", model: "m", pricing })
+    const started = (by: Principal, more: Partial<HostParams<"start_workflow">> = {}) =>
+      Effect.gen(function* () {
+        const params = { workflow: WORKFLOW, input: "x", workflow_id: "w1", ...more }
+        const payload = Result.getOrThrow(decodePayload("start_workflow", params))
+        yield* router.ask("start_workflow", payload, by)
+        yield* settle
+      })
+    const holder = (keyId: string) =>
+      Effect.map(
+        Effect.flatMap(KeyStore, (store) => store.find(keyId)),
+        (row) => (row === undefined ? assert.fail("there is no such key") : principalOfKey(row))
+      )
+    const keyWith = (more: Partial<HostParams<"create_key">> = {}) =>
+      Effect.flatMap(host.send("create_key", { name: "k", roles: ["app"], ...more }), ({ key_id }) =>
+        holder(key_id)
+      )
+    const shown = Effect.map(host.send("get_workflow", { workflow_id: "w1" }), ({ workflow }) => workflow)
+    return { host, started, keyWith, shown, provider }
+  })
+  const here = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.provide(effect, testLayer({ providers: [provider] }))
+  return { ready, here }
+}
+
+const TWO = [answers({ text: "one", afterMs: 1_000 }), staysSilent]
+
+describe("a workflow", () => {
+  const { ready, here } = running(...TWO, answers("never asked for"))
+  it.effect(
+    "fails at its next call when its key was revoked; what is beside it is settled, nothing is held",
+    () =>
+      Effect.gen(function* () {
+        const { host, started, keyWith, shown, provider } = yield* ready
+        const ann = yield* keyWith()
+        yield* started(ann)
+        yield* host.send("revoke_key", { key_id: ann.keyId })
+        assert.strictEqual((yield* shown).state, "running", "what was begun is paid for, and ends")
+        yield* pass(1_000)
+        const failed = yield* shown
+        assert.deepInclude(failed, { state: "failed", steps_done: 1 })
+        assert.deepInclude(failed.failure, { agent: "second", error: "key_revoked" })
+        assert.include(
+          failed.failure?.message,
+          `The key ${ann.keyId}, which started it, was revoked. Start it again`
+        )
+        assert.deepStrictEqual(
+          failed.steps.map(({ state }) => state),
+          ["done", "cancelled", "failed"]
+        )
+        assert.lengthOf(provider.requests, 2)
+        assert.strictEqual((yield* host.send("get_status", {})).open_holds, 0)
+        const { totals, items } = yield* host.send("get_usage", { workflow_id: "w1" })
+        assert.lengthOf(items, 2)
+        assert.deepStrictEqual([failed.total_tokens, failed.cost], [totals?.total_tokens, totals?.cost])
+      }).pipe(here)
+  )
+
+  const expiring = running(...TWO, answers("never asked for"))
+  it.effect("fails when its key has expired", () =>
+    Effect.gen(function* () {
+      const { host, started, keyWith, shown } = yield* expiring.ready
+      const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+      const ann = yield* keyWith({ expires_at: new Date(now + 1_000).toISOString() })
+      yield* started(ann)
+      yield* pass(1_000)
+      assert.deepInclude((yield* shown).failure, { error: "key_expired" })
+      assert.strictEqual((yield* host.send("get_status", {})).open_holds, 0)
+    }).pipe(expiring.here)
+  )
+
+  const elsewhere = running(
+    answers({ text: "one", afterMs: 29_000 }),
+    staysSilent,
+    answers({ text: "two", afterMs: 1_000 }),
+    answers("never asked for")
+  )
+  it.effect("hears of a key that another node has revoked within half a minute", () =>
+    Effect.gen(function* () {
+      const { started, keyWith, shown } = yield* elsewhere.ready
+      const ann = yield* keyWith()
+      yield* started(ann, {
+        workflow: { ...WORKFLOW, agents: [...WORKFLOW.agents, agent("third", ["second"])] }
+      })
+      const store = yield* KeyStore
+      yield* store.revoke(ann.keyId, null, 1)
+      yield* pass(29_000)
+      assert.deepInclude((yield* shown).current_agents, "second", "it is believed for that long")
+      yield* pass(1_000)
+      assert.deepInclude((yield* shown).failure, { agent: "third", error: "key_revoked" })
+    }).pipe(elsewhere.here)
+  )
+
+  const local = running(
+    answers("one"),
+    answers("two"),
+    answers("three"),
+    answers("one"),
+    answers("two"),
+    answers("three")
+  )
+  it.effect("of who speaks without a key goes on: the installation, a host, and whom the host names", () =>
+    Effect.gen(function* () {
+      const { host, started } = yield* local.ready
+      const named = { ...installationPrincipal("default", "host:0123456789abcdef01"), isInstallation: false }
+      for (const [index, by] of [installationPrincipal(), { ...named, roles: ["app"] } as const].entries()) {
+        const workflow_id = `w${index}`
+        yield* started(by, { workflow_id })
+        yield* settle
+        const { workflow } = yield* host.send("get_workflow", { workflow_id })
+        assert.strictEqual(workflow.state, "completed")
+      }
+    }).pipe(local.here)
+  )
+
+  const parking = running(answers("one"), answers("two"))
+  it.effect("that is parked ends, too, and asks for no budget any more", () =>
+    Effect.gen(function* () {
+      const { host, started, keyWith, shown } = yield* parking.ready
+      const ann = yield* keyWith()
+      yield* host.send("create_budget", {
+        ...{ name: "two calls", type: "user", entity_id: "ann", period: "lifetime" },
+        ...{ limit: "2", measure: "requests" }
+      })
+      yield* started(ann, { user_id: "ann" })
+      assert.strictEqual((yield* shown).state, "parked")
+      yield* host.send("revoke_key", { key_id: ann.keyId })
+      yield* pass(30_000)
+      assert.deepInclude(yield* shown, { state: "failed", steps_done: 2 })
+      assert.deepInclude((yield* shown).failure, { agent: "second", error: "key_revoked" })
+    }).pipe(parking.here)
+  )
+})
