@@ -19,7 +19,15 @@ import { DurableLife } from "./DurableLife.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
 import { bounded } from "./DurableStep.ts"
-import { type DueQuery, type MachineRow, MachineStore, type OutgoingSignal } from "./MachineStore.ts"
+import {
+  type DueMachine,
+  type DueQuery,
+  type MachinePlace,
+  type MachineRow,
+  MachineStore,
+  type MachineStoreUnreachable,
+  type OutgoingSignal
+} from "./MachineStore.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
 
 /** One kind of durable machine, ready to be used. */
@@ -72,6 +80,11 @@ type AnyRegistered = Registered<AnyStateMachine, Protocol>
 
 const unavailable = (address: string, { message }: { readonly message: string }): Unavailable =>
   new Unavailable({ message: `${address} cannot be read right now: ${message}`, retry_after_ms: 1_000 })
+
+const asked = <A>(look: Effect.Effect<A, MachineStoreUnreachable>): Effect.Effect<A, Unavailable> =>
+  Effect.mapError(look, (error) => unavailable("Durable machines", error))
+
+type OwingPage = Effect.Success<ReturnType<MachineStore["owing"]>>
 
 class Machines {
   readonly #system: ActorSystem
@@ -227,26 +240,55 @@ class Machines {
   }
 
   recover(isMine: (address: Address) => boolean): Effect.Effect<number, Unavailable> {
-    const { store } = this.#environment
     return Effect.gen({ self: this }, function* () {
       const now = yield* Clock.currentTimeMillis
+      return (yield* this.#recoverDue(now, isMine)) + (yield* this.#recoverOwing(isMine))
+    })
+  }
+
+  #recoverDue(now: number, isMine: (address: Address) => boolean): Effect.Effect<number, Unavailable> {
+    return Effect.gen({ self: this }, function* () {
       let started = 0
-      for (let after: string | null = null; ; ) {
+      for (let after: DueQuery["after"] = null; ; ) {
         const query: DueQuery = { kinds: [...this.#kinds.keys()], now, after, limit: PAGE }
-        const due = yield* Effect.mapError(store.due(query), (error) =>
-          unavailable("Durable machines", error)
-        )
-        const missing = due
-          .map(({ kind, tenant, address }): Address => ({ kind, tenant, text: address }))
-          .filter((address) => !this.#births.has(address.text) && isMine(address))
-        yield* Effect.forEach(missing, (address) => this.#wake(address), {
+        const due: ReadonlyArray<DueMachine> = yield* asked(this.#environment.store.due(query))
+        started += yield* this.#wakeAll(due, isMine)
+        if (due.length < PAGE) return started
+        after = due.at(-1) ?? null
+      }
+    })
+  }
+
+  #recoverOwing(isMine: (address: Address) => boolean): Effect.Effect<number, Unavailable> {
+    return Effect.gen({ self: this }, function* () {
+      let started = 0
+      let after: string | null = null
+      do {
+        const query = { kinds: [...this.#kinds.keys()], after, limit: PAGE }
+        const page: OwingPage = yield* asked(this.#environment.store.owing(query))
+        started += yield* this.#wakeAll(page.machines, isMine)
+        after = page.next
+      } while (after !== null)
+      return started
+    })
+  }
+
+  /** Of these, the ones that are to be here and are not; answers how many. */
+  #wakeAll(
+    places: ReadonlyArray<MachinePlace>,
+    isMine: (address: Address) => boolean
+  ): Effect.Effect<number> {
+    return Effect.suspend(() => {
+      const missing = places
+        .map(({ kind, tenant, address }): Address => ({ kind, tenant, text: address }))
+        .filter((address) => !this.#births.has(address.text) && isMine(address))
+      return Effect.as(
+        Effect.forEach(missing, (address) => this.#wake(address), {
           concurrency: RECOVERED_AT_ONCE,
           discard: true
-        })
-        started += missing.length
-        if (due.length < PAGE) return started
-        after = due.at(-1)?.address ?? null
-      }
+        }),
+        missing.length
+      )
     })
   }
 

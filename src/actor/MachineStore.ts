@@ -114,17 +114,72 @@ export interface ClaimedMachine {
   readonly claim: MachineClaim
   /** `undefined`: nothing was ever committed at this address. */
   readonly row: MachineRow | undefined
+  /** One had ended here, and was removed: nothing begins here any more. */
+  readonly wasRemoved: boolean
   /** Signals that nobody has confirmed yet, the oldest first. */
   readonly outgoing: ReadonlyArray<OutgoingSignal>
   readonly seen: ReadonlyArray<SeenSignal>
 }
 
+/** Where a machine is. */
+export interface MachinePlace {
+  readonly tenant: string
+  readonly address: string
+  readonly kind: string
+}
+
+export interface DueMachine extends MachinePlace {
+  readonly wakesAt: Millis
+}
+
 export interface DueQuery {
   readonly kinds: ReadonlyArray<string>
   readonly now: Millis
+  /** Goes on after this one. */
+  readonly after: Pick<DueMachine, "wakesAt" | "address"> | null
+  readonly limit: number
+}
+
+export interface OwingQuery {
+  readonly kinds: ReadonlyArray<string>
   /** Goes on after this address. */
   readonly after: string | null
+  /** How many are looked at: those of other kinds are left out. */
   readonly limit: number
+}
+
+/**
+ * Which machines have to be in memory. Whoever asks knows which of them are so already, or are another node's. What it costs
+ * does not grow with the machines that need not be there.
+ */
+export interface MachineLooking<Unreachable> {
+  /** Those whose moment has come (`wakesAt`), by it and by address. */
+  readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<DueMachine>, Unreachable>
+  /** Those that owe somebody a signal, by address; `next` is `null` where all have been looked at. */
+  readonly owing: (
+    query: OwingQuery
+  ) => Effect.Effect<
+    { readonly machines: ReadonlyArray<MachinePlace>; readonly next: string | null },
+    Unreachable
+  >
+  /** How many of a kind have not ended. */
+  readonly openCount: (tenant: string, kind: string) => Effect.Effect<number, Unreachable>
+}
+
+/** What has ended goes when somebody asks for it. */
+export interface MachineRemoval<Unreachable> {
+  /** Machines of a tenant that ended before a moment and owe nobody anything. */
+  readonly countEnded: (tenant: string, before: Millis) => Effect.Effect<number, Unreachable>
+  /** Removes some of them, the oldest first, and keeps their addresses from being used again. */
+  readonly removeEnded: (
+    tenant: string,
+    before: Millis,
+    limit: number
+  ) => Effect.Effect<{ readonly removed: number; readonly isMore: boolean }, Unreachable>
+  /** Removes what was told before a moment. */
+  readonly removeOldFacts: (tenant: string, before: Millis) => Effect.Effect<void, Unreachable>
+  /** Whether a machine was removed from an address. */
+  readonly wasRemoved: (address: string) => Effect.Effect<boolean, Unreachable>
 }
 
 export interface MachineListQuery {
@@ -179,7 +234,10 @@ export class MachineStoreUnreachable extends Schema.TaggedError<MachineStoreUnre
 
 export type MachineCommitError = MachineFenced | MachineRefused | MachineNotWritten | MachineOutcomeUnknown
 
-export interface MachineStore extends MachineRewriting<MachineStoreUnreachable> {
+export interface MachineStore
+  extends MachineRewriting<MachineStoreUnreachable>,
+    MachineLooking<MachineStoreUnreachable>,
+    MachineRemoval<MachineStoreUnreachable> {
   /**
    * Takes a machine over from whoever had it, and reads it. An address that nothing was committed at is claimed too: its
    * first commit makes the machine.
@@ -209,16 +267,6 @@ export interface MachineStore extends MachineRewriting<MachineStoreUnreachable> 
   readonly list: (
     query: MachineListQuery
   ) => Effect.Effect<ReadonlyArray<MachineEntry>, MachineStoreUnreachable>
-  /**
-   * Machines that have to be in memory: those whose moment has come (`wakesAt`), and those that owe somebody a signal. By
-   * address. Whoever asks knows which of them are so already, or are another node's.
-   */
-  readonly due: (
-    query: DueQuery
-  ) => Effect.Effect<
-    ReadonlyArray<{ readonly tenant: string; readonly address: string; readonly kind: string }>,
-    MachineStoreUnreachable
-  >
   /** A tenant's facts that follow `afterSeq`. */
   readonly facts: (
     tenant: string,
@@ -229,12 +277,6 @@ export interface MachineStore extends MachineRewriting<MachineStoreUnreachable> 
   readonly lastFactSeq: (tenant: string) => Effect.Effect<number, MachineStoreUnreachable>
   /** Removes a tenant's oldest facts, so that at most so many are left. */
   readonly removeFacts: (tenant: string, keep: number) => Effect.Effect<void, MachineStoreUnreachable>
-  /** Removes machines that ended before a moment and owe nobody anything; says how many. */
-  readonly removeEnded: (
-    kind: string,
-    endedBefore: Millis,
-    limit: number
-  ) => Effect.Effect<number, MachineStoreUnreachable>
 }
 
 export const MachineStore = Context.Service<MachineStore>("bursar/actor/MachineStore")

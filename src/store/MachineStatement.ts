@@ -12,6 +12,7 @@ import { int8Array, isStorable, type Parameter, textArray, Unencodable } from ".
 
 const UPDATE = `m AS (UPDATE machine SET revision = $5, commit_id = $6, status = $7, state = $8, reason = $9, about = $10,
 version = $11, snapshot = $12, wakes_at = $13, updated_at = $14,
+ended_at = CASE WHEN $7 IN ('done', 'failed') THEN $14::timestamptz END,
 created_at = CASE WHEN revision = 0 THEN $14 ELSE created_at END
 WHERE address = $1 AND owner = $2 AND epoch = $3 AND revision = $4 RETURNING tenant, address)`
 

@@ -8,7 +8,9 @@
  * address is compared byte by byte.
  *
  * - `machine` is one row a machine: its head, which says who may write, and its last state. A row of revision 0 has been
- *   claimed, and nothing was ever committed.
+ *   claimed, and nothing was ever committed. `ended_at` is null while it goes on. Columns that change with each step are
+ *   in no index, so that a step writes one row and no index entry.
+ * - `machine_removed` is what is left of a machine that had ended and was removed: that nobody begins at its address anew.
  * - `machine_outbox` has what was sent and nobody has confirmed yet; a row goes when it has arrived.
  * - `machine_seen` is what was taken, so that it is taken once.
  * - `machine_feed` counts the facts of a tenant in the statement that writes them. Its row is locked until that is
@@ -30,12 +32,19 @@ export const MACHINE_TABLES: ReadonlyArray<string> = [
   version text,
   snapshot text,
   wakes_at timestamptz,
+  ended_at timestamptz DEFAULT now(),
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50)`,
   "CREATE INDEX machine_newest ON machine (tenant, kind, created_at DESC, address)",
-  "CREATE INDEX machine_wakes ON machine (wakes_at) WHERE wakes_at IS NOT NULL",
-  "CREATE INDEX machine_ended ON machine (kind, updated_at) WHERE status IN ('done', 'failed')",
+  "CREATE INDEX machine_wakes ON machine (wakes_at, address) WHERE wakes_at IS NOT NULL",
+  "CREATE INDEX machine_open ON machine (tenant, kind) WHERE ended_at IS NULL",
+  "CREATE INDEX machine_ended ON machine (tenant, ended_at) WHERE ended_at IS NOT NULL",
+  `CREATE TABLE machine_removed (
+  address text COLLATE "C" PRIMARY KEY,
+  tenant text NOT NULL,
+  removed_at timestamptz NOT NULL DEFAULT now()
+)`,
 
   `CREATE TABLE machine_outbox (
   address text COLLATE "C" NOT NULL,

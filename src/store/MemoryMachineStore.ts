@@ -36,12 +36,19 @@ interface Feed {
 const byAddress = (a: { readonly address: string }, b: { readonly address: string }): number =>
   a.address < b.address ? -1 : a.address > b.address ? 1 : 0
 
+const byMoment = (
+  a: { readonly wakesAt: number; readonly address: string },
+  b: { readonly wakesAt: number; readonly address: string }
+): number => a.wakesAt - b.wakesAt || byAddress(a, b)
+
 const hasEnded = (row: MachineRow): boolean => row.status === "done" || row.status === "failed"
 
 /** The rows. Whoever shares the object shares the data. */
 export class MemoryMachines {
   readonly heads = new Map<string, Head>()
   readonly feeds = new Map<string, Feed>()
+  /** Addresses where nothing begins any more. */
+  readonly removed = new Set<string>()
 
   claim(machine: Pick<Head, "tenant" | "address" | "kind">, owner: string): ClaimedMachine {
     const head = this.heads.get(machine.address) ?? {
@@ -59,6 +66,7 @@ export class MemoryMachines {
     return {
       claim: { tenant: head.tenant, address: head.address, owner, epoch: head.epoch },
       row: head.row,
+      wasRemoved: this.removed.has(head.address),
       outgoing: head.outgoing,
       seen: Array.from(head.seen, ([id, mark]) => ({ id, mark }))
     }
@@ -140,6 +148,14 @@ export class MemoryMachines {
     return true
   }
 
+  /** The oldest first. */
+  endedBefore(tenant: string, before: number): ReadonlyArray<MachineRow> {
+    return this.rows()
+      .filter((row) => row.tenant === tenant && hasEnded(row) && row.updatedAt < before)
+      .filter(({ address }) => !this.owes(address))
+      .sort((a, b) => a.updatedAt - b.updatedAt)
+  }
+
   owes(address: string): boolean {
     return (this.heads.get(address)?.outgoing.length ?? 0) > 0
   }
@@ -191,10 +207,31 @@ export const memoryMachineStore = (machines: MemoryMachines = new MemoryMachines
     Effect.sync(() =>
       machines
         .rows()
-        .filter(({ address, kind }) => kinds.includes(kind) && (after === null || address > after))
-        .filter((row) => machines.owes(row.address) || (row.wakesAt !== null && row.wakesAt <= now))
+        .flatMap(({ tenant, address, kind, wakesAt }) =>
+          wakesAt === null || wakesAt > now ? [] : [{ tenant, address, kind, wakesAt }]
+        )
+        .filter(({ kind }) => kinds.includes(kind))
+        .sort(byMoment)
+        .filter((place) => after === null || byMoment(place, after) > 0)
         .slice(0, limit)
-        .map(({ tenant, address, kind }) => ({ tenant, address, kind }))
+    ),
+  owing: ({ kinds, after, limit }) =>
+    Effect.sync(() => {
+      const found = machines
+        .rows()
+        .filter(({ address }) => machines.owes(address) && (after === null || address > after))
+        .slice(0, limit)
+      return {
+        machines: found
+          .filter(({ kind }) => kinds.includes(kind))
+          .map(({ tenant, address, kind }) => ({ tenant, address, kind })),
+        next: found.length === limit ? (found.at(-1)?.address ?? null) : null
+      }
+    }),
+  openCount: (tenant, kind) =>
+    Effect.sync(
+      () =>
+        machines.rows().filter((row) => row.tenant === tenant && row.kind === kind && !hasEnded(row)).length
     ),
   facts: (tenant, afterSeq, limit) =>
     Effect.sync(() => {
@@ -239,14 +276,21 @@ export const memoryMachineStore = (machines: MemoryMachines = new MemoryMachines
         return text === undefined ? fact : { ...fact, body: JSON.parse(text) }
       })
     }),
-  removeEnded: (kind, endedBefore, limit) =>
+  countEnded: (tenant, before) => Effect.sync(() => machines.endedBefore(tenant, before).length),
+  removeEnded: (tenant, before, limit) =>
     Effect.sync(() => {
-      const ended = machines
-        .rows()
-        .filter((row) => row.kind === kind && hasEnded(row) && row.updatedAt < endedBefore)
-        .filter(({ address }) => !machines.owes(address))
-        .slice(0, limit)
-      for (const { address } of ended) machines.heads.delete(address)
-      return ended.length
-    })
+      const ended = machines.endedBefore(tenant, before).slice(0, limit)
+      for (const { address } of ended) {
+        machines.heads.delete(address)
+        machines.removed.add(address)
+      }
+      return { removed: ended.length, isMore: ended.length === limit }
+    }),
+  removeOldFacts: (tenant, before) =>
+    Effect.sync(() => {
+      const feed = machines.feedOf(tenant)
+      const last = feed.facts.findLastIndex(({ at }) => at < before)
+      feed.facts = feed.facts.slice(last + 1)
+    }),
+  wasRemoved: (address) => Effect.sync(() => machines.removed.has(address))
 })

@@ -26,6 +26,8 @@ import {
   type StoredFact
 } from "../actor/MachineStore.ts"
 import { int8Array, isStorable, textArray } from "./Columns.ts"
+import { machineLooking } from "./MachineLooking.ts"
+import { machineRemoval } from "./MachineRemoval.ts"
 import { machineRewriting } from "./MachineRewriting.ts"
 import { machineStatement } from "./MachineStatement.ts"
 import { patiently } from "./Patience.ts"
@@ -90,6 +92,12 @@ const claim = Effect.fnUntraced(function* (
   const { tenant, address, kind } = machine
   const [head] = yield* sql.unsafe<StoredMachine>(CLAIM, [tenant, address, kind, owner])
   if (head === undefined) return yield* Effect.die(new Error("an upsert returned no row"))
+  const held = { tenant, address, owner, epoch: Number(head.epoch) }
+  if (head.revision === 0n) {
+    // What was removed a moment ago is seen by now: its row was waited for.
+    const removed = yield* sql.unsafe("SELECT 1 FROM machine_removed WHERE address = $1", [address])
+    return { claim: held, row: undefined, wasRemoved: removed.length > 0, outgoing: [], seen: [] }
+  }
   // Whoever had it before writes no more: what is read from here on stays as it is.
   const outgoing = yield* sql.unsafe<{
     readonly seq: bigint
@@ -102,8 +110,9 @@ const claim = Effect.fnUntraced(function* (
     [address]
   )
   return {
-    claim: { tenant, address, owner, epoch: Number(head.epoch) },
-    row: head.revision === 0n ? undefined : rowFrom(head),
+    claim: held,
+    row: rowFrom(head),
+    wasRemoved: false,
     outgoing: outgoing.map(
       ({ seq, receiver, signal, params }): OutgoingSignal => ({
         seq: Number(seq),
@@ -181,10 +190,6 @@ ORDER BY created_at DESC, address LIMIT $6::int8`,
     (rows) => rows.map(entryFrom)
   )
 
-const DUE = `SELECT tenant, address, kind FROM machine m WHERE kind = ANY($1::text[]) AND address > $3::text AND revision > 0
-AND (wakes_at <= $2 OR address IN (SELECT DISTINCT address FROM machine_outbox))
-ORDER BY address LIMIT $4::int8`
-
 interface StoredFactRow {
   readonly removed_to: bigint
   readonly seq: bigint | null
@@ -211,16 +216,6 @@ const REMOVE_FACTS = `WITH feed AS (
   RETURNING tenant, removed_to
 ) DELETE FROM machine_fact f USING feed WHERE f.tenant = feed.tenant AND f.seq <= feed.removed_to`
 
-const REMOVE_ENDED = `WITH gone AS (
-  DELETE FROM machine WHERE address IN (
-    SELECT address FROM machine m WHERE kind = $1 AND updated_at < $2
-    AND (status IN ('done', 'failed') OR revision = 0)
-    AND NOT EXISTS (SELECT 1 FROM machine_outbox o WHERE o.address = m.address)
-    ORDER BY updated_at LIMIT $3::int8 FOR UPDATE SKIP LOCKED
-  ) RETURNING address, revision
-), seen AS (DELETE FROM machine_seen s USING gone WHERE s.address = gone.address)
-SELECT count(*) FILTER (WHERE revision > 0) AS removed FROM gone`
-
 const make = (kind: Kind) =>
   Effect.map(PgClient.PgClient, (sql): MachineStore => {
     const duration = ANSWER_TIMEOUT[kind]
@@ -241,6 +236,8 @@ const make = (kind: Kind) =>
 
     return {
       ...machineRewriting(rows),
+      ...machineLooking(rows),
+      ...machineRemoval(rows),
       claim: (machine, owner) => asked(claim(sql, machine, owner)),
       commit: (held, written) =>
         patiently(commit(sql, held, written), duration, () =>
@@ -273,8 +270,6 @@ const make = (kind: Kind) =>
             )
           : Effect.succeed<MachineRow | undefined>(undefined),
       list: (query) => asked(list(sql, query)),
-      due: ({ kinds, now, after, limit }) =>
-        rows(DUE, [textArray(kinds), PgTypes.timestamptz(now), after ?? "", BigInt(limit)]),
       facts: (tenant, afterSeq, limit) =>
         Effect.map(rows<StoredFactRow>(FACTS, [tenant, BigInt(afterSeq), BigInt(limit)]), (found) => ({
           facts: found.filter(({ seq }) => seq !== null).map(factFrom),
@@ -287,16 +282,7 @@ const make = (kind: Kind) =>
           ]),
           ([row]) => Number(row?.last_seq ?? 0)
         ),
-      removeFacts: (tenant, keep) => Effect.asVoid(rows(REMOVE_FACTS, [tenant, BigInt(keep)])),
-      removeEnded: (ofKind, endedBefore, limit) =>
-        Effect.map(
-          rows<{ readonly removed: bigint }>(REMOVE_ENDED, [
-            ofKind,
-            PgTypes.timestamptz(endedBefore),
-            BigInt(limit)
-          ]),
-          ([row]) => Number(row?.removed ?? 0)
-        )
+      removeFacts: (tenant, keep) => Effect.asVoid(rows(REMOVE_FACTS, [tenant, BigInt(keep)]))
     }
   })
 

@@ -56,6 +56,20 @@ const opened = Effect.fnUntraced(function* (fields: Partial<MachineCommit> = {},
   return { store, machine, claim }
 })
 
+/** Machines of one kind and tenant, by short names. */
+const family = Effect.fnUntraced(function* (kind: string) {
+  const store = yield* MachineStore
+  const base = machineOf(kind)
+  const addressOf = (name: string) => `${base.kind}/${base.tenant}/${name}`
+  const commit = (name: string, fields: Partial<MachineCommit>) =>
+    Effect.gen(function* () {
+      const { claim } = yield* store.claim({ ...base, address: addressOf(name) }, "owner")
+      yield* store.commit(claim, commitOf("c", 0, fields))
+      return claim
+    })
+  return { store, base, addressOf, commit }
+})
+
 const claims = (it: Tests) => {
   it.effect("a machine that was never committed is claimed, and read as nothing", () =>
     Effect.gen(function* () {
@@ -65,6 +79,7 @@ const claims = (it: Tests) => {
       assert.deepStrictEqual(claimed, {
         claim: { tenant: machine.tenant, address: machine.address, owner: "a", epoch: 1 },
         row: undefined,
+        wasRemoved: false,
         outgoing: [],
         seen: []
       })
@@ -192,57 +207,85 @@ const lists = (it: Tests) => {
     })
   )
 
-  it.effect("what has to be in memory is due: its moment has come, or it owes somebody a signal", () =>
+  it.effect("what has to be in memory is due: its moment has come", () =>
     Effect.gen(function* () {
-      const store = yield* MachineStore
-      const base = machineOf("waking")
-      const cases: ReadonlyArray<readonly [string, Partial<MachineCommit>]> = [
-        ["a", { wakesAt: 0 }],
-        ["b", { wakesAt: NOON }],
-        ["c", { wakesAt: NOON + 1 }],
-        ["d", {}],
-        ["e", { outgoing: [outgoing(1)] }]
-      ]
-      const addressOf = (name: string) => `${base.kind}/${base.tenant}/${name}`
-      for (const [name, fields] of cases) {
-        const { claim } = yield* store.claim({ ...base, address: addressOf(name) }, "owner")
-        yield* store.commit(claim, commitOf("c", 0, fields))
-      }
+      const { store, base, addressOf, commit } = yield* family("waking")
+      yield* commit("c", { wakesAt: NOON + 1 })
+      yield* commit("b", { wakesAt: NOON })
+      yield* commit("z", { wakesAt: 0 })
+      yield* commit("a", { wakesAt: NOON })
+      yield* commit("d", {})
       yield* store.claim({ ...base, address: addressOf("f") }, "owner")
       const query = { kinds: ["waking"], now: NOON, after: null, limit: 2 }
       const first = yield* store.due(query)
       assert.deepStrictEqual(first, [
-        { ...base, address: addressOf("a") },
-        { ...base, address: addressOf("b") }
+        { ...base, address: addressOf("z"), wakesAt: 0 },
+        { ...base, address: addressOf("a"), wakesAt: NOON }
       ])
-      const rest = yield* store.due({ ...query, after: addressOf("b") })
-      assert.deepStrictEqual(rest, [{ ...base, address: addressOf("e") }])
-      yield* store.delivered(addressOf("e"), [1])
-      assert.deepStrictEqual(yield* store.due({ ...query, after: addressOf("b") }), [])
+      const after = first[1] ?? null
+      assert.deepStrictEqual(yield* store.due({ ...query, after }), [
+        { ...base, address: addressOf("b"), wakesAt: NOON }
+      ])
       assert.deepStrictEqual(yield* store.due({ ...query, kinds: ["other"] }), [])
     })
   )
 
-  it.effect("what has ended goes once it is old and owes nothing", () =>
+  it.effect("what owes somebody a signal has to be in memory, too, once for all that it owes", () =>
     Effect.gen(function* () {
-      const store = yield* MachineStore
-      const base = machineOf("ending")
-      const addressOf = (name: string) => `${base.kind}/${base.tenant}/${name}`
-      const cases: ReadonlyArray<readonly [string, Partial<MachineCommit>]> = [
-        ["active", {}],
-        ["parked", { status: "parked" }],
-        ["done", { status: "done", seen: [{ id: "s", mark: 1 }] }],
-        ["failed", { status: "failed" }],
-        ["owes", { status: "done", outgoing: [outgoing(1)] }],
-        ["young", { status: "done", at: NOON + 10 }]
-      ]
-      for (const [name, fields] of cases) {
-        const { claim } = yield* store.claim({ ...base, address: addressOf(name) }, "owner")
-        yield* store.commit(claim, commitOf("c", 0, fields))
-      }
-      assert.strictEqual(yield* store.removeEnded("ending", NOON + 10, 1), 1)
-      assert.strictEqual(yield* store.removeEnded("ending", NOON + 10, 10), 1)
-      assert.strictEqual(yield* store.removeEnded("ending", NOON + 10, 10), 0)
+      const { store, base, addressOf, commit } = yield* family("owing")
+      yield* commit("b", { outgoing: [outgoing(1), outgoing(2)] })
+      yield* commit("a", { outgoing: [outgoing(1)], status: "done" })
+      yield* commit("c", {})
+      yield* commit("d", { outgoing: [outgoing(1)] })
+      const query = { kinds: ["owing"], after: base.address, limit: 2 }
+      assert.deepStrictEqual(yield* store.owing(query), {
+        machines: [
+          { ...base, address: addressOf("a") },
+          { ...base, address: addressOf("b") }
+        ],
+        next: addressOf("b")
+      })
+      const rest = yield* store.owing({ ...query, after: addressOf("b") })
+      assert.deepStrictEqual(rest.machines[0], { ...base, address: addressOf("d") })
+      yield* store.delivered(addressOf("d"), [1])
+      const { machines: none } = yield* store.owing({ ...query, after: addressOf("b"), limit: 100 })
+      assert.deepStrictEqual(none, [])
+      assert.deepStrictEqual((yield* store.owing({ ...query, kinds: ["other"] })).machines, [])
+    })
+  )
+
+  it.effect("those that have not ended are counted, by tenant and kind", () =>
+    Effect.gen(function* () {
+      const { store, base, addressOf, commit } = yield* family("counted")
+      yield* commit("a", {})
+      yield* commit("b", { status: "parked" })
+      yield* commit("c", { status: "done" })
+      yield* commit("d", { status: "failed" })
+      yield* store.claim({ ...base, address: addressOf("e") }, "owner")
+      assert.strictEqual(yield* store.openCount(base.tenant, "counted"), 2)
+      assert.strictEqual(yield* store.openCount(base.tenant, "other"), 0)
+      assert.strictEqual(yield* store.openCount("other", "counted"), 0)
+    })
+  )
+
+  it.effect("what has ended goes once it is old and owes nothing, and nothing begins there anew", () =>
+    Effect.gen(function* () {
+      const { store, base, addressOf, commit } = yield* family("ending")
+      yield* commit("active", {})
+      yield* commit("parked", { status: "parked" })
+      yield* commit("done", { status: "done", seen: [{ id: "s", mark: 1 }] })
+      yield* commit("failed", { status: "failed", at: NOON + 1 })
+      yield* commit("owes", { status: "done", outgoing: [outgoing(1)] })
+      yield* commit("young", { status: "done", at: NOON + 10 })
+      const { tenant } = base
+      const before = NOON + 10
+      assert.strictEqual(yield* store.countEnded(tenant, before), 2)
+      assert.strictEqual(yield* store.countEnded("other", before), 0)
+      assert.deepStrictEqual(yield* store.removeEnded("other", before, 9), { removed: 0, isMore: false })
+      assert.deepStrictEqual(yield* store.removeEnded(tenant, before, 1), { removed: 1, isMore: true })
+      assert.isUndefined(yield* store.read(addressOf("done")), "the oldest first")
+      assert.deepStrictEqual(yield* store.removeEnded(tenant, before, 9), { removed: 1, isMore: false })
+      assert.deepStrictEqual(yield* store.removeEnded(tenant, before, 9), { removed: 0, isMore: false })
       const left = yield* store.list({ ...base, statuses: null, after: null, limit: 9 })
       assert.deepStrictEqual(left.map(({ address }) => address.split("/")[2]).toSorted(), [
         "active",
@@ -252,6 +295,21 @@ const lists = (it: Tests) => {
       ])
       const again = yield* store.claim({ ...base, address: addressOf("done") }, "owner")
       assert.deepStrictEqual([again.row, again.seen, again.claim.epoch], [undefined, [], 1])
+      assert.isTrue(again.wasRemoved)
+      assert.isTrue(yield* store.wasRemoved(addressOf("done")))
+      for (const name of ["active", "never", "\u0000"])
+        assert.isFalse(yield* store.wasRemoved(addressOf(name)), name)
+    })
+  )
+
+  it.effect("what goes on after all is not removed: it has not ended", () =>
+    Effect.gen(function* () {
+      const { store, base, commit } = yield* family("migrated")
+      const claim = yield* commit("a", { status: "parked" })
+      yield* store.commit(claim, commitOf("c1", 1))
+      assert.strictEqual(yield* store.countEnded(base.tenant, NOON + 100), 0)
+      yield* store.commit(claim, commitOf("c2", 2, { status: "done" }))
+      assert.strictEqual(yield* store.countEnded(base.tenant, NOON + 100), 1)
     })
   )
 }
@@ -302,6 +360,21 @@ const feeds = (it: Tests) => {
       assert.strictEqual(yield* store.lastFactSeq(machine.tenant), 4)
       assert.deepStrictEqual(yield* store.facts("nobody", 0, 10), { facts: [], removedTo: 0 })
       assert.strictEqual(yield* store.lastFactSeq("nobody"), 0)
+    })
+  )
+
+  it.effect("what was told before a moment goes, up to the last of it", () =>
+    Effect.gen(function* () {
+      const { store, machine, claim } = yield* opened({ facts: [fact("a")] })
+      yield* store.commit(claim, commitOf("c1", 1, { facts: [fact("b")], at: NOON + 20 }))
+      yield* store.commit(claim, commitOf("c2", 2, { facts: [fact("c")], at: NOON + 10 }))
+      yield* store.commit(claim, commitOf("c3", 3, { facts: [fact("d")], at: NOON + 30 }))
+      yield* store.removeOldFacts(machine.tenant, NOON)
+      assert.strictEqual((yield* store.facts(machine.tenant, 0, 9)).facts.length, 4)
+      yield* store.removeOldFacts(machine.tenant, NOON + 15)
+      const page = yield* store.facts(machine.tenant, 0, 9)
+      assert.deepStrictEqual([page.facts.map(({ seq }) => seq), page.removedTo], [[4], 3])
+      assert.strictEqual(yield* store.lastFactSeq(machine.tenant), 4)
     })
   )
 }
