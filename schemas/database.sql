@@ -340,15 +340,24 @@ CREATE TABLE machine (
   version text,
   snapshot text,
   wakes_at timestamptz,
+  ended_at timestamptz DEFAULT now(),
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
 CREATE INDEX machine_newest ON machine (tenant, kind, created_at DESC, address);
 
-CREATE INDEX machine_wakes ON machine (wakes_at) WHERE wakes_at IS NOT NULL;
+CREATE INDEX machine_wakes ON machine (wakes_at, address) WHERE wakes_at IS NOT NULL;
 
-CREATE INDEX machine_ended ON machine (kind, updated_at) WHERE status IN ('done', 'failed');
+CREATE INDEX machine_open ON machine (tenant, kind) WHERE ended_at IS NULL;
+
+CREATE INDEX machine_ended ON machine (tenant, ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE machine_removed (
+  address text COLLATE "C" PRIMARY KEY,
+  tenant text NOT NULL,
+  removed_at timestamptz NOT NULL DEFAULT now()
+);
 
 CREATE TABLE machine_outbox (
   address text COLLATE "C" NOT NULL,

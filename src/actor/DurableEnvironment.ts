@@ -2,7 +2,8 @@
  * What a durable machine's life is given, and what those who wait for it are told where it cannot answer.
  */
 import { type Deferred, Exit } from "effect"
-import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import { NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { Address } from "./Address.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
 import type { MachineStore } from "./MachineStore.ts"
 import type { SignalDelivery } from "./SignalDelivery.ts"
@@ -30,6 +31,14 @@ export const away = (address: string): Unavailable =>
   new Unavailable({
     message: `${address} cannot reach its store right now; send it again`,
     retry_after_ms: 1_000
+  })
+
+/** What ended here was removed: who starts it again would do it twice. */
+export const wasHere = ({ kind, text }: Address): NotFound =>
+  new NotFound({
+    kind,
+    id: text,
+    message: `${text} had ended, and was removed by cleanup_old_data: it is not started again. Take another id`
   })
 
 /** Answers whoever asked, with what the rule of the signal made. */

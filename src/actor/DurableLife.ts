@@ -12,7 +12,7 @@ import type { AnyStateMachine } from "xstate"
 import { Unavailable } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorContext } from "./ActorSystem.ts"
-import { away, type Birth, type DurableEnvironment, endOf } from "./DurableEnvironment.ts"
+import { away, type Birth, type DurableEnvironment, endOf, wasHere } from "./DurableEnvironment.ts"
 import { DurableInbox } from "./DurableInbox.ts"
 import { durableInsight } from "./DurableInsight.ts"
 import { BATCH_MAX, DurableKeeping, type KeepingParts, type Turn } from "./DurableKeeping.ts"
@@ -132,7 +132,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
       if (claimed === undefined) return "stop"
       this.#kept.take(claimed)
       const { row } = claimed
-      if (row === undefined) return yield* this.#begin()
+      if (row === undefined) return yield* this.#admit(claimed)
       const turn = yield* this.#read(row)
       if (turn === "go on") {
         // Whether an earlier try of this life was written may not have been known.
@@ -143,10 +143,16 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
     })
   }
 
-  #begin(): Effect.Effect<Turn> {
+  /** Nothing was ever committed here: it begins where it is to, and may. */
+  #admit({ wasRemoved }: ClaimedMachine): Effect.Effect<Turn> {
+    const { input, ready } = this.#birth
+    if (input === undefined) return Effect.succeed("stop")
+    if (!wasRemoved) return this.#begin(input)
+    return Effect.as(Deferred.fail(ready, wasHere(this.#actor.ref.address)), "stop")
+  }
+
+  #begin(input: NonNullable<Birth["input"]>): Effect.Effect<Turn> {
     return Effect.gen({ self: this }, function* () {
-      const { input } = this.#birth
-      if (input === undefined) return "stop"
       const now = yield* Clock.currentTimeMillis
       this.#kept.standing = undefined
       const draft = this.#kept.draftAt(now)

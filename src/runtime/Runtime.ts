@@ -30,6 +30,7 @@ import { type Declared, makeWorkflows } from "../workflow/Workflows.ts"
 import { type AlertsConfig, alertsLayer, observedBy } from "./Alerts.ts"
 import { makeCostSoFar } from "./CostSoFar.ts"
 import { Disguise } from "./Disguise.ts"
+import { makeEndedMachines } from "./EndedMachines.ts"
 import { Hub } from "./Hub.ts"
 import { keyStandings } from "./KeyStandings.ts"
 import { claimedHere, placedTokenManagers, tokenManagerResident } from "./PlacedActors.ts"
@@ -141,6 +142,7 @@ export const layer = (
           version: config.version,
           observer: observedBy(hub, alerts, disguise.pseudonyms),
           traces: makeUserTraces({ system, machines, store: feed.store, letters }),
+          endedMachines: makeEndedMachines(feed.store),
           onLoaded: (tenant, { anonymize_users }) => disguise.pseudonyms.configured(tenant, anonymize_users)
         },
         hub,

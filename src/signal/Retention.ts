@@ -16,11 +16,14 @@ export const CleanupOldData = command("cleanup_old_data", {
   family: "management",
   roles: [],
   description:
-    "Deletes usage rows older than so many days, and keeps their sums: budgets, totals, the audit trail and the uniqueness of request ids stay as they are.",
+    "Deletes usage rows older than so many days, and keeps their sums; removes workflows and other durable machines that ended before. Budgets, totals, the audit trail and the uniqueness of request ids stay as they are.",
   payload: { older_than_days: optional(RetentionDays), dry_run: withDefault(Schema.Boolean, true) },
   success: Schema.Struct({
     dry_run: Schema.Boolean,
     usage_rows: Count,
+    ended_machines: optional(Count).annotate({
+      description: "workflows and other durable machines that had ended; absent where there were none"
+    }),
     before: Timestamp,
     message: Sentence
   })
@@ -43,6 +46,7 @@ export const RecordCleanup = command("record_cleanup", {
   payload: {
     before: Timestamp,
     usage_rows: Count,
+    ended_machines: optional(Count),
     answers: Schema.NullOr(Schema.Struct({ request_id: Id, digest: Schema.String, result: Schema.Json }))
   },
   success: Schema.Struct({ recorded: Schema.Literal(true) })

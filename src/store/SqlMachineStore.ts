@@ -96,7 +96,14 @@ const claim = Effect.fnUntraced(function* (
   if (head.revision === 0n) {
     // What was removed a moment ago is seen by now: its row was waited for.
     const removed = yield* sql.unsafe("SELECT 1 FROM machine_removed WHERE address = $1", [address])
-    return { claim: held, row: undefined, wasRemoved: removed.length > 0, outgoing: [], seen: [] }
+    const wasRemoved = removed.length > 0
+    // Nobody goes on with it: a repeat leaves nothing behind.
+    if (wasRemoved)
+      yield* sql.unsafe("DELETE FROM machine WHERE address = $1 AND owner = $2 AND revision = 0", [
+        address,
+        owner
+      ])
+    return { claim: held, row: undefined, wasRemoved, outgoing: [], seen: [] }
   }
   // Whoever had it before writes no more: what is read from here on stays as it is.
   const outgoing = yield* sql.unsafe<{

@@ -126,11 +126,15 @@ export const cleanUsage = (
 
 export const recordCleanup = (
   ledger: Ledger,
-  { before, usage_rows, answers }: SignalPayload<"record_cleanup">,
+  { before, usage_rows, ended_machines, answers }: SignalPayload<"record_cleanup">,
   principal: Principal,
   now: Millis
 ): Decision<SignalSuccess<"record_cleanup">> => {
-  const after = { usage_rows, before: new Date(before).toISOString() }
+  const after = {
+    usage_rows,
+    ...(ended_machines === undefined ? {} : { ended_machines }),
+    before: new Date(before).toISOString()
+  }
   ledger.audit({
     principal,
     action: "cleanup_old_data",

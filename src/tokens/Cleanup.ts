@@ -2,8 +2,9 @@
  * Answers cleanup_old_data.
  *
  * Owns: which rows are old, and taking them away in steps, each a batch of the tenant's one writer between the batches of
- * everybody else; counting only, in a dry run; one cleanup of a tenant at a time.
- * Does not decide: what is kept of the rows (Cleaning).
+ * everybody else; then the durable machines that had ended by then; counting only, in a dry run; one cleanup of a tenant at a
+ * time.
+ * Does not decide: what is kept of the rows (Cleaning), or of machines (EndedMachines).
  *
  * It can be stopped anywhere: what is done is done, and the next one goes on from there.
  */
@@ -16,12 +17,15 @@ import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import { CELL_MS } from "./Cleaning.ts"
 import { contentDigest } from "./Digest.ts"
+import type { EndedMachines } from "./EndedMachines.ts"
 import type { CommandRow, LedgerStore, StoreUnreachable } from "./LedgerStore.ts"
 
 /** Rows that one step takes: a statement of some tens of milliseconds. */
 export const CLEANED_AT_ONCE = 1_000
 /** Rows that one cleanup takes; where there are more, it says so, and can be sent again. */
 const CLEANED_MAX = 1_000_000
+/** The same of machines. */
+const MACHINES_MAX = 100_000
 
 const DAY_MS = 86_400_000
 
@@ -31,6 +35,7 @@ export interface CleanupEnvironment {
   readonly store: LedgerStore
   readonly tenant: string
   readonly ref: ActorRef
+  readonly machines: EndedMachines
   readonly now: Millis
   readonly retentionDays: number
 }
@@ -41,13 +46,51 @@ const cutOf = (days: number, now: Millis): Millis => Math.floor((now - days * DA
 const KEPT =
   "Budgets, totals, the audit trail and the uniqueness of request ids are kept; get_usage lists and sums the rows that are left"
 
-const dryRun = (env: CleanupEnvironment, before: Millis): Effect.Effect<Answer, StoreUnreachable> =>
-  Effect.map(env.store.countOldUsage(env.tenant, before), (usage_rows) => ({
-    dry_run: true,
-    usage_rows,
-    before,
-    message: `Nothing was deleted: send it with dry_run false to delete ${usage_rows} row(s). ${KEPT}`
-  }))
+const machinesIn = (count: number): string =>
+  count === 0 ? "" : ` and ${count} workflow(s) and other durable machine(s) that had ended`
+
+/** Where there were none, the answer says nothing of them. */
+const shownMachines = (count: number) => (count === 0 ? {} : { ended_machines: count })
+
+const dryRun = (
+  env: CleanupEnvironment,
+  before: Millis
+): Effect.Effect<Answer, SignalError | StoreUnreachable> =>
+  Effect.gen(function* () {
+    const usage_rows = yield* env.store.countOldUsage(env.tenant, before)
+    const machines = yield* env.machines.count(env.tenant, before)
+    return {
+      dry_run: true,
+      usage_rows,
+      ...shownMachines(machines),
+      before,
+      message: `Nothing was deleted: send it with dry_run false to delete ${usage_rows} row(s)${machinesIn(machines)}. ${KEPT}`
+    }
+  })
+
+const takeUsage = (env: CleanupEnvironment, before: Millis, principal: Principal) =>
+  Effect.gen(function* () {
+    let count = 0
+    let isMore = true
+    while (isMore && count < CLEANED_MAX) {
+      const step = yield* env.ref.ask("clean_usage", { before }, principal)
+      count += step.cleaned
+      isMore = step.cleaned > 0
+    }
+    return { count, isMore }
+  })
+
+const takeMachines = ({ machines, tenant }: CleanupEnvironment, before: Millis) =>
+  Effect.gen(function* () {
+    let count = 0
+    let isMore = true
+    while (isMore && count < MACHINES_MAX) {
+      const step = yield* machines.remove(tenant, before)
+      count += step.removed
+      isMore = step.isMore
+    }
+    return { count, isMore }
+  })
 
 const takeAway = (
   env: CleanupEnvironment,
@@ -55,19 +98,16 @@ const takeAway = (
   principal: Principal
 ): Effect.Effect<Answer, SignalError> =>
   Effect.gen(function* () {
-    let usage_rows = 0
-    let isMore = true
-    while (isMore && usage_rows < CLEANED_MAX) {
-      const step = yield* env.ref.ask("clean_usage", { before }, principal)
-      usage_rows += step.cleaned
-      isMore = step.cleaned > 0
-    }
+    const usage = yield* takeUsage(env, before, principal)
+    const machines = yield* takeMachines(env, before)
+    const isMore = usage.isMore || machines.isMore
     const more = isMore ? "There may be more: send it again, without the request_id or with a new one. " : ""
     return {
       dry_run: false,
-      usage_rows,
+      usage_rows: usage.count,
+      ...shownMachines(machines.count),
       before,
-      message: `${usage_rows} row(s) were deleted. ${more}${KEPT}`
+      message: `${usage.count} row(s)${machinesIn(machines.count)} were deleted. ${more}${KEPT}`
     }
   })
 
@@ -104,6 +144,7 @@ export const cleanup = (
       {
         before,
         usage_rows: answer.usage_rows,
+        ...shownMachines(answer.ended_machines ?? 0),
         answers: request_id === undefined ? null : { request_id, digest, result }
       },
       principal

@@ -22,6 +22,7 @@ import { getAuditTrail } from "./AuditQuery.ts"
 import { cleanup } from "./Cleanup.ts"
 import { PATIENCE_MS } from "./Commit.ts"
 import { LEDGER_SIGNALS, type LedgerSignal } from "./Decide.ts"
+import { type EndedMachines, noMachines } from "./EndedMachines.ts"
 import { forget, nothingElse } from "./Forget.ts"
 import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
 import type { LedgerStore } from "./LedgerStore.ts"
@@ -42,6 +43,8 @@ export interface TokenManagerOptions {
   readonly observer: CommitObserver
   /** What else names users, beside the ledger. */
   readonly traces?: UserTraces
+  /** What had ended goes with a cleanup. */
+  readonly endedMachines?: EndedMachines
   /** Hears how the tenant is configured, each time that it is loaded. */
   readonly onLoaded?: (tenant: string, config: ManagerConfig) => void
 }
@@ -243,11 +246,11 @@ class TokenManager {
   }
 
   #answerCleanup(envelope: Envelope<"cleanup_old_data">): Effect.Effect<void> {
-    const { tenant, store } = this.#options
+    const { tenant, store, endedMachines: machines = noMachines } = this.#options
     const work = Effect.suspend(() => {
       const now = this.#clock.currentTimeMillisUnsafe()
       const retentionDays = this.#vitals.config.retention_days
-      const env = { store, tenant, ref: this.#context.ref, now, retentionDays }
+      const env = { store, tenant, ref: this.#context.ref, machines, now, retentionDays }
       return cleanup(env, envelope.payload, envelope.principal)
     })
     return this.#cleanups

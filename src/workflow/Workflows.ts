@@ -82,7 +82,15 @@ const unknownWorkflow = (workflowId: string): NotFound =>
   notFound(
     "workflow",
     workflowId,
-    `There is no workflow ${workflowId}; list_workflows shows those that there are`
+    `There is no workflow ${workflowId}: it never was, or had ended and was removed by cleanup_old_data; list_workflows shows those that there are`
+  )
+
+/** A repeat would run it, and charge it, a second time. */
+const removedWorkflow = (workflowId: string): NotFound =>
+  notFound(
+    "workflow",
+    workflowId,
+    `The workflow ${workflowId} had ended, and was removed by cleanup_old_data: it is not started again. Take another request_id, or another workflow_id`
   )
 
 const undeclared = (name: string, declared: Declared): NotFound => {
@@ -154,11 +162,13 @@ class Desk implements Workflows {
       if (before === undefined) {
         yield* checkOwnBudget(this.#ports, payload, input, principal)
         if (payload.on_denied === "fail") yield* preflight(this.#ports, input)
-        yield* this.#kind.start(address, input)
+        yield* Effect.catchTag(this.#kind.start(address, input), "NotFound", () =>
+          Effect.fail(removedWorkflow(input.id))
+        )
       }
       // Somebody else may have started it meanwhile.
       const view = before ?? (yield* this.#kind.view(address))
-      if (view === undefined) return yield* unknownWorkflow(input.id)
+      if (view === undefined) return yield* removedWorkflow(input.id)
       if (!this.#isSame(view.snapshot.context, input, principal))
         return yield* idInUse(input.id, payload.workflow_id !== undefined)
       return { workflow_id: input.id, workflow: decodeProgress(progressOf(atOf(view))) }
