@@ -79,7 +79,7 @@ export const layerMemory = Layer.mergeAll(
   Layer.succeed(UserDisguise, {
     attribution: (_, attribution) => Effect.succeed(attribution),
     onKeysEnded: () => {},
-    params: (_, params) => Effect.succeed(params)
+    letter: (principal, params) => Effect.succeed({ principal, params, isWhole: false })
   }),
   Layer.sync(InstallationSecret, () => ({ secret: Redacted.make(randomBytes(32).toString("base64url")) }))
 )

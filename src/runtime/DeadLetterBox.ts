@@ -3,7 +3,8 @@
  *
  * Owns: list_dead_letters and redrive_dead_letter. Does not decide: what is kept of a letter (actor/LetterKeeper).
  *
- * A letter is sent again as the key that sent it first, with its roles and its forced attribution. It is taken by one
+ * A letter is sent again as the key that sent it first, with the roles and the forced attribution that it has now; one whose
+ * key has ended stays, for its sender would be refused as well. It is taken by one
  * process at a time, and stays until it has been answered: a process that dies in between leaves it for the next try, so a
  * command without a `request_id` may then be done twice.
  */
@@ -17,6 +18,7 @@ import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Er
 import type { Principal } from "../signal/Principal.ts"
 import type { RoutedSignal } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
+import type { KeyStandings } from "../workflow/Ports.ts"
 import { ofDoors } from "./DurableRuntime.ts"
 
 /** Longer than any signal is waited for. */
@@ -33,6 +35,8 @@ export type Send = (
 export interface LetterSurroundings {
   readonly store: DeadLetterStore
   readonly system: ActorSystem
+  /** What a key may do now. */
+  readonly keys: KeyStandings
   /** Brings a signal of the product to whoever answers it. */
   readonly send: Send
 }
@@ -74,13 +78,16 @@ export const listDeadLetters = (
   })
 }
 
+const ENDS = { revoked: "was revoked", expired: "has expired", unknown: "is not known any more" } as const
+
 const notRedrivable = (letterId: string, why: string): Conflict =>
   new Conflict({ reason: "letter_not_redrivable", message: `${letterId} cannot be sent again: ${why}` })
 
 /** A signal of the product goes through the same checks as when it came first; a host's own goes to its actor. */
 const sendAgain = (
   { system, send }: LetterSurroundings,
-  { signal, address, params, principal }: KeptLetter
+  { signal, address, params }: KeptLetter,
+  principal: Principal
 ): Effect.Effect<unknown, SignalError> => {
   const wire: unknown = JSON.parse(params ?? "{}")
   const name = findSignal(signal)
@@ -112,10 +119,15 @@ export const redriveDeadLetter = (
     if (letter.params === null) {
       return yield* notRedrivable(letter_id, "what it carried is not kept; send the signal itself again")
     }
+    const standing = yield* around.keys.of(letter.principal)
+    if ("ended" in standing) {
+      const why = `the key ${letter.principal.keyId}, which sent it, ${ENDS[standing.ended]}; send the signal itself again with a key that may`
+      return yield* notRedrivable(letter_id, why)
+    }
     const now = yield* Clock.currentTimeMillis
     if (!(yield* store.claim(tenant, seq, now, now + TAKEN_MS)))
       return yield* notRedrivable(letter_id, "it is being sent at this moment")
-    const sent = yield* Effect.result(sendAgain(around, letter)).pipe(
+    const sent = yield* Effect.result(sendAgain(around, letter, standing.holder)).pipe(
       Effect.onExit((exit) =>
         Effect.ignore(store.settle(tenant, seq, exit._tag === "Success" && Result.isSuccess(exit.value)))
       )

@@ -8,6 +8,7 @@
  * to name a user comes back, and is replaced then.
  */
 import { Effect } from "effect"
+import type { KeptParams, LetterUse } from "../bridge/UserDisguise.ts"
 import type { Attribution } from "../signal/Attribution.ts"
 import type { ActorSignalName } from "../signal/Catalogue.ts"
 import { ACTOR_SIGNALS } from "../signal/Catalogue.ts"
@@ -160,31 +161,59 @@ export class Disguise {
   }
 
   /**
-   * What may be kept of a notification that failed, in a tenant that anonymises or may do so. One that was never
-   * decoded may name a user anywhere: only the names of its fields are kept.
+   * What may be kept of a notification that failed. In a tenant that anonymises, or may do so, one that nobody could make
+   * out may name a user anywhere: only the names of its fields are kept. A command gives whom it names a pseudonym, as it
+   * would have done; who is only asked about, or only shown, is given none. So what would be sent again in the name of
+   * somebody who does not exist is not kept whole.
    */
-  params(tenant: string, params: unknown, isDecoded: boolean): Effect.Effect<unknown> {
-    return Effect.catch(
-      Effect.flatMap(this.pseudonyms.isAnonymising(tenant), (isAnonymising) => {
-        if (!isAnonymising) return Effect.succeed(params)
-        return isDecoded ? this.#withoutUsers(tenant, params) : Effect.succeed(fieldsOf(params))
-      }),
-      () => Effect.succeed(fieldsOf(params))
+  letter(principal: Principal, params: unknown, use: LetterUse): Effect.Effect<KeptParams> {
+    const { tenant } = principal
+    const mayBeSent = use === "command" || use === "query"
+    return Effect.gen({ self: this }, function* () {
+      if (!(yield* this.pseudonyms.isAnonymising(tenant))) return { principal, params, isWhole: mayBeSent }
+      const attribution = yield* this.#attribution(tenant, principal.attribution)
+      const shown =
+        use === "unread" ? fieldsOf(params) : yield* this.#withoutUsers(tenant, params, use !== "command")
+      const isTrue = use === "command" && !this.#mayNameUser(tenant, params)
+      return {
+        principal: { ...principal, attribution },
+        params: shown,
+        isWhole: mayBeSent && (isTrue || shown === params)
+      }
+    }).pipe(
+      Effect.catch(() => {
+        const { user_id: _, ...attribution } = principal.attribution
+        const unnamed = { ...principal, attribution }
+        return Effect.succeed({ principal: unnamed, params: fieldsOf(params), isWhole: false })
+      })
     )
   }
 
-  /** Users stand in a payload itself, in a filter, and in a key's attribution. */
-  #withoutUsers(tenant: string, params: unknown): Effect.Effect<unknown, SignalError> {
+  /** Whether nobody can say if the entity that stands there is a user. */
+  #mayNameUser(tenant: string, params: unknown): boolean {
+    const { type, entity_id } = (params ?? {}) as Naming
+    return (
+      type === undefined &&
+      entity_id !== undefined &&
+      entity_id !== EVERYBODY &&
+      !this.pseudonyms.isOurs(tenant, entity_id)
+    )
+  }
+
+  /** Users stand in a payload itself, in a filter, and in a key's attribution. What names nobody is answered as it is. */
+  #withoutUsers(tenant: string, params: unknown, onlyLooks: boolean): Effect.Effect<unknown, SignalError> {
     return Effect.gen({ self: this }, function* () {
       if (typeof params !== "object" || params === null) return params
-      const changed: Record<string, unknown> = { ...params }
-      const { user_id, type, entity_id } = changed as Naming
-      if (typeof user_id === "string") changed.user_id = yield* this.#of(tenant, user_id, true)
-      if (typeof entity_id === "string" && (type === undefined || type === "user"))
-        changed.entity_id = yield* this.#of(tenant, entity_id, true)
+      const before = params as { readonly [field: string]: unknown }
+      const { user_id, type, entity_id } = before as Naming
+      const after: Record<string, unknown> = { ...before }
+      if (typeof user_id === "string") after.user_id = yield* this.#of(tenant, user_id, onlyLooks)
+      const mayBeUser = type === "user" || this.#mayNameUser(tenant, params)
+      if (typeof entity_id === "string" && entity_id !== EVERYBODY && mayBeUser)
+        after.entity_id = yield* this.#of(tenant, entity_id, onlyLooks || type === undefined)
       for (const part of ["filter", "attribution"])
-        if (part in changed) changed[part] = yield* this.#withoutUsers(tenant, changed[part])
-      return changed
+        if (part in before) after[part] = yield* this.#withoutUsers(tenant, before[part], onlyLooks)
+      return Object.keys(before).every((field) => after[field] === before[field]) ? params : after
     })
   }
 }

@@ -49,7 +49,7 @@ export interface RouterOptions {
 }
 
 export const makeRouter = (options: RouterOptions): SignalRouter => {
-  const { system, tokenManagers, providers, alerts, letters, workflows, placement, disguise } = options
+  const { system, tokenManagers, providers, alerts, letters, keys, workflows, placement, disguise } = options
   const { pseudonyms } = disguise
 
   /** No actor ever sees a secret: it is sealed before. */
@@ -153,7 +153,8 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
         return listDeadLetters(letters, payload as SignalPayload<"list_dead_letters">, principal)
       case "redrive_dead_letter":
         return redriveDeadLetter(
-          { store: letters, system, send },
+          // By way of the disguise: the tenant may have begun to anonymise its users since.
+          { store: letters, system, keys, send: ask },
           payload as SignalPayload<"redrive_dead_letter">,
           principal
         )

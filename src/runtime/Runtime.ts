@@ -194,7 +194,7 @@ export const layer = (
           Layer.succeed(UserDisguise, {
             attribution: (tenant, attribution) => disguise.attribution(tenant, attribution),
             onKeysEnded: (listener) => disguise.onKeysEnded(listener),
-            params: (tenant, params, isDecoded) => disguise.params(tenant, params, isDecoded)
+            letter: (principal, params, use) => disguise.letter(principal, params, use)
           })
         )
       )

@@ -6,14 +6,15 @@
  */
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { Effect, Option, type Redacted } from "effect"
+import { Effect, Option, type Redacted, Result } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import { previewOf } from "../actor/DeadLetters.ts"
 import { paramsOnWire } from "../actor/LetterKeeper.ts"
 import { serveBridge } from "../bridge/Bridge.ts"
-import { UserDisguise } from "../bridge/UserDisguise.ts"
+import { type LetterUse, UserDisguise } from "../bridge/UserDisguise.ts"
 import { isSignalName, SIGNALS } from "../signal/Catalogue.ts"
-import type { SignalError } from "../signal/Errors.ts"
+import { decodePayload } from "../signal/Decode.ts"
+import { traitsOf } from "../signal/Signal.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import { ActorMetrics } from "./ActorMetrics.ts"
 import { ofDoors } from "./DurableRuntime.ts"
@@ -37,13 +38,11 @@ export interface ServeOptions {
 const CONSOLE_DIRECTORY = fileURLToPath(new URL("../../dist/console", import.meta.url))
 const OPENRPC = new URL("../../schemas/openrpc.json", import.meta.url)
 
-/** What a notification fails with whose content nobody could make out. */
-const NOT_DECODED: ReadonlySet<SignalError["_tag"]> = new Set([
-  "ParseError",
-  "InvalidRequest",
-  "InvalidParams",
-  "UnknownSignal"
-])
+/** What a notification that failed is good for. Whether it was read is found out anew: a limit refuses it unread. */
+const letterUseOf = (method: string, params: unknown): LetterUse => {
+  if (!isSignalName(method) || Result.isFailure(decodePayload(method, params))) return "unread"
+  return ofDoors.has(method) ? "shown" : traitsOf(SIGNALS[method]).kind
+}
 
 /** Listens until the scope closes. */
 export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
@@ -65,28 +64,23 @@ export const serve = Effect.fnUntraced(function* (options: ServeOptions) {
       ready,
       why: ready ? "" : "the store does not answer"
     })),
-    onDeadLetter: ({ principal, method, params, error, at }) =>
+    onDeadLetter: ({ principal, method, params, error, at }) => {
       // Who was to be forgotten is not remembered for having failed to.
-      Effect.map(
-        method === "forget_user"
-          ? Effect.succeed({})
-          : users.params(principal.tenant, params, !NOT_DECODED.has(error._tag)),
-        (kept) =>
-          deadLetters.add({
-            address: "bridge",
-            signal: method,
-            payload: previewOf(kept),
-            principal,
-            at,
-            why: error.message,
-            whole: () =>
-              NOT_DECODED.has(error._tag) ||
-              !isSignalName(method) ||
-              ofDoors.has(method) ||
-              method === "forget_user"
-                ? null
-                : paramsOnWire(SIGNALS[method], kept)
-          })
+      const isForgetting = method === "forget_user"
+      const given = isForgetting ? {} : params
+      const use = isForgetting ? "shown" : letterUseOf(method, params)
+      return Effect.map(users.letter(principal, given, use), (kept) =>
+        deadLetters.add({
+          address: "bridge",
+          signal: method,
+          payload: previewOf(kept.params),
+          principal: kept.principal,
+          at,
+          why: error.message,
+          whole: () =>
+            kept.isWhole && isSignalName(method) ? paramsOnWire(SIGNALS[method], kept.params) : null
+        })
       )
+    }
   })
 })

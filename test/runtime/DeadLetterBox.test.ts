@@ -8,6 +8,7 @@ import { listDeadLetters, redriveDeadLetter, type Send } from "../../src/runtime
 import { NotFound, Unavailable } from "../../src/signal/Errors.ts"
 import { installationPrincipal, type Principal } from "../../src/signal/Principal.ts"
 import { makeMemoryDeadLetters } from "../../src/store/MemoryDeadLetters.ts"
+import type { KeyStanding, KeyStandings } from "../../src/workflow/Ports.ts"
 import { HOME, quiet, TILL, till, tillAt } from "../actor/support/Till.ts"
 
 const OPERATOR = installationPrincipal("default", "operator")
@@ -37,11 +38,13 @@ const box = Effect.gen(function* () {
       sent.push(`${name} ${JSON.stringify(payload)} by ${principal.keyId}`)
       return failing.error === undefined ? Effect.succeed({}) : Effect.fail(failing.error)
     })
-  const around = { store, system, send }
+  const standing = { of: (principal: Principal): KeyStanding => ({ holder: principal }) }
+  const keys: KeyStandings = { of: (principal) => Effect.sync(() => standing.of(principal)) }
+  const around = { store, system, send, keys }
   const list = Effect.andThen(quiet, listDeadLetters(store, PAGE, OPERATOR))
   const redrive = (letter_id: string, principal = OPERATOR) =>
     redriveDeadLetter(around, { letter_id }, principal)
-  return { system, store, refused, sent, failing, list, redrive }
+  return { system, store, refused, sent, failing, standing, list, redrive }
 })
 
 const told = <A, E>(test: Effect.Effect<A, E, ActorSystem | DeadLetterStore>) => {
@@ -92,14 +95,40 @@ describe("a dead letter", () => {
     }).pipe(told)
   )
 
-  it.effect("is sent again with the roles of then: no more than its sender might", () =>
+  it.effect("is sent again with the roles that its key has now", () =>
     Effect.gen(function* () {
-      const { refused, list, redrive, sent } = yield* box
+      const { refused, list, redrive, sent, standing } = yield* box
       refused.tell("configure_manager", { retention_days: 9 }, APP)
-      const { redriven, error } = yield* redrive(firstOf(yield* list))
+      const letterId = firstOf(yield* list)
+      const { redriven, error } = yield* redrive(letterId)
       assert.isFalse(redriven)
       assert.strictEqual(error?._tag, "Forbidden")
       assert.deepStrictEqual(sent, [])
+      standing.of = (principal) => ({ holder: { ...principal, roles: ["admin"] } })
+      assert.isTrue((yield* redrive(letterId)).redriven)
+      assert.deepStrictEqual(sent, ['configure_manager {"retention_days":9} by key_app'])
+    }).pipe(told)
+  )
+
+  it.effect("whose key has ended is not sent, says what to do, and is kept", () =>
+    Effect.gen(function* () {
+      const { refused, list, redrive, sent, standing } = yield* box
+      refused.tell("release_hold", { hold_id: "h1" }, APP)
+      const letterId = firstOf(yield* list)
+      for (const [ended, what] of [
+        ["revoked", "was revoked"],
+        ["expired", "has expired"],
+        ["unknown", "is not known any more"]
+      ] as const) {
+        standing.of = () => ({ ended })
+        const error = yield* Effect.flip(redrive(letterId))
+        assert.deepInclude(error, { _tag: "Conflict", reason: "letter_not_redrivable" })
+        assert.include(error.message, `the key key_app, which sent it, ${what}; send the signal itself again`)
+      }
+      assert.deepStrictEqual(sent, [])
+      assert.lengthOf((yield* list).items, 1)
+      standing.of = (principal) => ({ holder: principal })
+      assert.isTrue((yield* redrive(letterId)).redriven, "nobody has taken it meanwhile")
     }).pipe(told)
   )
 

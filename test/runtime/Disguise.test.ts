@@ -1,6 +1,7 @@
 /** The doors of a process: which tenants anonymise, who has which pseudonym, and what happens while the store is away. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Result } from "effect"
+import type { LetterUse } from "../../src/bridge/UserDisguise.ts"
 import { Disguise } from "../../src/runtime/Disguise.ts"
 import { Pseudonyms } from "../../src/runtime/Pseudonyms.ts"
 import { Unavailable } from "../../src/signal/Errors.ts"
@@ -161,38 +162,78 @@ describe("a door", () => {
     })
   )
 
-  const letters: ReadonlyArray<readonly [string, object, boolean, (text: string) => boolean]> = [
+  const letters: ReadonlyArray<readonly [string, object, LetterUse, (text: string) => boolean]> = [
     [
       "what was decoded stays, without its users",
       { request_id: "r", user_id: "ann" },
-      true,
+      "command",
       (kept) => kept.includes('"r"')
     ],
     [
       "a filter and a key's attribution too",
       { filter: { user_id: "ann" }, attribution: { user_id: "ann" } },
-      true,
+      "shown",
       () => true
     ],
-    ["an entity, which may be a user", { type: "user", entity_id: "ann" }, true, () => true],
+    ["an entity, which may be a user", { type: "user", entity_id: "ann" }, "command", () => true],
+    ["an entity of which nobody says what it is", { entity_id: "ann" }, "command", () => true],
     [
       "what nobody could make out is hidden",
       { usr_id: "ann", n: [1] },
-      false,
+      "unread",
       (kept) => kept === '{"usr_id":"hidden","n":"hidden"}'
     ]
   ]
-  for (const [title, params, isDecoded, isRight] of letters) {
+  for (const [title, params, use, isRight] of letters) {
     it.effect(`keeps of a failed notification: ${title}`, () =>
       Effect.gen(function* () {
-        const kept = JSON.stringify(yield* makeDoor().disguise.params("acme", params, isDecoded))
-        assert.notInclude(kept, "ann")
-        assert.isTrue(isRight(kept), kept)
+        const kept = yield* makeDoor().disguise.letter(FORCED, params, use)
+        assert.notInclude(JSON.stringify(kept), "ann")
+        assert.isTrue(isRight(JSON.stringify(kept.params)))
         const { state, disguise } = makeDoor()
         state.isAway = true
-        assert.notInclude(JSON.stringify(yield* disguise.params("acme", params, isDecoded)), "ann")
-        const plain = makeDoor(makeMemoryPseudonyms())
-        assert.deepStrictEqual(yield* plain.disguise.params("acme", params, isDecoded), params)
+        const away = yield* disguise.letter(FORCED, params, use)
+        assert.notInclude(JSON.stringify(away), "ann")
+        assert.isFalse(away.isWhole, "what says hidden is not what was sent")
+        const plain = yield* makeDoor(makeMemoryPseudonyms()).disguise.letter(FORCED, params, use)
+        assert.deepStrictEqual(plain, { principal: FORCED, params, isWhole: use === "command" })
+      })
+    )
+  }
+
+  it.effect("keeps a command under the pseudonym that its user goes on to have", () =>
+    Effect.gen(function* () {
+      const { disguise, ask } = makeDoor()
+      for (const [named, params] of [
+        ["user_id", { user_id: "ann" }],
+        ["entity_id", { type: "user", entity_id: "bob" }]
+      ] as const) {
+        const kept = yield* disguise.letter(ACME, params, "command")
+        assert.isTrue(kept.isWhole)
+        const user_id = Object.hasOwn(params, "user_id") ? "ann" : "bob"
+        const pseudonym = pseudonymIn(yield* ask("check_budget", { user_id }))
+        assert.strictEqual((kept.params as Record<string, string>)[named], pseudonym)
+      }
+    })
+  )
+
+  const nobodys: ReadonlyArray<readonly [string, object, LetterUse, boolean]> = [
+    ["a query about somebody", { user_id: "ann" }, "query", false],
+    ["a query about nobody", { provider: "p" }, "query", true],
+    ["a command about nobody", { hold_id: "h" }, "command", true],
+    ["an entity that may be a user", { budget_id: "b", entity_id: "ann" }, "command", false],
+    ["an entity that is none", { type: "team", entity_id: "ann" }, "command", true],
+    ["a default for all users", { type: "user", entity_id: "*" }, "command", true],
+    ["what a connection takes", { user_id: "ann" }, "shown", false]
+  ]
+  for (const [title, params, use, isWhole] of nobodys) {
+    it.effect(`sends nothing again in the name of who does not exist: ${title}`, () =>
+      Effect.gen(function* () {
+        const { disguise, stored } = makeDoor()
+        const kept = yield* disguise.letter(ACME, params, use)
+        assert.strictEqual(kept.isWhole, isWhole)
+        if (isWhole) assert.strictEqual(kept.params, params)
+        assert.isUndefined(yield* stored.find("acme", disguise.pseudonyms.keyOf("acme", "ann")))
       })
     )
   }

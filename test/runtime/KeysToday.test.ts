@@ -1,6 +1,7 @@
 /** What goes on in a key's name goes by what that key may do now: workflows end with their key, whoever has ended it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Option, Result } from "effect"
+import { DeadLetterStore } from "../../src/actor/DeadLetterStore.ts"
 import { KeyStore } from "../../src/bridge/KeyStore.ts"
 import { principalOfKey } from "../../src/bridge/KnownKeys.ts"
 import { makeDoor } from "../../src/host/Door.ts"
@@ -168,5 +169,59 @@ describe("a workflow", () => {
       assert.deepInclude(yield* shown, { state: "failed", steps_done: 2 })
       assert.deepInclude((yield* shown).failure, { agent: "second", error: "key_revoked" })
     }).pipe(parking.here)
+  )
+})
+
+describe("a dead letter", () => {
+  const { ready, here } = running()
+  const REPORT = { provider: "scripted", model: "m", prompt_tokens: 1, completion_tokens: 1 }
+
+  /** As a door would have kept it. */
+  const lost = (principal: Principal, params: object) =>
+    Effect.gen(function* () {
+      const store = Option.getOrThrow(yield* Effect.serviceOption(DeadLetterStore))
+      const about = {
+        address: "bridge",
+        signal: "track_usage",
+        principal,
+        at: 1,
+        why: "It failed",
+        preview: ""
+      }
+      yield* store.add("default", [{ ...about, params: JSON.stringify(params) }], 0)
+    })
+
+  it.effect("goes by its key: sent while that is good, kept when it was revoked", () =>
+    Effect.gen(function* () {
+      const { host, keyWith } = yield* ready
+      const ann = yield* keyWith()
+      yield* lost(ann, { ...REPORT, request_id: "r1" })
+      yield* lost(ann, { ...REPORT, request_id: "r2" })
+      const { items } = yield* host.send("list_dead_letters", {})
+      const [second = "", first = ""] = items.map(({ letter_id }) => letter_id)
+      assert.isTrue((yield* host.send("redrive_dead_letter", { letter_id: first })).redriven)
+      yield* host.send("revoke_key", { key_id: ann.keyId })
+      const refused = yield* Effect.flip(host.send("redrive_dead_letter", { letter_id: second }))
+      assert.deepInclude(refused, { _tag: "Conflict", reason: "letter_not_redrivable" })
+      assert.lengthOf((yield* host.send("list_dead_letters", {})).items, 1)
+      assert.strictEqual((yield* host.send("get_status", {})).total_tracked, 1)
+    }).pipe(here)
+  )
+
+  it.effect("of before its tenant began to anonymise is attributed to the pseudonym of its user", () =>
+    Effect.gen(function* () {
+      const { host, keyWith } = yield* ready
+      yield* lost(yield* keyWith(), { ...REPORT, request_id: "r1", user_id: "ann" })
+      yield* host.send("configure_manager", { anonymize_users: true })
+      const { items } = yield* host.send("list_dead_letters", {})
+      const letter_id = items[0]?.letter_id ?? ""
+      assert.deepInclude(yield* host.send("redrive_dead_letter", { letter_id }), {
+        redriven: true,
+        error: null
+      })
+      const rows = yield* host.send("get_usage", { user_id: "ann" })
+      assert.lengthOf(rows.items, 1)
+      assert.match(rows.items[0]?.user_id ?? "", /^anon_/u)
+    }).pipe(here)
   )
 })
