@@ -119,6 +119,9 @@ export const marksOf = (snapshot: AnyMachineSnapshot): Required<Pick<ActorInsigh
   return { tags: [...snapshot.tags].sort(), meta }
 }
 
+const guardName = (guard: unknown): string | null =>
+  guard === undefined ? null : typeof guard === "string" ? guard : "guard"
+
 /** A machine's states and transitions, enough to draw it. */
 export const graphOf = (machine: AnyStateMachine): MachineGraph => {
   const states: Array<MachineGraph["states"][number]> = []
@@ -135,13 +138,22 @@ export const graphOf = (machine: AnyStateMachine): MachineGraph => {
       })
     }
     for (const edge of node.edges) {
-      const guard = edge.transition.guard
       transitions.push({
         source: localId(edge.source.id),
         target: localId(edge.target.id),
         event: edge.label.text,
-        guard: guard === undefined ? null : typeof guard === "string" ? guard : "guard"
+        guard: guardName(edge.transition.guard)
       })
+    }
+    // XState's own graph leaves out what happens without an event.
+    for (const { target, guard } of stateNode.always ?? []) {
+      for (const { id } of target ?? [])
+        transitions.push({
+          source: localId(stateNode.id),
+          target: localId(id),
+          event: "",
+          guard: guardName(guard)
+        })
     }
     for (const child of node.children) visit(child, stateNode.id)
   }

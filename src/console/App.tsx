@@ -8,13 +8,17 @@ import { useModel } from "./parts/Console.ts"
 import { Loading } from "./parts/Panel.tsx"
 import { goTo, ROOM_TITLES, ROOMS, type Route, useRoute } from "./parts/Route.ts"
 import { Actors } from "./rooms/Actors.tsx"
+import { Attention } from "./rooms/Attention.tsx"
 import { Budgets } from "./rooms/Budgets.tsx"
 import { Calls } from "./rooms/Calls.tsx"
+import { DeadLetters } from "./rooms/DeadLetters.tsx"
 import { Header } from "./rooms/Header.tsx"
 import { Nav } from "./rooms/Nav.tsx"
 import { Alerts, Help } from "./rooms/Overlays.tsx"
+import { Overrides } from "./rooms/Overrides.tsx"
 import { Signals } from "./rooms/Signals.tsx"
 import { SignIn } from "./rooms/SignIn.tsx"
+import { Workflows } from "./rooms/Workflows.tsx"
 
 const Send = lazy(() => import("./form/Send.tsx"))
 
@@ -23,12 +27,19 @@ const RoomView = ({ route }: { readonly route: Route }) => {
     case "overview":
       return (
         <>
+          <Attention />
           <Budgets isAlone={false} />
           <Actors isAlone={false} />
           <Calls isAlone={false} />
           <Signals isAlone={false} />
         </>
       )
+    case "workflows":
+      return <Workflows />
+    case "overrides":
+      return <Overrides />
+    case "letters":
+      return <DeadLetters />
     case "budgets":
       return <Budgets isAlone />
     case "actors":

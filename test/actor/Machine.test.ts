@@ -268,4 +268,15 @@ describe("a machine's graph", () => {
       assert.isTrue(graph.transitions.some(({ source, target }) => source === "asking" && target === "tired"))
     })
   )
+
+  it("has what happens without an event, too", () => {
+    const machine = setup({ guards: { isOver: () => true } }).createMachine({
+      id: "counting",
+      initial: "open",
+      states: { open: { always: { guard: "isOver", target: "over" } }, over: { type: "final" } }
+    })
+    assert.deepStrictEqual(graphOf(machine).transitions, [
+      { source: "open", target: "over", event: "", guard: "isOver" }
+    ])
+  })
 })

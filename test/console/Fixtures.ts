@@ -3,8 +3,11 @@ import type {
   WireActor,
   WireBudget,
   WireEvent,
+  WireOverride,
   WireRecord,
-  WireUsage
+  WireUsage,
+  WireWorkflow,
+  WireWorkflowFact
 } from "../../src/console/model/Model.ts"
 
 export const at = (second: number): string => new Date(Date.UTC(2026, 10, 23, 3, 0, second)).toISOString()
@@ -146,5 +149,96 @@ export const budget = (fields: Partial<WireBudget> = {}): WireBudget => ({
   burn_rate_per_hour: "0",
   open_holds: 1,
   pending_overrides: 0,
+  ...fields
+})
+
+type Parked = NonNullable<WireWorkflow["parked"]>
+export type WireViolation = Parked["violations"][number]
+
+export const workflow = (fields: Partial<WireWorkflow> = {}): WireWorkflow => ({
+  workflow_id: "w1",
+  name: "report",
+  state: "running",
+  on_denied: "park",
+  steps_done: 1,
+  steps_total: 3,
+  current_agents: ["draft"],
+  prompt_tokens: 100,
+  completion_tokens: 50,
+  total_tokens: 150,
+  cost: "0.0015",
+  currency: "USD",
+  budget: null,
+  remaining: null,
+  completion_percent: 33,
+  budget_percent: null,
+  parked: null,
+  failure: null,
+  owner: "ada",
+  attribution: {},
+  started_at: at(0),
+  updated_at: at(1),
+  ended_at: null,
+  ...fields
+})
+
+export const workflowFact = (
+  what: WireWorkflowFact["what"],
+  fields: Partial<WireWorkflowFact> = {}
+): WireEvent => {
+  const progress = workflow(fields)
+  return { workflow: { what, agent: null, detail: null, at: progress.updated_at, ...progress, ...fields } }
+}
+
+export const violation = (fields: Partial<WireViolation> = {}): WireViolation => ({
+  budget_id: "b1",
+  name: "Research",
+  type: "agent",
+  entity_id: "researcher",
+  measure: "cost",
+  currency: "USD",
+  limit: "10",
+  spent: "9",
+  held: "0",
+  remaining: "1",
+  percent_used: 90,
+  state: "warning",
+  resets_at: null,
+  requested: "3",
+  shortfall: "2",
+  override: "available",
+  ...fields
+})
+
+export const parked = (fields: Partial<Parked> = {}): Parked => ({
+  reason: "Refused",
+  agents: ["draft"],
+  violations: [violation()],
+  retry_at: null,
+  approvers: ["budget_admin"],
+  overrides: [],
+  since: at(1),
+  ...fields
+})
+
+export const override = (fields: Partial<WireOverride> = {}): WireOverride => ({
+  id: "o1",
+  budget_id: "b1",
+  type: "agent",
+  entity_id: "researcher",
+  measure: "cost",
+  currency: "USD",
+  status: "pending",
+  amount: "2",
+  approved_amount: null,
+  reason: "The report is due",
+  note: null,
+  period_start: null,
+  period_end: null,
+  requested_by: "ada",
+  requested_at: at(0),
+  decided_by: null,
+  decided_at: null,
+  expires_at: null,
   ...fields
 })

@@ -3,7 +3,7 @@ import { Store } from "../../src/console/model/Store.ts"
 import { Connection } from "../../src/console/wire/Connection.ts"
 import { RpcClient, RpcFailure, type Socket, Unanswered } from "../../src/console/wire/RpcClient.ts"
 import { parseAmount } from "../../src/signal/Money.ts"
-import { actor, budget, record, usage } from "./Fixtures.ts"
+import { actor, budget, record, usage, workflow, workflowFact } from "./Fixtures.ts"
 
 interface Asked {
   readonly id: number
@@ -13,6 +13,8 @@ interface Asked {
     readonly from_cursor?: string
     readonly cursor?: string
     readonly budget_id?: string
+    readonly state?: string
+    readonly type?: string
   }
 }
 
@@ -66,12 +68,17 @@ const TOTALS = {
 const answers = (asked: Asked): unknown => {
   switch (asked.method) {
     case "subscribe":
-      return { subscription: `of-${asked.params.topic}`, cursor: asked.params.topic === "usage" ? "1" : null }
+      return {
+        subscription: `of-${asked.params.topic}`,
+        cursor: ["usage", "workflows"].includes(asked.params.topic ?? "") ? "1" : null
+      }
     case "get_usage":
       return { items: [usage({ cost: "1" })], next_cursor: null, totals: TOTALS }
     case "get_budget_status":
       return { budgets: [] }
     case "list_actors":
+    case "list_workflows":
+    case "list_overrides":
       return { items: [], next_cursor: null }
     default:
       return {}
@@ -238,6 +245,92 @@ describe("following", () => {
     await until(() => expect(store.model.connection.kind).toBe("live"))
     socket.onclose?.({ code: 4001, reason: "revoked" })
     await until(() => expect(store.model.connection.kind).toBe("signed_out"))
+    connection.stop()
+  })
+
+  it("reads workflows that wait however old they are, and goes on from the cursor after a reconnect", async () => {
+    const listing = (asked: Asked) =>
+      asked.method === "list_workflows"
+        ? {
+            items: asked.params.state === "parked" ? [workflow({ workflow_id: "old", state: "parked" })] : [],
+            next_cursor: asked.params.state === undefined ? "older" : null
+          }
+        : answers(asked)
+    const first = new TestSocket(listing)
+    const second = new TestSocket(listing)
+    const { store, connection } = connect([first, second])
+    await open(first)
+    await until(() => expect(store.model.connection.kind).toBe("live"))
+    expect([...store.model.workflows.keys(), store.model.workflowsMore]).toEqual(["old", "older"])
+    first.event("workflows", workflowFact("started", { workflow_id: "w2" }), "7")
+    await until(() => expect(store.model.workflows.size).toBe(2))
+    first.onclose?.({ code: 1006, reason: "" })
+    connection.connect()
+    await open(second)
+    await until(() => expect(store.model.connection.kind).toBe("live"))
+    const subscribed = second.asked.filter(({ method }) => method === "subscribe")
+    expect(subscribed.map(({ params }) => [params.topic, params.from_cursor])).toContainEqual([
+      "workflows",
+      "7"
+    ])
+    expect(second.asked.some(({ method }) => method === "list_workflows")).toBe(false)
+    connection.stop()
+  })
+
+  it("says a gap between the facts, and reads the list again", async () => {
+    let steps = 1
+    const socket = new TestSocket((asked) =>
+      asked.method === "list_workflows"
+        ? { items: [workflow({ steps_done: steps })], next_cursor: null }
+        : answers(asked)
+    )
+    const { store, connection } = connect([socket])
+    await open(socket)
+    await until(() => expect(store.model.workflows.get("w1")?.progress.steps_done).toBe(1))
+    steps = 2
+    socket.event("workflows", { gap: 12 }, "20")
+    await until(() => expect(store.model.workflows.get("w1")?.progress.steps_done).toBe(2))
+    expect(store.model.workflowsGap?.count).toBe(12)
+    connection.stop()
+  })
+
+  it("reads budgets by type where there are too many, and says which types are left out", async () => {
+    const tooMany = new Error("More than 1000 budgets match")
+    tooMany.name = "InvalidParams"
+    const socket = new TestSocket((asked) => {
+      if (asked.method !== "get_budget_status") return answers(asked)
+      const { type } = asked.params
+      if (type === undefined || type === "workflow") return tooMany
+      return { budgets: type === "team" ? [budget({ id: "b-team", type: "team" })] : [] }
+    })
+    const { store, connection } = connect([socket])
+    await open(socket)
+    await until(() => expect(store.model.connection.kind).toBe("live"))
+    expect([...store.model.budgets.keys()]).toEqual(["b-team"])
+    expect(store.model.budgetsTooMany).toEqual(["workflow"])
+    connection.stop()
+  })
+
+  it("goes on from nowhere when another key has signed in", async () => {
+    const sockets = [new TestSocket(answers), new TestSocket(answers)] as const
+    const store = new Store((frame) => setTimeout(frame, 0))
+    let opened = 0
+    const connection = new Connection(store, {
+      openSocket: () => sockets[opened++] ?? new TestSocket(),
+      identify: () =>
+        Promise.resolve({ tenant: "default", version: "1", playground: false, key_id: `key-${opened}` }),
+      random: () => 0
+    })
+    connection.connect()
+    await open(sockets[0])
+    await until(() => expect(store.model.connection.kind).toBe("live"))
+    sockets[0].event("workflows", workflowFact("started"), "7")
+    await until(() => expect(store.model.workflows.size).toBe(1))
+    connection.connect()
+    await open(sockets[1])
+    await until(() => expect(store.model.connection.kind).toBe("live"))
+    expect(store.model.workflows.size).toBe(0)
+    expect(sockets[1].asked.some(({ params }) => params.from_cursor !== undefined)).toBe(false)
     connection.stop()
   })
 })

@@ -1,11 +1,12 @@
 /**
  * Where a statechart's states and arrows lie.
  *
- * Owns: turning a machine's graph into what ELK lays out, in a worker, and reading back boxes and bend points.
+ * Owns: turning a machine's graph into what ELK lays out, and reading back boxes and bend points.
  * Does not decide: how they are drawn (Statechart).
  */
-import type { ELK as Elk, ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api.js"
+import type { ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api.js"
 import type { MachineGraph } from "../../signal/Actors.ts"
+import { layOut, type Point, pointsOf } from "./Engine.ts"
 
 export interface Box {
   readonly id: string
@@ -23,7 +24,7 @@ export interface Arrow {
   readonly id: string
   readonly source: string
   readonly target: string
-  readonly points: ReadonlyArray<{ readonly x: number; readonly y: number }>
+  readonly points: ReadonlyArray<Point>
   readonly label: { readonly text: string; readonly x: number; readonly y: number } | null
 }
 
@@ -152,33 +153,20 @@ const boxesIn = (node: ElkNode, states: ReadonlyMap<string, MachineGraph["states
 }
 
 const arrowOf = (edge: ElkExtendedEdge): Arrow => {
-  const [section] = edge.sections ?? []
   const [label] = edge.labels ?? []
   return {
     id: edge.id,
     source: edge.sources[0] ?? "",
     target: edge.targets[0] ?? "",
-    points:
-      section === undefined ? [] : [section.startPoint, ...(section.bendPoints ?? []), section.endPoint],
+    points: pointsOf(edge),
     label: label?.text === undefined ? null : { text: label.text, x: label.x ?? 0, y: label.y ?? 0 }
   }
-}
-
-let elk: Promise<Elk> | undefined
-
-const loadElk = async (): Promise<Elk> => {
-  const [{ default: ELK }, { default: workerUrl }] = await Promise.all([
-    import("elkjs/lib/elk-api.js"),
-    import("elkjs/lib/elk-worker.min.js?url")
-  ])
-  return new ELK({ workerFactory: () => new Worker(workerUrl) })
 }
 
 const layouts = new Map<string, Promise<ChartLayout>>()
 
 const compute = async (graph: MachineGraph, shape: Shape): Promise<ChartLayout> => {
-  elk ??= loadElk()
-  const laidOut = await (await elk).layout(toElk(graph, shape))
+  const laidOut = await layOut(toElk(graph, shape))
   const states = new Map(graph.states.map((state) => [state.id, state]))
   return {
     width: laidOut.width ?? 0,

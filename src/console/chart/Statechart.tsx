@@ -7,6 +7,7 @@ import { useEffect, useState } from "react"
 import type { MachineGraph } from "../../signal/Actors.ts"
 import type { PathStep } from "../model/Model.ts"
 import { toneOf } from "../parts/CallState.tsx"
+import { lineThrough } from "./Engine.ts"
 import { type Arrow, type Box, type ChartLayout, layoutOf, type Shape } from "./Layout.ts"
 import { trailOf } from "./Path.ts"
 
@@ -17,41 +18,16 @@ interface StatechartProps {
   readonly shape: Shape
 }
 
-const CORNER = 6
 /** A chart in a wide room does not shout. */
 const SCALE_MAX = 1.3
 
-/** Straight lines with rounded corners through ELK's points. */
-const lineThrough = (points: Arrow["points"]): string => {
-  const [first, ...rest] = points
-  if (first === undefined) return ""
-  let line = `M${first.x} ${first.y}`
-  let previous = first
-  for (const [index, point] of rest.entries()) {
-    const next = rest[index + 1]
-    if (next === undefined) {
-      line += `L${point.x} ${point.y}`
-      break
-    }
-    const before = Math.hypot(point.x - previous.x, point.y - previous.y)
-    const after = Math.hypot(next.x - point.x, next.y - point.y)
-    const corner = Math.min(CORNER, before / 2, after / 2)
-    const at = (from: { x: number; y: number }, length: number) =>
-      length === 0
-        ? `${point.x} ${point.y}`
-        : `${point.x + ((from.x - point.x) / length) * corner} ${point.y + ((from.y - point.y) / length) * corner}`
-    line += `L${at(previous, before)}Q${point.x} ${point.y} ${at(next, after)}`
-    previous = point
-  }
-  return line
-}
-
 const LINE_HEIGHT = 15
+
+const isLeaf = ({ type }: Box): boolean => type !== "compound" && type !== "parallel"
 
 /** Lines stand in the middle of a box; around other boxes, at its top. */
 const lineY = (box: Box, index: number): number => {
-  const isAround = box.type === "compound" || box.type === "parallel"
-  const middle = isAround ? box.y + LINE_HEIGHT : box.y + box.height / 2
+  const middle = isLeaf(box) ? box.y + box.height / 2 : box.y + LINE_HEIGHT
   return middle + (index - (box.lines.length - 1) / 2) * LINE_HEIGHT
 }
 
@@ -137,6 +113,12 @@ export default function Statechart({ graph, state, path, shape }: StatechartProp
           </marker>
         ))}
       </defs>
+      {/* What is around others lies under the arrows between them. */}
+      {layout.boxes
+        .filter((box) => !isLeaf(box))
+        .map((box) => (
+          <StateBox key={box.id} box={box} className={stateClass(box)} />
+        ))}
       {layout.arrows.map((arrow) => (
         <g key={arrow.id} className={arrowClass(arrow)}>
           <path
@@ -151,7 +133,7 @@ export default function Statechart({ graph, state, path, shape }: StatechartProp
           )}
         </g>
       ))}
-      {layout.boxes.map((box) => (
+      {layout.boxes.filter(isLeaf).map((box) => (
         <StateBox key={box.id} box={box} className={stateClass(box)} />
       ))}
     </svg>

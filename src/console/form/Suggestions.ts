@@ -26,6 +26,8 @@ export const suggestionsIn = (model: Model): Suggestions => {
   }
   for (const { id } of model.budgets.values()) add("budget_id", id)
   for (const budget of model.budgets.values()) add("entity_id", budget.entity_id ?? undefined)
+  for (const id of model.workflows.keys()) add("workflow_id", id)
+  for (const id of model.overrides.keys()) add("override_id", id)
   for (const address of model.actors.keys()) add("address", address)
   return found
 }

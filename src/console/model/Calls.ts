@@ -17,7 +17,7 @@ import {
   type WireUsage
 } from "./Model.ts"
 
-const FINAL_STATES = new Set(["done", "refused", "failed", "cancelled", "ended"])
+const FINAL_STATES = new Set(["done", "completed", "refused", "failed", "cancelled", "ended"])
 
 /** A machine's state in which nothing more will happen. */
 export const isFinalState = (state: string): boolean => FINAL_STATES.has(state)

@@ -10,8 +10,10 @@ import type { Alert, BudgetStatus } from "../../signal/Budget.ts"
 import type { SignalResult } from "../../signal/Catalogue.ts"
 import type { SignalRecord } from "../../signal/Inspection.ts"
 import type { Amount } from "../../signal/Money.ts"
+import type { Override } from "../../signal/Overrides.ts"
 import type { Event, Topic } from "../../signal/Subscriptions.ts"
 import type { TokenUsage } from "../../signal/Usage.ts"
+import type { WorkflowFact, WorkflowProgress } from "../../signal/Workflows.ts"
 
 export type WireEvent = typeof Event.Encoded
 export type WireActor = typeof ActorInfo.Encoded
@@ -19,6 +21,9 @@ export type WireBudget = typeof BudgetStatus.Encoded
 export type WireAlert = typeof Alert.Encoded
 export type WireRecord = typeof SignalRecord.Encoded
 export type WireUsage = typeof TokenUsage.Encoded
+export type WireWorkflow = typeof WorkflowProgress.Encoded
+export type WireWorkflowFact = typeof WorkflowFact.Encoded
+export type WireOverride = typeof Override.Encoded
 type WireStatus = SignalResult<"get_status">
 
 /** Signals kept in the log; the oldest go first. */
@@ -28,11 +33,19 @@ export const CALLS_MAX = 400
 export const ALERTS_MAX = 100
 /** Of all who stand in defaults, the ones who used most are kept. */
 export const STANDINGS_MAX = 60
+/** Budgets of single workflows that are kept; those of workflows that ended go first. */
+export const WORKFLOW_BUDGETS_MAX = 200
 /** Actors kept; more are counted, not listed. */
 export const ACTORS_MAX = 3_000
 /** Actors that ended stay visible this long, and at most so many. */
 export const ENDED_ACTOR_MS = 90_000
 export const ENDED_ACTORS_MAX = 150
+/** Workflows kept; those that ended longest ago go first. */
+export const WORKFLOWS_MAX = 1_000
+/** What happened to one workflow since the page was opened; the oldest goes first. */
+export const WORKFLOW_FACTS_MAX = 60
+/** Overrides kept; decided ones go first, the oldest of them before the others. */
+export const OVERRIDES_MAX = 1_000
 /** Steps of a machine's path that are kept. */
 export const PATH_MAX = 60
 /** Changes that may wait for the next frame; past it the oldest signals are dropped and counted as a gap. */
@@ -52,6 +65,7 @@ export interface Identity {
   readonly playground: boolean
   /** Whose key opened this session. */
   readonly owner?: string
+  readonly key_id?: string
   readonly roles?: ReadonlyArray<string>
 }
 
@@ -106,6 +120,21 @@ export interface ActorRow {
   readonly path: ReadonlyArray<PathStep>
 }
 
+/** What happened to a workflow, without where it stood then. */
+export type WorkflowHappened = Pick<WireWorkflowFact, "what" | "agent" | "detail" | "at">
+
+export interface WorkflowRow {
+  readonly progress: WireWorkflow
+  /** Since the page was opened, the oldest first. */
+  readonly facts: ReadonlyArray<WorkflowHappened>
+}
+
+/** Steps that nobody told this page: how many at most, or `null` for unknown, and when that was seen. */
+export interface WorkflowsGap {
+  readonly count: number | null
+  readonly at: number
+}
+
 export type LogEntry =
   | { readonly id: number; readonly kind: "signal"; readonly record: WireRecord }
   | {
@@ -124,6 +153,9 @@ interface Counters {
   readonly failed: number
 }
 
+/** What a key may be kept from seeing: a topic with what is read for it, or a list that no topic tells whole. */
+export type Deniable = Topic | "status" | "overrides"
+
 export interface Model {
   readonly connection: Connection
   /** True once a first snapshot was read; from then on the page shows what it knows, however old. */
@@ -135,15 +167,25 @@ export interface Model {
   readonly usageSeq: number
   /** By id; who stands in a default is beside it (Standings). */
   readonly budgets: ReadonlyMap<string, WireBudget>
+  /** Types of budgets of which there are too many to be listed; those that change are seen. */
+  readonly budgetsTooMany: ReadonlyArray<string>
   /** Budgets that an event named and that nobody has read yet. */
   readonly unknownBudgets: ReadonlySet<string>
   readonly actors: ReadonlyMap<string, ActorRow>
   readonly calls: ReadonlyMap<string, CallRow>
+  readonly workflows: ReadonlyMap<string, WorkflowRow>
+  /** Where older workflows begin that are not read yet; `null` where there are none. */
+  readonly workflowsMore: string | null
+  readonly workflowsGap: WorkflowsGap | null
+  readonly overrides: ReadonlyMap<string, WireOverride>
+  readonly overridesMore: string | null
+  /** Dead letters that were told since the page was opened. */
+  readonly lettersTold: number
   readonly log: ReadonlyArray<LogEntry>
   readonly alerts: ReadonlyArray<WireAlert>
   readonly counters: Counters
   /** What this key may not see, and the server's words for it. */
-  readonly denied: ReadonlyMap<Topic | "status", string>
+  readonly denied: ReadonlyMap<Deniable, string>
 }
 
 export const EMPTY_MODEL: Model = {
@@ -154,9 +196,16 @@ export const EMPTY_MODEL: Model = {
   totals: null,
   usageSeq: 0,
   budgets: new Map(),
+  budgetsTooMany: [],
   unknownBudgets: new Set(),
   actors: new Map(),
   calls: new Map(),
+  workflows: new Map(),
+  workflowsMore: null,
+  workflowsGap: null,
+  overrides: new Map(),
+  overridesMore: null,
+  lettersTold: 0,
   log: [],
   alerts: [],
   counters: { signals: 0, refused: 0, refusedChecks: 0, failed: 0 },
@@ -169,10 +218,30 @@ export type Change =
   | { readonly kind: "connection"; readonly connection: Connection }
   | { readonly kind: "identity"; readonly identity: Identity }
   | { readonly kind: "status"; readonly status: WireStatus }
-  | { readonly kind: "budgets"; readonly budgets: ReadonlyArray<WireBudget>; readonly isAll: boolean }
+  | {
+      readonly kind: "budgets"
+      readonly budgets: ReadonlyArray<WireBudget>
+      readonly isAll: boolean
+      /** Budgets that were asked for by their id, whether they were found or not. */
+      readonly asked?: ReadonlyArray<string>
+      /** Types of which there are too many to be listed. */
+      readonly tooMany?: ReadonlyArray<string>
+    }
   | { readonly kind: "actors"; readonly actors: ReadonlyArray<WireActor>; readonly now: number }
   | { readonly kind: "usage"; readonly answer: SignalResult<"get_usage"> }
-  | { readonly kind: "denied"; readonly what: Topic | "status"; readonly why: string }
+  | {
+      readonly kind: "workflows"
+      readonly workflows: ReadonlyArray<WireWorkflow>
+      /** Absent where this was not the list's next page. */
+      readonly more?: string | null
+    }
+  | {
+      readonly kind: "overrides"
+      readonly overrides: ReadonlyArray<WireOverride>
+      readonly more?: string | null
+    }
+  | { readonly kind: "gap_read" }
+  | { readonly kind: "denied"; readonly what: Deniable; readonly why: string }
   | {
       readonly kind: "gap"
       readonly topic: Topic

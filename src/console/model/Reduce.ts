@@ -18,8 +18,10 @@ import {
   ALERTS_MAX,
   type CallRow,
   type Change,
+  EMPTY_MODEL,
   ENDED_ACTOR_MS,
   ENDED_ACTORS_MAX,
+  type Identity,
   LOG_MAX,
   type LogEntry,
   type Model,
@@ -28,10 +30,15 @@ import {
   type WireAlert,
   type WireBudget,
   type WireEvent,
+  type WireOverride,
   type WireRecord,
-  type WireUsage
+  type WireUsage,
+  type WorkflowRow
 } from "./Model.ts"
+import { boundOverrides, withOverride } from "./Overrides.ts"
 import { afterEvent, boundStandings, keyOf } from "./Standings.ts"
+import { boundWorkflowBudgets } from "./WorkflowBudgets.ts"
+import { boundWorkflows, withFact, withProgress as withWorkflow } from "./Workflows.ts"
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 type WireFact = typeof ActorFact.Encoded
@@ -42,12 +49,14 @@ interface Draft {
   readonly budgets: () => Map<string, WireBudget>
   readonly actors: () => Map<string, ActorRow>
   readonly calls: () => Map<string, CallRow>
+  readonly workflows: () => Map<string, WorkflowRow>
+  readonly overrides: () => Map<string, WireOverride>
   readonly log: () => Array<LogEntry>
 }
 
 const draftOf = (model: Model): Draft => {
   const next: Mutable<Model> = { ...model }
-  const once = <K extends "budgets" | "actors" | "calls">(slice: K) => {
+  const once = <K extends "budgets" | "actors" | "calls" | "workflows" | "overrides">(slice: K) => {
     let copy: Map<string, never> | undefined
     return () => {
       if (copy === undefined) {
@@ -63,6 +72,8 @@ const draftOf = (model: Model): Draft => {
     budgets: once("budgets") as () => Map<string, WireBudget>,
     actors: once("actors") as () => Map<string, ActorRow>,
     calls: once("calls") as () => Map<string, CallRow>,
+    workflows: once("workflows") as () => Map<string, WorkflowRow>,
+    overrides: once("overrides") as () => Map<string, WireOverride>,
     log: () => {
       if (log === undefined) {
         log = [...model.log]
@@ -76,6 +87,11 @@ const draftOf = (model: Model): Draft => {
 let entryId = 0
 
 const addGap = (draft: Draft, topic: Topic, count: number | null, why: string, at: number): void => {
+  if (topic === "workflows") {
+    const known = draft.next.workflowsGap
+    const sum = known === null ? count : known.count === null || count === null ? null : known.count + count
+    draft.next.workflowsGap = { count: sum, at }
+  }
   if (topic !== "signals") return
   const log = draft.log()
   const last = log.at(-1)
@@ -232,9 +248,12 @@ const addEvent = (draft: Draft, topic: Topic, event: WireEvent, now: number): vo
     const after = afterEvent(draft.next.budgets, event.budget)
     if (after !== undefined) draft.budgets().set(keyOf(draft.next.budgets, after), after)
     else draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(event.budget.budget_id)
-  } else if ("override" in event)
+  } else if ("override" in event) {
     // What is approved and what is pending is not in a standing: the budget is read again.
     draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(event.override.budget_id)
+    withOverride(draft.overrides(), event.override)
+  } else if ("workflow" in event) withFact(draft.workflows(), event.workflow)
+  else if ("dead_letter" in event) draft.next.lettersTold += 1
   else if ("alert" in event) addAlert(draft, event.alert)
   else if ("gap" in event)
     addGap(draft, topic, event.gap, "the server dropped them, because this page was slow", now)
@@ -253,7 +272,10 @@ const readUsage = (draft: Draft, answer: Extract<Change, { kind: "usage" }>["ans
   for (const usage of answer.items.toReversed()) addUsage(draft, usage)
 }
 
-const readBudgets = (draft: Draft, list: ReadonlyArray<WireBudget>, isAll: boolean): void => {
+const readBudgets = (
+  draft: Draft,
+  { budgets: list, isAll, asked = [], tooMany }: Extract<Change, { kind: "budgets" }>
+): void => {
   const budgets = draft.budgets()
   if (isAll) budgets.clear()
   const unknown = new Set(isAll ? [] : draft.next.unknownBudgets)
@@ -262,8 +284,14 @@ const readBudgets = (draft: Draft, list: ReadonlyArray<WireBudget>, isAll: boole
     budgets.set(keyOf(budgets, budget), budget)
     unknown.delete(budget.id)
   }
+  for (const id of asked) unknown.delete(id)
+  if (tooMany !== undefined) draft.next.budgetsTooMany = tooMany
   draft.next.unknownBudgets = unknown
 }
+
+/** Whether another key has signed in: what one may see is none of the next one's business. */
+export const isSomebodyElse = (known: Identity | null, identity: Identity): boolean =>
+  known !== null && (known.tenant !== identity.tenant || known.key_id !== identity.key_id)
 
 const applyChange = (draft: Draft, change: Change): void => {
   const { next } = draft
@@ -281,13 +309,24 @@ const applyChange = (draft: Draft, change: Change): void => {
       next.status = change.status
       break
     case "budgets":
-      readBudgets(draft, change.budgets, change.isAll)
+      readBudgets(draft, change)
       break
     case "actors":
       snapshotActors(draft, change.actors, change.now)
       break
     case "usage":
       readUsage(draft, change.answer)
+      break
+    case "workflows":
+      for (const workflow of change.workflows) withWorkflow(draft.workflows(), workflow)
+      if (change.more !== undefined) next.workflowsMore = change.more
+      break
+    case "overrides":
+      for (const override of change.overrides) withOverride(draft.overrides(), override)
+      if (change.more !== undefined) next.overridesMore = change.more
+      break
+    case "gap_read":
+      next.workflowsGap = null
       break
     case "denied":
       next.denied = new Map(next.denied).set(change.what, change.why)
@@ -306,10 +345,19 @@ const applyChange = (draft: Draft, change: Change): void => {
 
 /** The model after a batch of changes. */
 export const reduce = (model: Model, changes: ReadonlyArray<Change>): Model => {
-  const draft = draftOf(model)
-  for (const change of changes) applyChange(draft, change)
+  let draft = draftOf(model)
+  for (const change of changes) {
+    if (change.kind === "identity" && isSomebodyElse(draft.next.identity, change.identity))
+      draft = draftOf({ ...EMPTY_MODEL, connection: draft.next.connection })
+    applyChange(draft, change)
+  }
   if (draft.next.log.length > LOG_MAX) draft.next.log = draft.next.log.slice(-LOG_MAX)
   if (draft.next.calls !== model.calls) boundCalls(draft.calls())
-  if (draft.next.budgets !== model.budgets) boundStandings(draft.budgets())
+  if (draft.next.budgets !== model.budgets) {
+    boundStandings(draft.budgets())
+    boundWorkflowBudgets(draft.budgets(), draft.next.workflows)
+  }
+  if (draft.next.workflows !== model.workflows) boundWorkflows(draft.workflows())
+  if (draft.next.overrides !== model.overrides) boundOverrides(draft.overrides())
   return draft.next
 }

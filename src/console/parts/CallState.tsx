@@ -12,14 +12,25 @@ const TONES: { readonly [state: string]: string } = {
   cutting_short: "warn",
   backing_off: "warn",
   falling_back: "warn",
+  running: "live",
+  parked: "warn",
+  cancelling: "warn",
+  pending: "move",
+  preparing: "move",
+  working: "live",
+  "working.open": "live",
+  "working.asking": "warn",
+  "working.parked": "warn",
+  ending: "warn",
   done: "good",
+  completed: "good",
   refused: "bad",
   failed: "bad",
   cancelled: "off",
   ended: "off"
 }
 
-export const toneOf = (state: string): string => TONES[state.split(".")[0] ?? state] ?? "move"
+export const toneOf = (state: string): string => TONES[state] ?? TONES[state.split(".")[0] ?? state] ?? "move"
 
 /** A machine that ended, whatever it was doing when it did. */
 export const EndedState = ({ state }: { readonly state: string }) =>

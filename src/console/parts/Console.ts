@@ -6,6 +6,7 @@
  */
 import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore } from "react"
 import type { Model } from "../model/Model.ts"
+import { maySend, type Offered } from "../model/Roles.ts"
 import type { Store } from "../model/Store.ts"
 import type { Connection } from "../wire/Connection.ts"
 
@@ -27,6 +28,9 @@ export const useModel = <T>(select: (model: Model) => T): T => {
   const { store } = useConsole()
   return useSyncExternalStore(store.subscribe, () => select(store.model))
 }
+
+/** Whether the roles of this session may send a signal: what they may not is not offered. */
+export const useMay = (name: Offered): boolean => useModel((model) => maySend(model.identity, name))
 
 const tickers = new Set<(now: number) => void>()
 let ticking: ReturnType<typeof setInterval> | undefined

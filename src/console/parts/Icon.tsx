@@ -12,9 +12,14 @@ const PATHS = {
   copy: "M9 9h10v11H9zM15 9V4H5v11h4",
   overview: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
   budgets: "M4 8h16M4 8v8h16V8M4 12h9",
+  workflows: "M4 5h6v5H4zM14 14h6v5h-6zM7 10v6.5h7",
+  overrides: "M12 3l7 3v5c0 4.5-3 8-7 10-4-2-7-5.5-7-10V6l7-3Zm-3.2 8.6 2.4 2.4 4.2-4.4",
+  letters: "M3.5 6.5h17v11h-17zM4 7l8 6 8-6",
+  more: "M4 7h16M4 12h16M4 17h10",
+  back: "M15 5l-7 7 7 7",
   actors: "M12 4v5m-6 6v-3h12v3M9.5 4h5v5h-5zM3.5 15h5v5h-5zM15.5 15h5v5h-5z",
   calls: "M4 7h11m0 0-3-3m3 3-3 3M20 17H9m0 0 3-3m-3 3 3 3",
-  signals: "M4 6h16M4 12h16M4 18h10",
+  signals: "M3 12h4l3-8 4 16 3-8h4",
   plus: "M12 5v14M5 12h14"
 } as const
 

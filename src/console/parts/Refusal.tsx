@@ -3,6 +3,7 @@ import { parseAmount } from "../../signal/Money.ts"
 import { scopeOf } from "../model/Budgets.ts"
 import { inMeasure, moment } from "../model/Figures.ts"
 import type { WireViolation } from "../model/Log.ts"
+import { useMay } from "./Console.ts"
 import { hrefTo } from "./Route.ts"
 
 interface RefusalProps {
@@ -15,7 +16,7 @@ const unitOf = (violation: WireViolation): string =>
   violation.measure === "cost" ? "" : ` ${violation.measure}`
 
 /** Even an untouched period has no room for it. */
-const isTooLargeEver = ({ requested, limit }: WireViolation): boolean =>
+export const isTooLargeEver = ({ requested, limit }: WireViolation): boolean =>
   parseAmount(requested) > parseAmount(limit)
 
 /** What an override would have to add. */
@@ -23,8 +24,10 @@ const overrideOf = ({ budget_id, entity_id, shortfall }: WireViolation): string 
   String(new URLSearchParams({ budget_id, ...(entity_id === null ? {} : { entity_id }), amount: shortfall }))
 
 const Override = ({ violations }: Pick<RefusalProps, "violations">) => {
+  const mayAsk = useMay("request_override")
   const askable = violations.find(({ override }) => override === "available")
   if (askable !== undefined) {
+    if (!mayAsk) return null
     return (
       <a className="button small" href={hrefTo("send", `request_override?${overrideOf(askable)}`)}>
         Ask for an override
@@ -35,9 +38,8 @@ const Override = ({ violations }: Pick<RefusalProps, "violations">) => {
   return isAsked ? <span>An override is asked for, and waits for a decision.</span> : null
 }
 
-export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
-  <section className="refusal" aria-label="Why it was refused">
-    <p className="refusal-reason">{reason ?? "Refused, without a reason."}</p>
+export const Violations = ({ violations }: Pick<RefusalProps, "violations">) => (
+  <>
     {violations.map((violation) => (
       <div key={violation.budget_id} className="violation">
         <p className="violation-name">
@@ -75,17 +77,19 @@ export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
         </p>
       </div>
     ))}
-    <p className="refusal-next">
-      {violations.some(isTooLargeEver) ? (
-        <span>This call asks for more than the whole limit: waiting does not help.</span>
-      ) : (
-        retryAt !== null && <span>Asking again can work from {moment(Date.parse(retryAt))}.</span>
-      )}
+  </>
+)
+
+/** What can be done about it, as far as this key may. */
+export const Remedies = ({ violations }: Pick<RefusalProps, "violations">) => {
+  const mayRaise = useMay("update_budget")
+  return (
+    <>
       <a className="button small" href={hrefTo("budgets")}>
         All budgets
       </a>
       <Override violations={violations} />
-      {violations[0] !== undefined && (
+      {mayRaise && violations[0] !== undefined && (
         <a
           className="button small"
           href={hrefTo("send", `update_budget?budget_id=${encodeURIComponent(violations[0].budget_id)}`)}
@@ -93,6 +97,21 @@ export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
           Raise the limit
         </a>
       )}
+    </>
+  )
+}
+
+export const Refusal = ({ reason, violations, retryAt }: RefusalProps) => (
+  <section className="refusal" aria-label="Why it was refused">
+    <p className="refusal-reason">{reason ?? "Refused, without a reason."}</p>
+    <Violations violations={violations} />
+    <p className="refusal-next">
+      {violations.some(isTooLargeEver) ? (
+        <span>This call asks for more than the whole limit: waiting does not help.</span>
+      ) : (
+        retryAt !== null && <span>Asking again can work from {moment(Date.parse(retryAt))}.</span>
+      )}
+      <Remedies violations={violations} />
     </p>
   </section>
 )

@@ -1,19 +1,32 @@
 /**
  * Which room is shown. It stands in the address, so that a link leads back to it.
  *
- * Owns: `#/ROOM` and `#/ROOM/SUBJECT`; the subject is an actor's address or a signal's name.
+ * Owns: `#/ROOM` and `#/ROOM/SUBJECT`; the subject is an actor's address, a workflow's id or a signal's name.
  */
 import { useSyncExternalStore } from "react"
 
-export const ROOMS = ["overview", "budgets", "actors", "calls", "signals", "send"] as const
+export const ROOMS = [
+  "overview",
+  "workflows",
+  "budgets",
+  "overrides",
+  "actors",
+  "calls",
+  "signals",
+  "letters",
+  "send"
+] as const
 export type Room = (typeof ROOMS)[number]
 
 export const ROOM_TITLES: { readonly [R in Room]: string } = {
   overview: "Overview",
+  workflows: "Workflows",
   budgets: "Budgets",
+  overrides: "Overrides",
   actors: "Actors",
   calls: "Calls",
   signals: "Signals",
+  letters: "Dead letters",
   send: "Send"
 }
 

@@ -181,6 +181,13 @@ export const ActorDetail = ({ row, isFollowing }: ActorDetailProps) => {
           )}
         </div>
       )}
+      {info.kind === "workflow" && (
+        <p>
+          <a className="button small" href={hrefTo("workflows", info.address.split("/").slice(2).join("/"))}>
+            Its agents, steps and budget
+          </a>
+        </p>
+      )}
       <WhyRefused address={info.address} />
       <dl className="facts look-facts">
         <Spending address={info.address} />

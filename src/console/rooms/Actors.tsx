@@ -28,7 +28,7 @@ const Ended = ({ at }: { readonly at: number }) => <>{ago(useNow() - at)}</>
 const nameOf = (row: ActorRow): string =>
   row.info.address
     .split("/")
-    .slice(row.info.kind === "call" ? 2 : 1)
+    .slice(row.info.kind === "call" || row.info.kind === "workflow" ? 2 : 1)
     .join("/")
 
 interface RowProps {
@@ -53,7 +53,7 @@ const Row = memo(({ row, isSelected }: RowProps) => {
           className={`dot tone-${isCutOff ? "off" : info.state === null ? statusTone(info.status) : toneOf(info.state)}`}
         />
         <span className="actor-name">{nameOf(row)}</span>
-        <span className="actor-state">{says.replaceAll("_", " ")}</span>
+        <span className="actor-state">{says.replace(/^working\./u, "").replaceAll("_", " ")}</span>
         <span className="actor-side">
           {endedAt !== null ? (
             <Ended at={endedAt} />

@@ -4,6 +4,7 @@ import { byUrgency, meterOf, scopeOf } from "../model/Budgets.ts"
 import { duration, inMeasure, inMeasureCompact, moment } from "../model/Figures.ts"
 import type { WireBudget } from "../model/Model.ts"
 import { isDefault, standingsByDefault } from "../model/Standings.ts"
+import { sortedBudgets } from "../model/WorkflowBudgets.ts"
 import { useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
 import { hrefTo } from "../parts/Route.ts"
@@ -136,15 +137,42 @@ interface BudgetCardProps {
 
 const idOf = ({ id, entity_id }: WireBudget): string => `${id}/${entity_id}`
 
+/** One for each workflow that has not ended; of those that have, the workflow itself says what became of it. */
+const OfWorkflows = ({ budgets }: { readonly budgets: ReadonlyArray<WireBudget> }) => {
+  const isPhone = useMedia("(width < 760px)")
+  const tooMany = useModel((model) => model.budgetsTooMany)
+  return (
+    <>
+      {budgets.length > 0 && (
+        <>
+          <h3 className="budgets-title">Of workflows that have not ended</h3>
+          <ul className="budgets">
+            {[...budgets].sort(byUrgency).map((budget) => (
+              <BudgetCard key={idOf(budget)} budget={budget} name={budget.name} isExact={!isPhone} />
+            ))}
+          </ul>
+        </>
+      )}
+      {tooMany.length > 0 && (
+        <p className="panel-note budgets-more">
+          There are too many budgets of type {tooMany.join(", ")} to be listed; those that change are shown.
+        </p>
+      )}
+    </>
+  )
+}
+
 const PHONE_MAX = 4
 
 const BudgetList = ({ isAlone }: { readonly isAlone: boolean }) => {
   const isPhone = useMedia("(width < 760px)")
   const budgets = useModel((model) => model.budgets)
-  const sorted = useMemo(() => [...budgets.values()].sort(byUrgency), [budgets])
+  const workflows = useModel((model) => model.workflows)
+  const { common, own } = useMemo(() => sortedBudgets(budgets.values(), workflows), [budgets, workflows])
+  const sorted = useMemo(() => [...common].sort(byUrgency), [common])
   const standings = useMemo(() => standingsByDefault(budgets), [budgets])
   const { rows, hold } = useSteadyOrder(sorted, idOf)
-  if (rows.length === 0) {
+  if (rows.length === 0 && own.length === 0) {
     return (
       <Empty title="No budgets yet">
         <p>Nothing limits what agents may spend here.</p>
@@ -172,17 +200,20 @@ const BudgetList = ({ isAlone }: { readonly isAlone: boolean }) => {
           All budgets
         </a>
       )}
+      {isAlone && <OfWorkflows budgets={own} />}
     </>
   )
 }
 
 const Summary = () => {
   const budgets = useModel((model) => model.budgets)
-  const needing = [...budgets.values()].filter((budget) => budget.active && budget.state !== "ok").length
-  if (budgets.size === 0) return null
+  const workflows = useModel((model) => model.workflows)
+  const { common } = useMemo(() => sortedBudgets(budgets.values(), workflows), [budgets, workflows])
+  const needing = common.filter((budget) => budget.active && budget.state !== "ok").length
+  if (common.length === 0) return null
   return (
     <span className="panel-note">
-      {new Set([...budgets.values()].map(({ id }) => id)).size}{" "}
+      {new Set(common.map(({ id }) => id)).size}{" "}
       {needing > 0 && <b className="is-warn">· {needing} near or past the limit</b>}
     </span>
   )

@@ -10,6 +10,7 @@ import { clock, count, latency } from "../model/Figures.ts"
 import { filterOf, type OutcomeFilter } from "../model/Log.ts"
 import { LOG_MAX, type LogEntry, type WireRecord } from "../model/Model.ts"
 import { isRefusal } from "../model/Reduce.ts"
+import { Choice } from "../parts/Choice.tsx"
 import { useMedia, useModel } from "../parts/Console.ts"
 import { Icon } from "../parts/Icon.tsx"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
@@ -189,23 +190,14 @@ const LogRoom = () => {
             onChange={(event) => setText(event.target.value)}
           />
         </label>
-        <fieldset className="choice">
-          <legend className="unseen">Outcome</legend>
-          {OUTCOMES.map(([value, label]) => (
-            <label key={value} className={counts[value] ? `choice-${value}` : ""}>
-              <input
-                type="radio"
-                name="outcome"
-                checked={outcome === value}
-                onChange={() => setOutcome(value)}
-              />
-              <span>
-                {label}
-                {counts[value] !== null && <b>{count(counts[value])}</b>}
-              </span>
-            </label>
-          ))}
-        </fieldset>
+        <Choice
+          name="outcome"
+          legend="Outcome"
+          options={OUTCOMES}
+          counts={counts}
+          value={outcome}
+          onChange={setOutcome}
+        />
         <button
           type="button"
           className="button small"

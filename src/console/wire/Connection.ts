@@ -6,6 +6,7 @@
  * Does not decide: what is read (Follow), what is shown (rooms/).
  */
 import type { Connection as ConnectionState, Identity } from "../model/Model.ts"
+import { isSomebodyElse } from "../model/Reduce.ts"
 import type { Store } from "../model/Store.ts"
 import { Follow } from "./Follow.ts"
 import { RpcClient, type Socket, Unanswered } from "./RpcClient.ts"
@@ -72,6 +73,7 @@ export class Connection {
       this.#say({ kind: "signed_out", reason: "This browser has no session here, or it has ended." })
       return
     }
+    if (isSomebodyElse(this.#store.model.identity, identity)) this.#follow.forget()
     this.#store.push({ kind: "identity", identity })
     this.#open(generation)
   }

@@ -2,21 +2,26 @@
  * Reads a snapshot and follows the topics, without losing or doubling.
  *
  * Owns: the order (first subscribe, then read, then the events that came meanwhile), the cursors with which
- * `usage` and `alerts` go on after a reconnect, and saying where there was a gap.
+ * `usage`, `alerts` and `workflows` go on after a reconnect, and saying where there was a gap.
  * Does not decide: when there is a connection (Connection), what a change means (Reduce).
  */
 import type { Topic } from "../../signal/Subscriptions.ts"
-import type { Change, WireActor, WireBudget, WireRecord } from "../model/Model.ts"
-import { ACTORS_MAX } from "../model/Model.ts"
-import { isDefault } from "../model/Standings.ts"
+import type { Change, Deniable, WireRecord } from "../model/Model.ts"
 import type { Store } from "../model/Store.ts"
+import {
+  readActors,
+  readBudgets,
+  readOverrides,
+  readSomeBudgets,
+  readStatus,
+  readUsage,
+  readWorkflows
+} from "./Reads.ts"
 import { type EventFrame, type RpcClient, RpcFailure } from "./RpcClient.ts"
 
-const TOPICS: ReadonlyArray<Topic> = ["usage", "alerts", "budgets", "signals", "actors"]
-const PAGE = 1_000
-const RECENT_USAGE = 200
-/** Defaults whose standings are read; those of others are seen when they change. */
-const DEFAULTS_MAX = 20
+const TOPICS: ReadonlyArray<Topic> = ["usage", "alerts", "budgets", "signals", "actors", "workflows"]
+/** Topics that live in the store: a cursor brings what is missing. */
+const STORED: ReadonlySet<Topic> = new Set(["usage", "alerts", "workflows"])
 /** Events that may wait for the snapshot; past it they are applied at once. */
 const HELD_MAX = 20_000
 /** How long after the end of a period the budgets are read again, and how seldom at least and at most. */
@@ -55,32 +60,51 @@ export class Follow {
     this.#knownUntil = records.reduce((latest, record) => (record.at > latest ? record.at : latest), "")
   }
 
+  /** Somebody else has signed in: nothing goes on from where it was. */
+  forget(): void {
+    this.#cursors.clear()
+    this.#known = new Set()
+    this.#knownUntil = ""
+    this.#awaySince = null
+  }
+
   /** Subscribes and reads. Rejects when the connection ends in between. */
   async start(client: RpcClient): Promise<void> {
     const held: Array<Change> = []
     let isHolding = true
     const take = (topic: Topic) => (frame: EventFrame) => {
-      if (frame.cursor !== null && (topic === "usage" || topic === "alerts"))
-        this.#cursors.set(topic, frame.cursor)
+      if (frame.cursor !== null && STORED.has(topic)) this.#cursors.set(topic, frame.cursor)
       if ("signal" in frame.event && this.#isKnown(frame.event.signal)) return
       const change: Change = { kind: "event", topic, event: frame.event, now: Date.now() }
       if (isHolding && held.length < HELD_MAX) held.push(change)
       else this.#store.push(change)
+      // Every fact says where its workflow stands, so a list makes good what was missed.
+      if (topic === "workflows" && "gap" in frame.event && !isHolding) this.#rereadWorkflows(client)
     }
     const resumed = new Set<Topic>()
     await Promise.all(TOPICS.map((topic) => this.#subscribe(client, topic, take(topic), resumed)))
     this.#store.push(...(await this.#snapshot(client, resumed)), ...this.#gap(), { kind: "loaded" })
     isHolding = false
     for (const change of held) this.#store.push(change)
+    if (
+      held.some((change) => change.kind === "event" && change.topic === "workflows" && "gap" in change.event)
+    )
+      this.#rereadWorkflows(client)
     this.#keepBudgets(client)
+  }
+
+  #rereadWorkflows(client: RpcClient): void {
+    readWorkflows(client)
+      .then((change) => this.#store.push(change))
+      .catch(() => undefined)
   }
 
   /** Reads the budgets again when an event names a new one, and when a period has ended. */
   #keepBudgets(client: RpcClient): void {
-    const reread = () => {
+    const reread = (read: (client: RpcClient) => Promise<Change>) => {
       if (this.#isReading || client.isClosed) return
       this.#isReading = true
-      this.#readBudgets(client)
+      read(client)
         .then((change) => this.#store.push(change))
         .catch(() => undefined)
         .finally(() => {
@@ -95,12 +119,18 @@ export class Follow {
       )
       const waitMs = Math.min(...ends) - Date.now() + PERIOD_END_MS
       if (Number.isFinite(waitMs))
-        this.#rereadTimer = setTimeout(reread, Math.min(TIMER_MS_MAX, Math.max(REREAD_MS_MIN, waitMs)))
+        this.#rereadTimer = setTimeout(
+          () => reread(readBudgets),
+          Math.min(TIMER_MS_MAX, Math.max(REREAD_MS_MIN, waitMs))
+        )
     }
     plan()
     const stop = this.#store.subscribe(() => {
       if (client.isClosed) stop()
-      else if (this.#store.model.unknownBudgets.size > 0) reread()
+      else if (this.#store.model.unknownBudgets.size > 0) {
+        const unknown = [...this.#store.model.unknownBudgets]
+        reread((of) => readSomeBudgets(of, unknown))
+      }
     })
   }
 
@@ -122,10 +152,11 @@ export class Follow {
           // A cursor that the server does not know any more: start afresh, and read the snapshot again.
           if (cursor === undefined || !(error instanceof RpcFailure) || isRefused(error)) throw error
           this.#cursors.delete(topic)
+          const why = "the server does not know any more where this page was"
+          this.#store.push({ kind: "gap", topic, count: null, why, now: Date.now() })
           return client.request("subscribe", { topic })
         })
-      if (answer.cursor !== null && (topic === "usage" || topic === "alerts"))
-        this.#cursors.set(topic, answer.cursor)
+      if (answer.cursor !== null && STORED.has(topic)) this.#cursors.set(topic, answer.cursor)
       client.onSubscription(answer.subscription, take)
     } catch (error) {
       if (!isRefused(error)) throw error
@@ -134,68 +165,22 @@ export class Follow {
   }
 
   async #snapshot(client: RpcClient, resumed: ReadonlySet<Topic>): Promise<ReadonlyArray<Change>> {
-    const read = async (what: Topic | "status", ask: () => Promise<Change>): Promise<Change> => {
+    const read = async (what: Deniable, ask: (client: RpcClient) => Promise<Change>): Promise<Change> => {
       try {
-        return await ask()
+        return await ask(client)
       } catch (error) {
         if (!isRefused(error)) throw error
         return { kind: "denied", what, why: error.message }
       }
     }
-    const asks = [
-      read("status", async () => ({ kind: "status", status: await client.request("get_status", {}) })),
-      read("budgets", () => this.#readBudgets(client))
-    ]
-    // A resumed `usage` brings every record that is missing, so that totals go on from where they were.
-    if (!resumed.has("usage") || this.#store.model.totals === null) {
-      asks.push(
-        read("usage", async () => ({
-          kind: "usage",
-          answer: await client.request("get_usage", { limit: RECENT_USAGE })
-        }))
-      )
-    }
+    const asks = [read("status", readStatus), read("budgets", readBudgets), read("overrides", readOverrides)]
+    const { totals, workflows } = this.#store.model
+    // A resumed topic brings every record that is missing, so that the page goes on from where it was.
+    if (!resumed.has("usage") || totals === null) asks.push(read("usage", readUsage))
+    if (!resumed.has("workflows") || workflows.size === 0) asks.push(read("workflows", readWorkflows))
     // Actors come last: a call that was cut off in the middle has records, but no actor any more.
-    asks.push(
-      read("actors", async () => ({
-        kind: "actors",
-        actors: await this.#listActors(client),
-        now: Date.now()
-      }))
-    )
+    asks.push(read("actors", readActors))
     return Promise.all(asks)
-  }
-
-  /** All budgets, and who stands in the defaults among them: a list does not say that, a default's id does. */
-  async #readBudgets(client: RpcClient): Promise<Change> {
-    const { budgets } = await client.request("get_budget_status", { include_inactive: true })
-    const defaults = budgets.filter((budget) => budget.active && isDefault(budget)).slice(0, DEFAULTS_MAX)
-    const standings = await Promise.all(defaults.map(({ id }) => this.#readStandings(client, id)))
-    return { kind: "budgets", budgets: [...budgets, ...standings.flat()], isAll: true }
-  }
-
-  /** A default with too many standings lists none: whoever spends is seen when it happens. */
-  async #readStandings(client: RpcClient, id: string): Promise<ReadonlyArray<WireBudget>> {
-    try {
-      return (await client.request("get_budget_status", { budget_id: id })).budgets
-    } catch (error) {
-      if (!(error instanceof RpcFailure)) throw error
-      return []
-    }
-  }
-
-  async #listActors(client: RpcClient): Promise<ReadonlyArray<WireActor>> {
-    const actors: Array<WireActor> = []
-    let cursor: string | null = null
-    do {
-      const params: { limit: number; cursor?: string } =
-        cursor === null ? { limit: PAGE } : { limit: PAGE, cursor }
-      const page: { readonly items: ReadonlyArray<WireActor>; readonly next_cursor: string | null } =
-        await client.request("list_actors", params)
-      actors.push(...page.items)
-      cursor = page.next_cursor
-    } while (cursor !== null && actors.length < ACTORS_MAX)
-    return actors
   }
 
   #gap(): ReadonlyArray<Change> {
