@@ -143,7 +143,7 @@ describe("the console", () => {
     await page.keyboard.press("?")
     await page.getByRole("dialog", { name: "How to read this page" }).waitFor()
     await page.keyboard.press("Escape")
-    await page.keyboard.press("5")
+    await page.keyboard.press("7")
     await expect.poll(() => page.title()).toBe("Signals · Bursar")
     await page.keyboard.press("p")
     expect(await page.getByRole("button", { name: "Go on", exact: true }).getAttribute("aria-pressed")).toBe(
@@ -170,7 +170,15 @@ describe("the console", () => {
   it("fits a phone: no room scrolls sideways", async () => {
     const phone = await openPage(browser, { viewport: PHONE, colorScheme: "dark" })
     await signIn(phone.page)
-    for (const name of ["", "budgets", "actors", "calls", "signals", "send/complete", "send/create_budget"]) {
+    for (const name of [
+      "",
+      "budgets",
+      "actors",
+      "calls",
+      "signals",
+      "send/complete",
+      "send/start_workflow"
+    ]) {
       await room(name, phone.page)
       await phone.page.locator("main").waitFor()
       const wider = await phone.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)

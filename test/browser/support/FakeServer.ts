@@ -180,6 +180,11 @@ export class FakeServer {
         return { budgets: [...ledger.budgets.values()].map((budget) => ledger.statusOf(budget)) }
       case "list_actors":
         return { items: [...ledger.actors.values()], next_cursor: null }
+      case "list_workflows":
+      case "list_overrides":
+        return { items: [], next_cursor: null }
+      case "list_dead_letters":
+        return { items: [], next_cursor: null, dropped: 0 }
       case "get_usage":
         return {
           items: ledger.usage.slice(0, 200),
