@@ -66,6 +66,8 @@ export interface Placement extends Reach {
   readonly host: (resident: Resident) => Effect.Effect<void, never, Scope.Scope>
   /** Whether an address lives here now. It looks at memory only, so that it can be asked for every signal. */
   readonly isHere: (address: Address) => boolean
+  /** Until addresses have come here since this was waited for last. */
+  readonly arrived: Effect.Effect<void>
   readonly status: () => NodeStatus
 }
 

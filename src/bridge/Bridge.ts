@@ -77,6 +77,8 @@ export class BridgeFailed extends Schema.TaggedError<BridgeFailed>()("BridgeFail
 
 const HEARTBEAT_MS: Millis = 15_000
 const CLOSE_WITHIN_MS: Millis = 5_000
+/** While it closes: a connection whose last answer was on its way then is idle a moment later. */
+const IDLE_CLOSED_EVERY_MS: Millis = 20
 const ALWAYS_READY = Effect.succeed({ ready: true, why: "" })
 
 const listen = (server: Server, host: string, port: number) =>
@@ -95,10 +97,16 @@ const closeGently = (server: Server, sockets: WebSockets, withinMs: Millis) => {
   const within = (work: () => Promise<unknown>) =>
     Effect.asVoid(Effect.timeoutOption(Effect.promise(work), withinMs / 2))
   return Effect.gen(function* () {
+    // What is answered from now on is the last on its connection: nobody has to be cut off.
+    server.prependListener("request", (_, response) => {
+      response.shouldKeepAlive = false
+    })
     const closed = new Promise((resolve) => server.close(resolve))
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CLOSED_EVERY_MS)
     server.closeIdleConnections()
     yield* within(() => sockets.drain())
     yield* within(() => Promise.all([sockets.close(), closed]))
+    clearInterval(idle)
     sockets.terminate()
     server.closeAllConnections()
   })

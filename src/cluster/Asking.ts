@@ -19,7 +19,7 @@ import type { Principal } from "../signal/Principal.ts"
 import { repeatable } from "../signal/Repeatable.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
-import { PATIENCE_MS, RETRIED_EVERY_MS } from "./Timing.ts"
+import { PATIENCE_MS, RETRIED_EVERY_MS, RETRIED_FIRST_MS } from "./Timing.ts"
 import {
   type Answer,
   type entityOf,
@@ -87,19 +87,20 @@ const persistently = <A>(
   withinMs: Millis,
   attempt: Effect.Effect<Answer<A>>
 ): Effect.Effect<A, SignalError> => {
-  const again: Effect.Effect<A, SignalError> = Effect.flatMap(attempt, (answer) => {
-    switch (answer._tag) {
-      case "success":
-        return Effect.succeed(answer.success)
-      case "error":
-        return Effect.fail(answer.error)
-      case "moved":
-        return isLeaving()
-          ? Effect.fail(unavailable(address))
-          : Effect.andThen(Effect.sleep(RETRIED_EVERY_MS), again)
-    }
-  })
-  return Effect.timeoutOrElse(again, {
+  const trying = (pauseMs: Millis): Effect.Effect<A, SignalError> =>
+    Effect.flatMap(attempt, (answer) => {
+      switch (answer._tag) {
+        case "success":
+          return Effect.succeed(answer.success)
+        case "error":
+          return Effect.fail(answer.error)
+        case "moved":
+          return isLeaving()
+            ? Effect.fail(unavailable(address))
+            : Effect.andThen(Effect.sleep(pauseMs), trying(Math.min(pauseMs * 2, RETRIED_EVERY_MS)))
+      }
+    })
+  return Effect.timeoutOrElse(trying(RETRIED_FIRST_MS), {
     duration: withinMs,
     orElse: () => Effect.fail(unavailable(address))
   })

@@ -5,7 +5,7 @@
  * Does not decide: which node has an address (Effect Cluster), how quickly nodes notice each other (Timing), what is
  * done when it moves while it is asked (Asking), what an actor answers (its resident).
  */
-import { Effect, Layer, Option } from "effect"
+import { Clock, Effect, Layer, Option } from "effect"
 import {
   EntityId,
   MessageStorage,
@@ -25,7 +25,8 @@ import { askRemotely, type Client, followRemotely } from "./Asking.ts"
 import { type ClusterFailed, type ClusterKey, clientProtocol, listen, serializationLayer } from "./Channel.ts"
 import { hostKind } from "./Host.ts"
 import { type Lease, makeLease } from "./Lease.ts"
-import { PING_MS, PING_PAUSE_MS, PINGS_MISSED, SHARDING, SHARDS } from "./Timing.ts"
+import { takingClock } from "./TakingClock.ts"
+import { DRAINED_WITHIN_MS, PING_MS, PING_PAUSE_MS, PINGS_MISSED, SHARDING, SHARDS } from "./Timing.ts"
 import { entityOf } from "./Wire.ts"
 
 export { ClusterFailed, type ClusterKey } from "./Channel.ts"
@@ -78,15 +79,23 @@ const healthLayer = Layer.effect(
 /** Where the store keeps who is there, and who has which shard. */
 export type NodeLocks<E> = Layer.Layer<RunnerStorage.RunnerStorage, E, ShardingConfig.ShardingConfig>
 
-const shardingLayer = <E>(config: ClusterConfig, locks: NodeLocks<E>, lease: Lease) =>
+/** What the lease is about, once it is known where this node listens. */
+interface Self {
+  address?: RunnerAddress.RunnerAddress
+}
+
+const shardingLayer = <E>(config: ClusterConfig, locks: NodeLocks<E>, lease: Lease, self: Self) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const server = yield* listen(config)
       const port = "port" in server.address ? server.address.port : config.port
       const { host = config.host, port: advertisedPort = port } = config.advertised ?? {}
       const runnerAddress = RunnerAddress.make(host, advertisedPort)
+      self.address = runnerAddress
       const settings = ShardingConfig.layer({ ...SHARDING, runnerAddress: Option.some(runnerAddress) })
+      const clock = takingClock(yield* Clock.Clock, lease.takenAgainMs)
       return SocketRunner.layer.pipe(
+        Layer.provide(Layer.succeed(Clock.Clock, clock)),
         Layer.provide(healthLayer.pipe(Layer.provide(Runners.layerRpc))),
         Layer.provide(MessageStorage.layerNoop),
         Layer.provide(Layer.provide(lease.layer, locks)),
@@ -103,6 +112,7 @@ const makePlacement = (lease: Lease) =>
     const sharding = yield* Sharding.Sharding
     const { runnerAddress } = yield* ShardingConfig.ShardingConfig
     const services = yield* Effect.context<Sharding.Sharding>()
+    const clock = yield* Clock.Clock
     const table = makeTable(sharding, lease)
     const clients = new Map<string, Client>()
     const clientOf = ({ kind }: Address): Client => {
@@ -111,11 +121,19 @@ const makePlacement = (lease: Lease) =>
       return client
     }
     let isLeaving = false
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
+    const isHere = (address: Address) => !isLeaving && table.isHere(address)
+    let hosted = 0
+    /**
+     * Before anybody is told that shards are free, everything that is here has come to its end, all of it at the same time;
+     * then one word to the store hands all shards over. So a tenant waits as long as that takes, and no look is waited for.
+     */
+    const leave = (stopAll: Effect.Effect<void>) =>
+      Effect.suspend(() => {
         isLeaving = true
+        hosted -= 1
+        const stopped = Effect.timeoutOption(stopAll, DRAINED_WITHIN_MS)
+        return hosted === 0 ? Effect.andThen(stopped, lease.leave) : Effect.asVoid(stopped)
       })
-    )
     const node = Option.match(runnerAddress, {
       onNone: () => "",
       onSome: ({ host, port }) => `${host}:${port}`
@@ -124,9 +142,12 @@ const makePlacement = (lease: Lease) =>
       host: (resident) =>
         Effect.gen(function* () {
           clients.set(resident.kind, (yield* sharding.makeClient(entityOf(resident.kind))) as Client)
-          yield* Effect.provideContext(hostKind(resident, table.isHere), services)
+          hosted += 1
+          const stopAll = yield* Effect.provideContext(hostKind(resident, isHere, clock), services)
+          yield* Effect.addFinalizer(() => leave(stopAll))
         }),
-      isHere: table.isHere,
+      isHere,
+      arrived: lease.taken,
       ask: (address, name, payload, principal) =>
         Effect.suspend(() =>
           askRemotely(
@@ -152,7 +173,14 @@ export const layer = <E>(
   locks: NodeLocks<E>
 ): Layer.Layer<Placement, ClusterFailed | E> =>
   Layer.unwrap(
-    Effect.map(makeLease, (lease) =>
-      Layer.effect(Placement, makePlacement(lease)).pipe(Layer.provide(shardingLayer(config, locks, lease)))
-    )
+    Effect.suspend(() => {
+      const self: Self = {}
+      return Effect.map(
+        makeLease(() => self.address),
+        (lease) =>
+          Layer.effect(Placement, makePlacement(lease)).pipe(
+            Layer.provide(shardingLayer(config, locks, lease, self))
+          )
+      )
+    })
   )

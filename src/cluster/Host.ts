@@ -5,7 +5,7 @@
  * its shard is let go.
  * Does not decide: what an actor answers, or how it is started and stopped (the resident).
  */
-import { Cause, Effect, type Scope, Stream } from "effect"
+import { Cause, Clock, Effect, type Scope, Stream } from "effect"
 import { Entity, Sharding } from "effect/cluster"
 import { type Address, addressOf } from "../actor/Address.ts"
 import { reportIncident } from "../actor/Incident.ts"
@@ -91,22 +91,42 @@ const answerFollow = (
     })
   )
 
-/** Serves a kind of address until the scope closes. */
+/**
+ * Serves a kind of address until the scope closes. Answers how all of its actors that are here are stopped, beside each
+ * other: each answers what it has begun, and has committed it.
+ */
 export const hostKind = (
   resident: Resident,
-  isHere: IsHere
-): Effect.Effect<void, never, Scope.Scope | Sharding.Sharding> => {
+  isHere: IsHere,
+  clock: Clock.Clock
+): Effect.Effect<Effect.Effect<void>, never, Scope.Scope | Sharding.Sharding> => {
   const entity = entityOf(resident.kind)
+  // What is done for an address has the node's own clock, not that of Effect Cluster's fibers.
+  const onClock = Effect.provideService(Clock.Clock, clock)
+  const here = new Set<Address>()
   const live = Effect.gen(function* () {
     const { entityId } = yield* Entity.CurrentAddress
     const address = addressOf(resident.kind, entityId)
-    yield* Effect.addFinalizer(() => resident.leave(address))
+    here.add(address)
+    yield* Effect.addFinalizer(() =>
+      Effect.ensuring(
+        onClock(resident.leave(address)),
+        Effect.sync(() => here.delete(address))
+      )
+    )
     return entity.of({
-      ask: ({ payload }) => answerAsk(resident, address, isHere, payload),
-      follow: ({ payload }) => answerFollow(resident, address, isHere, payload)
+      ask: ({ payload }) => onClock(answerAsk(resident, address, isHere, payload)),
+      follow: ({ payload }) =>
+        Stream.provideService(answerFollow(resident, address, isHere, payload), Clock.Clock, clock)
     })
   })
+  const stopAll = Effect.suspend(() =>
+    Effect.forEach([...here], resident.leave, { concurrency: "unbounded", discard: true })
+  )
   return Effect.flatMap(Sharding.Sharding, (sharding) =>
-    sharding.registerEntity(entity, live, { concurrency: "unbounded", mailboxCapacity: ASKS_MAX })
+    Effect.as(
+      sharding.registerEntity(entity, live, { concurrency: "unbounded", mailboxCapacity: ASKS_MAX }),
+      stopAll
+    )
   )
 }

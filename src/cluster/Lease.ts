@@ -1,67 +1,112 @@
 /**
- * Until when this node may believe what it knows of its shards.
+ * What this node may believe of its shards, and until when.
  *
  * Owns: the moment. A process that was frozen wakes up with a table that says that everything is still here; until its
- * locks are confirmed again it takes nothing for its own.
+ * locks are confirmed again it takes nothing for its own. And the end: a node that leaves lets go of all at once, and
+ * takes nothing more.
  * Does not decide: who has a lock (the store).
  */
-import { Clock, Effect, Layer, Semaphore } from "effect"
+import { Clock, Effect, Latch, Layer, Semaphore } from "effect"
 import { RunnerStorage } from "effect/cluster"
 import type { Millis } from "../signal/Text.ts"
-import { LEASE_MS, RENEWED_EVERY_MS, RETRIED_EVERY_MS } from "./Timing.ts"
+import { LEASE_MS, TAKEN_AGAIN_MS, TAKEN_AGAIN_MS_MAX } from "./Timing.ts"
 
 export interface Lease {
   readonly isValid: () => boolean
+  /** Lets go of every lock, takes this node off the list and tells the others. Afterwards it is no node any more. */
+  readonly leave: Effect.Effect<void>
+  /** How long to wait before shards that somebody else still has are tried again. */
+  readonly takenAgainMs: () => Millis
+  /** Until this node has taken shards since this was waited for last. */
+  readonly taken: Effect.Effect<void>
   readonly layer: Layer.Layer<RunnerStorage.RunnerStorage, never, RunnerStorage.RunnerStorage>
 }
 
-/** Less than the time in which taking locks is given up. */
-const TAKEN_WITHIN_MS: Millis = RENEWED_EVERY_MS * 0.7
-
 type Storage = RunnerStorage.RunnerStorage["Service"]
+type Address = Parameters<Storage["releaseAll"]>[0]
 
-/** Locks that are about to be let go are waited for: who looks again only after a second prolongs the pause. */
-const acquirePatiently =
-  (storage: Storage, now: () => Millis): Storage["acquire"] =>
-  (address, shardIds) => {
-    const wanted = [...shardIds]
-    const until = now() + TAKEN_WITHIN_MS
-    const attempt: ReturnType<Storage["acquire"]> = Effect.flatMap(
-      storage.acquire(address, wanted),
-      (acquired) =>
-        acquired.length >= wanted.length || now() >= until
-          ? Effect.succeed(acquired)
-          : Effect.andThen(Effect.sleep(RETRIED_EVERY_MS), attempt)
-    )
-    return attempt
+/** A node that has left asks the store for nothing: it has nothing, and it is none of the nodes. */
+const untilLeft = (storage: Storage, hasLeft: () => boolean): Storage => {
+  const unless =
+    <A extends ReadonlyArray<unknown>, B, E>(
+      operation: (...given: A) => Effect.Effect<B, E>,
+      left: Effect.Effect<B, E>
+    ) =>
+    (...given: A): Effect.Effect<B, E> =>
+      Effect.suspend(() => (hasLeft() ? left : operation(...given)))
+  return {
+    register: unless(storage.register, Effect.never),
+    unregister: unless(storage.unregister, Effect.void),
+    getRunners: unless(() => storage.getRunners, Effect.never)(),
+    setRunnerHealth: unless(storage.setRunnerHealth, Effect.void),
+    acquire: unless(storage.acquire, Effect.succeed([])),
+    refresh: unless(storage.refresh, Effect.succeed([])),
+    release: unless(storage.release, Effect.void),
+    releaseAll: unless(storage.releaseAll, Effect.void)
   }
+}
 
-export const makeLease: Effect.Effect<Lease> = Effect.gen(function* () {
-  const clock = yield* Clock.Clock
-  const now = () => clock.currentTimeMillisUnsafe()
-  const releases = Semaphore.makeUnsafe(1)
-  let until: Millis = 0
-  const renewed = <A, E>(operation: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.suspend(() => {
-      // The store counts from when it was asked, at the earliest.
-      const since = now()
-      return Effect.tap(operation, () =>
-        Effect.sync(() => {
-          until = Math.max(until, since + LEASE_MS)
-        })
-      )
+export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const now = () => clock.currentTimeMillisUnsafe()
+    const releases = Semaphore.makeUnsafe(1)
+    const taken = Latch.makeUnsafe(false)
+    let store: Storage | undefined
+    let hasLeft = false
+    let until: Millis = 0
+    let pauseMs: Millis = TAKEN_AGAIN_MS
+    const renewed = <A, E>(operation: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.suspend(() => {
+        // The store counts from when it was asked, at the earliest.
+        const since = now()
+        return Effect.tap(operation, () =>
+          Effect.sync(() => {
+            until = Math.max(until, since + LEASE_MS)
+          })
+        )
+      })
+    const leased = (storage: Storage): Storage => ({
+      ...storage,
+      // One after the other: each has its own bound, which the others' waiting must not use up.
+      release: (address, shardId) => releases.withPermits(1)(storage.release(address, shardId)),
+      refresh: (address, shardIds) => renewed(storage.refresh(address, shardIds)),
+      acquire: (address, shardIds) =>
+        Effect.tap(renewed(storage.acquire(address, shardIds)), ({ length }) =>
+          Effect.sync(() => {
+            // Whoever lets go of some will mostly let go of more; whoever is frozen does not.
+            pauseMs = length > 0 ? TAKEN_AGAIN_MS : Math.min(pauseMs * 2, TAKEN_AGAIN_MS_MAX)
+            if (length > 0) taken.openUnsafe()
+          })
+        )
     })
-  const layer = Layer.effect(
-    RunnerStorage.RunnerStorage,
-    Effect.map(RunnerStorage.RunnerStorage, (storage) =>
-      RunnerStorage.RunnerStorage.of({
-        ...storage,
-        // One after the other: each has its own bound, which the others' waiting must not use up.
-        release: (address, shardId) => releases.withPermits(1)(storage.release(address, shardId)),
-        refresh: (address, shardIds) => renewed(storage.refresh(address, shardIds)),
-        acquire: (address, shardIds) => renewed(acquirePatiently(storage, now)(address, shardIds))
+    const layer = Layer.effect(
+      RunnerStorage.RunnerStorage,
+      Effect.map(RunnerStorage.RunnerStorage, (storage) => {
+        store = storage
+        return RunnerStorage.RunnerStorage.of(untilLeft(leased(storage), () => hasLeft))
       })
     )
-  )
-  return { isValid: () => now() < until, layer }
-})
+    const leave = Effect.suspend(() => {
+      const address = self()
+      if (hasLeft || store === undefined || address === undefined) return Effect.void
+      hasLeft = true
+      // What could not be let go ends with this node's session.
+      return Effect.andThen(
+        Effect.ignore(store.releaseAll(address)),
+        Effect.ignore(store.unregister(address))
+      )
+    })
+    return {
+      isValid: () => !hasLeft && now() < until,
+      leave,
+      takenAgainMs: () => pauseMs,
+      taken: Effect.andThen(
+        taken.await,
+        Effect.sync(() => {
+          taken.closeUnsafe()
+        })
+      ),
+      layer
+    }
+  })

@@ -1,8 +1,9 @@
 /**
  * How quickly nodes notice each other.
  *
- * Owns: every interval and bound of the cluster, explicitly. A node that was killed is noticed when its lease has run
- * out, at the latest; by a ping earlier, where the node that pings is not the one that was killed.
+ * Owns: every interval and bound of the cluster, explicitly. A node whose process ended is noticed by the session
+ * that ended with it; one that froze, or whose machine is gone, when its lease has run out at the latest, and by a ping
+ * earlier, where the node that pings is another one.
  * Does not decide: who owns a tenant's money: that is the head of its ledger, whatever a node believes.
  */
 import { Duration } from "effect"
@@ -16,15 +17,23 @@ export const SHARDS = 64
 export const LEASE_MS: Millis = 4_000
 /** How often a node renews what it holds, and how long the store may take for it: a third of the lease. */
 export const RENEWED_EVERY_MS: Millis = 1_300
-/** How often a node reads who is there. The pause of a graceful leave is mostly this. */
+/** How often a node reads who is there, at least: who comes or leaves in order says so, and is noticed at once. */
 export const LOOKED_EVERY_MS: Millis = 200
-/** Between two tries to reach the owner of an address that is on its way. */
+/** A node whose session has ended for so long is gone: its process died, and the server saw it at once. */
+export const MISSED_AFTER_MS: Millis = 300
+/** Between two looks the store is left alone for so long, whatever happens. */
+const LOOK_PAUSE_MS: Millis = 10
+/** Between two tries to reach the owner of an address that is on its way, at most: the first come sooner. */
 export const RETRIED_EVERY_MS: Millis = 50
+export const RETRIED_FIRST_MS: Millis = 5
+/** Shards that somebody is about to let go of are tried again so soon, and more and more seldom while nothing comes. */
+export const TAKEN_AGAIN_MS: Millis = 20
+export const TAKEN_AGAIN_MS_MAX: Millis = 200
 /** How long an ask waits for its owner before it is `Unavailable`: longer than a killed node is missed. */
 export const PATIENCE_MS: Millis = 15_000
 
 /** A node pings the others so often, and takes for dead whoever misses three that may take a second each. */
-export const PINGED_EVERY_MS: Millis = 1_000
+export const PINGED_EVERY_MS: Millis = 900
 export const PING_MS: Millis = 1_000
 export const PINGS_MISSED = 3
 export const PING_PAUSE_MS: Millis = 250
@@ -33,15 +42,16 @@ export const PING_PAUSE_MS: Millis = 250
 export const SILENT_MS: Millis = 2_000
 
 /** How long an address that moves may take to answer what it has begun. */
-const DRAINED_WITHIN_MS: Millis = 5_000
+export const DRAINED_WITHIN_MS: Millis = 5_000
 
 export const SHARDING: Partial<ShardingConfig.ShardingConfig["Service"]> = {
   shardsPerGroup: SHARDS,
   shardLockExpiration: Duration.millis(LEASE_MS),
   shardLockRefreshInterval: Duration.millis(RENEWED_EVERY_MS),
-  refreshAssignmentsInterval: Duration.millis(LOOKED_EVERY_MS),
+  // The look itself waits until it is due, or until somebody says that something has changed.
+  refreshAssignmentsInterval: Duration.millis(LOOK_PAUSE_MS),
   runnerHealthCheckInterval: Duration.millis(PINGED_EVERY_MS),
-  sendRetryInterval: Duration.millis(RETRIED_EVERY_MS),
+  sendRetryInterval: Duration.millis(TAKEN_AGAIN_MS),
   entityTerminationTimeout: Duration.millis(DRAINED_WITHIN_MS),
   // Also how soon the loop that takes shards starts again after a failure.
   entityMessagePollInterval: Duration.millis(500),

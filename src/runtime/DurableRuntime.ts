@@ -70,6 +70,8 @@ export const durableLayer = Layer.provideMerge(
 )
 
 const LOOKED_EVERY = "5 seconds"
+/** Between hearing that a tenant has come here and looking for its machines: then the table says so. */
+const SETTLED_AFTER = "50 millis"
 
 /** A tenant's machines live where its money does. */
 const isMine =
@@ -90,6 +92,9 @@ export const durableRunLayer = Layer.effectDiscard(
     const look = Effect.andThen(moved, machines.recover(mine)).pipe(
       Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error))
     )
-    yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(LOOKED_EVERY))))
+    const arrived =
+      placement === undefined ? Effect.never : Effect.andThen(placement.arrived, Effect.sleep(SETTLED_AFTER))
+    const pause = Effect.race(Effect.sleep(LOOKED_EVERY), arrived)
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, pause)))
   })
 )

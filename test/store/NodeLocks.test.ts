@@ -1,0 +1,120 @@
+/**
+ * Who is there, on a real Postgres server: nodes are looked for when somebody says that they have changed, and a node whose
+ * session has ended is off the list without being asked. Looks that nobody has asked for come once an hour here, so what is
+ * seen was told.
+ */
+import { assert, it } from "@effect/vitest"
+import { Context, Duration, Effect, Exit, Layer, Option, Redacted, Scope } from "effect"
+import { Runner, RunnerAddress, RunnerStorage, ShardId, ShardingConfig } from "effect/cluster"
+import { SqlClient } from "effect/sql"
+import { afterAll, beforeAll, vi } from "vitest"
+import { nodeLocks } from "../../src/store/NodeLocks.ts"
+import { serverLayer } from "../../src/store/Postgres.ts"
+import { createTestDatabase, type TestDatabase } from "../support/Postgres.ts"
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+const HOUR_MS = 3_600_000
+const MISSED_AFTER_MS = 200
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(() => database.drop())
+
+const addressOf = (port: number) => RunnerAddress.make("127.0.0.1", port)
+
+/** A node's store, until `end`: then its sessions end, as they do when its process dies. */
+const nodeOf = (port: number, lookedEveryMs = HOUR_MS) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const address = addressOf(port)
+    const layer = nodeLocks({
+      url: Redacted.make(database.url),
+      lookedEveryMs,
+      missedAfterMs: MISSED_AFTER_MS
+    }).pipe(
+      Layer.provide(
+        ShardingConfig.layer({
+          runnerAddress: Option.some(address),
+          shardLockExpiration: Duration.seconds(4),
+          shardLockRefreshInterval: Duration.millis(1_300)
+        })
+      )
+    )
+    const context = yield* Effect.orDie(Layer.buildWithScope(Layer.fresh(layer), scope))
+    const storage = Context.get(context, RunnerStorage.RunnerStorage)
+    const runner = new Runner.Runner({ address, groups: ["default"], weight: 1 })
+    yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+    return { storage, address, runner, end: Scope.close(scope, Exit.void) }
+  })
+
+type Node = Effect.Success<ReturnType<typeof nodeOf>>
+
+/** Looks until these are there, and nobody else. Each look waits until it is told to. */
+const sees = ({ storage }: Node, ports: ReadonlyArray<number>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (;;) {
+      const found = yield* Effect.orDie(storage.getRunners)
+      const there = found.map(([{ address }]) => address.port).sort()
+      if (JSON.stringify(there) === JSON.stringify([...ports].sort())) return
+    }
+  })
+
+const enter = ({ storage, runner }: Node) => Effect.orDie(storage.register(runner, true))
+
+it.live("who comes and who leaves is seen by the others at once", () =>
+  Effect.gen(function* () {
+    const [a, b] = [yield* nodeOf(5001), yield* nodeOf(5002)]
+    yield* enter(a)
+    yield* sees(a, [5001])
+    yield* enter(b)
+    yield* sees(a, [5001, 5002])
+    yield* b.storage.unregister(b.address)
+    yield* sees(a, [5001])
+    yield* a.storage.unregister(a.address)
+  }).pipe(Effect.scoped)
+)
+
+it.live("who has died is taken off the list, and what it had is free", () =>
+  Effect.gen(function* () {
+    // The one that notices looks often; the other one is told by it.
+    const [a, b, c] = [yield* nodeOf(5011, 50), yield* nodeOf(5012), yield* nodeOf(5013)]
+    for (const node of [a, b, c]) yield* enter(node)
+    yield* sees(b, [5011, 5012, 5013])
+    const shard = ShardId.make("default", 1)
+    assert.strictEqual((yield* c.storage.acquire(c.address, [shard])).length, 1)
+    assert.strictEqual((yield* a.storage.acquire(a.address, [shard])).length, 0)
+    yield* c.end
+    yield* sees(a, [5011, 5012])
+    yield* sees(b, [5011, 5012])
+    assert.strictEqual((yield* a.storage.acquire(a.address, [shard])).length, 1)
+  }).pipe(Effect.scoped)
+)
+
+it.live("who lives and lost its session has another one, and enters itself again", () =>
+  Effect.gen(function* () {
+    const [a, b] = [yield* nodeOf(5021, 50), yield* nodeOf(5022)]
+    for (const node of [a, b]) yield* enter(node)
+    const sql = yield* SqlClient.SqlClient
+    const sessions = Effect.map(
+      sql<{ readonly pid: number }>`SELECT pid FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND classid = 420719861::oid
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      (rows) => rows.map(({ pid }) => pid)
+    )
+    const before = yield* sessions
+    assert.strictEqual(before.length, 2)
+    yield* sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${sql.in("pid", before)}`
+    for (let after = before; after.length < 2 || after.some((pid) => before.includes(pid)); )
+      after = yield* sessions
+    yield* enter(b)
+    yield* sees(a, [5021, 5022])
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Layer.orDie(Layer.unwrap(Effect.sync(() => serverLayer({ url: Redacted.make(database.url) }))))
+    )
+  )
+)
