@@ -12,7 +12,17 @@ import type { Protocol } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { DurableMachine, MachineView, SignalRule } from "./DurableMachine.ts"
 import { type DurableState, nextTimer, textOf, wakesAtOf } from "./DurableState.ts"
-import { type Ended, end, fire, isAwaited, type StepContext, type Stepped, step } from "./DurableStep.ts"
+import {
+  deliverLate,
+  type Ended,
+  end,
+  fire,
+  isAwaited,
+  type LateEvent,
+  type StepContext,
+  type Stepped,
+  step
+} from "./DurableStep.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
 import { stateText } from "./Machine.ts"
 import type { MachineCommit, MachineFact, MachineStatus, OutgoingSignal } from "./MachineStore.ts"
@@ -79,6 +89,8 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
   readonly outgoing: Array<OutgoingSignal> = []
   readonly facts: Array<MachineFact> = []
   readonly actions: Array<() => void> = []
+  /** What is logged. */
+  readonly notes: Array<string> = []
   readonly answers: Array<Answer> = []
   readonly poisoned: Array<Poisoned> = []
   readonly marks = new Map<string, number>()
@@ -152,10 +164,9 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
   }
 
   /** Puts the machine into a state that nothing led to: a migration. */
-  put(state: DurableState, snapshot: AnyMachineSnapshot): void {
-    const { now } = this.#context
-    const createdAt = this.#from?.createdAt ?? now
-    this.#standing = { state, snapshot, ...statusOf(snapshot), createdAt, updatedAt: now }
+  put(stepped: Stepped): void {
+    this.#standing = ofStep(this.#from, stepped, this.#context.now)
+    this.#gather(stepped)
   }
 
   /** The machine takes nothing until it is started again. */
@@ -193,16 +204,22 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
     this.#internal(`the end of ${ended.id}`, () => end(this.#context, standing.state, ended))
   }
 
-  /** An event that an action has sent to its own machine. */
-  sendSelf(event: EventObject): void {
+  /** What an action has sent to its own machine or to a child of it. */
+  deliverLate(late: LateEvent): void {
     const standing = this.#standing as Standing
-    if (this.isActive) this.#internal(event.type, () => step(this.#context, standing.state, event))
+    const what = late.event?.type ?? `the end of ${late.to}`
+    if (this.isActive) this.#internal(what, () => deliverLate(this.#context, standing.state, late))
   }
 
   /** An event of the machine's own cannot be refused to anybody: where the rules throw on it, the machine parks. */
-  #internal(what: string, run: () => Stepped): void {
+  #internal(what: string, run: () => Stepped | undefined): void {
     try {
-      this.#take(run())
+      const stepped = run()
+      if (stepped === undefined) {
+        this.notes.push(`${what} has found nobody: it is dropped`)
+        return
+      }
+      this.#take(stepped)
       this.event = what
     } catch (cause) {
       this.park(`${what} could not be taken: ${messageOf(cause)}`)
@@ -229,7 +246,7 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
   #undo(): () => void {
     const standing = this.#standing
     const marks = new Map(this.marks)
-    const lists = [this.outgoing, this.facts, this.actions] as const
+    const lists = [this.outgoing, this.facts, this.actions, this.notes] as const
     const lengths = lists.map((list) => list.length)
     return () => {
       this.#standing = standing
@@ -281,9 +298,15 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
       before && (viewOf(this.#context, before) as MachineView<Machine>)
     )
     this.#standing = after
-    this.outgoing.push(...stepped.outgoing)
-    this.facts.push(...stepped.facts, ...(facts ?? []))
-    this.actions.push(...stepped.actions)
+    this.#gather(stepped)
+    this.facts.push(...(facts ?? []))
+  }
+
+  #gather({ outgoing, facts, actions, notes }: Stepped): void {
+    this.outgoing.push(...outgoing)
+    this.facts.push(...facts)
+    this.actions.push(...actions)
+    this.notes.push(...notes)
   }
 
   view(): MachineView<AnyStateMachine> {

@@ -20,11 +20,12 @@ export interface DurableFigures {
   readonly undelivered: number
   /** Signals and actions that failed since the actor was started. */
   readonly failures: number
+  readonly childrenNotShown: number
 }
 
 export const durableInsight = <Machine extends AnyStateMachine, P extends Protocol>(
   { definition, machine }: Registered<Machine, P>,
-  { standing, unreadable, undelivered, failures }: DurableFigures
+  { standing, unreadable, undelivered, failures, childrenNotShown }: DurableFigures
 ): ActorInsight => {
   const graph = graphOf(machine)
   if (unreadable !== undefined) {
@@ -46,9 +47,14 @@ export const durableInsight = <Machine extends AnyStateMachine, P extends Protoc
         entered_at: revision,
         has_ended: hasEnded
       })),
-      timers: state.timers.map(({ id, at }) => ({ id, at })),
+      timers: state.timers.map(({ id, at, from }) => ({
+        id,
+        at,
+        ...(from === undefined ? {} : { of: from })
+      })),
       undelivered,
       failures,
+      ...(childrenNotShown > 0 ? { children_not_shown: childrenNotShown } : {}),
       about: aboutOf(() => definition.about?.(standing.snapshot as never))
     }
   }

@@ -5,12 +5,13 @@
  * invokes, its answers, its actions, its facts.
  * Does not decide: what a step is (DurableDraft), how a commit is tried (MachineCommitting), or what follows (DurableLife).
  */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, type Context, Effect, Exit } from "effect"
 import type { AnyStateMachine } from "xstate"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { ActorContext } from "./ActorSystem.ts"
+import { DurableChildren } from "./DurableChildren.ts"
 import { Draft, type Standing } from "./DurableDraft.ts"
 import { away, type DurableEnvironment, succeed } from "./DurableEnvironment.ts"
 import type { DurableInbox } from "./DurableInbox.ts"
@@ -39,6 +40,7 @@ export interface KeepingParts<Machine extends AnyStateMachine, P extends Protoco
   readonly actor: ActorContext<P>
   readonly inbox: DurableInbox<P>
   readonly outbox: MachineOutbox
+  readonly services: Context.Context<never>
 }
 
 export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol> {
@@ -48,6 +50,7 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
   readonly #inbox: DurableInbox<P>
   readonly outbox: MachineOutbox
   readonly invocations: Invocations
+  readonly children: DurableChildren
   claim: MachineClaim | undefined
   seen = new SeenSignals([])
   standing: Standing | undefined
@@ -55,13 +58,14 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
   batchMax = BATCH_MAX
   failures = 0
 
-  constructor({ registered, environment, actor, inbox, outbox }: KeepingParts<Machine, P>) {
+  constructor({ registered, environment, actor, inbox, outbox, services }: KeepingParts<Machine, P>) {
     this.#registered = registered
     this.#environment = environment
     this.#actor = actor
     this.#inbox = inbox
     this.outbox = outbox
     this.invocations = new Invocations(actor.ref.address, inbox.end)
+    this.children = new DurableChildren(actor.ref.address, actor, services, inbox.sendLate)
   }
 
   get #address(): string {
@@ -80,7 +84,7 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
       machine: this.#registered.machine,
       address: this.#actor.ref.address,
       now,
-      sendSelf: this.#inbox.sendSelf
+      sendLate: this.#inbox.sendLate
     }
   }
 
@@ -148,12 +152,15 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
     })
   }
 
-  #answer({ answers, poisoned }: Draft<Machine, P>): Effect.Effect<void> {
+  #answer({ answers, poisoned, notes }: Draft<Machine, P>): Effect.Effect<void> {
     for (const { envelope, answer } of answers) {
       if (answer instanceof Error) envelope.fail(answer as SignalError)
       else succeed(envelope, answer)
     }
-    return Effect.forEach(
+    const said = Effect.forEach(notes, (note) => Effect.logInfo(`${this.#address}: ${note}`), {
+      discard: true
+    })
+    const incidents = Effect.forEach(
       poisoned,
       ({ envelope, cause }) => {
         this.failures += 1
@@ -164,6 +171,7 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
       },
       { discard: true }
     )
+    return Effect.andThen(said, incidents)
   }
 
   /** Runs what the state invokes, and says where the machine is. */
@@ -171,6 +179,7 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
     const { state, snapshot, status, reason } = this.standing as Standing
     if (status === "active") this.invocations.follow(state, snapshot)
     else this.invocations.follow(NOTHING(state), snapshot)
+    this.children.follow(state, snapshot, event)
     const now = status === "parked" ? "parked" : stateText(snapshot.value)
     if (status !== "active" || before === undefined || stateText(before.snapshot.value) !== now)
       this.#actor.transition(now, reason ?? event)

@@ -68,7 +68,8 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
         })
         const inbox = new DurableInbox(ref)
         const outbox = makeOutbox(inbox.wake)
-        const life = new DurableLife({ registered, environment, actor, inbox, outbox }, birth)
+        const services = yield* Effect.context<never>()
+        const life = new DurableLife({ registered, environment, actor, inbox, outbox, services }, birth)
         const kept = life.#kept
         yield* Effect.addFinalizer(() => kept.invocations.stop)
         actor.shows(() =>
@@ -76,7 +77,8 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
             standing: kept.standing,
             unreadable: life.#unreadable,
             undelivered: outbox.depth,
-            failures: kept.failures
+            failures: kept.failures,
+            childrenNotShown: kept.children.unseen
           })
         )
         yield* life.#run()
@@ -176,12 +178,12 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
   #read(row: MachineRow): Effect.Effect<Turn> {
     return Effect.gen({ self: this }, function* () {
       const now = yield* Clock.currentTimeMillis
-      const reading = readingOf(this.#registered, row, now)
+      const reading = readingOf(this.#registered, row, now, this.#inbox.sendLate)
       if (reading._tag === "unreadable") return yield* this.#parkUnread(row, reading.reason)
       this.#unreadable = undefined
       this.#kept.standing = reading.standing
       const draft = this.#kept.draftAt(now)
-      if (reading._tag === "migrated") draft.put(reading.state, reading.snapshot)
+      if (reading._tag === "migrated") draft.put(reading.stepped)
       else if (row.status === "parked") draft.unpark()
       else {
         this.#kept.follow(undefined)
@@ -263,7 +265,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
     const taken = this.#inbox.peek(this.#kept.batchMax - draft.fireTimers(this.#kept.batchMax))
     const { envelopes } = taken
     for (const one of taken.ended) draft.end(one)
-    for (const event of taken.sentSelf) draft.sendSelf(event)
+    for (const one of taken.late) draft.deliverLate(one)
     for (const envelope of envelopes) draft.signal(envelope)
     return Effect.gen({ self: this }, function* () {
       const turn = yield* this.#kept.commit(draft, envelopes)

@@ -17,13 +17,14 @@ import { hostOf } from "./HostedSystems.ts"
 export interface Invocation<Input> {
   readonly input: Input
   /**
-   * `ADDRESS:ID:REVISION`, the revision being the step that entered the state. It is the same each time that the
-   * Effect is run for this stay, also in another process: what it asks for carries `request_id`s made of it, so that
-   * it is applied once.
+   * `ADDRESS:ID:REVISION`, the revision being the step that entered the state; for what a child machine invokes
+   * `ADDRESS:CHILD/ID:REVISION`. It is the same each time that the Effect is run for this stay, also in another process:
+   * what it asks for carries `request_id`s made of it, so that it is applied once.
    */
   readonly key: string
+  /** Of the machine that takes signals. */
   readonly address: Address
-  /** The id of the invocation in the machine. */
+  /** The id of the invocation in its machine. */
   readonly id: string
   readonly revision: number
 }
@@ -103,7 +104,8 @@ export const tellOf = (action: object): ((args: unknown, params: unknown) => Tol
  * An action that sends signals to other actors, and waits for nothing: `tell(({ context }) => signalTo(…))`.
  *
  * The signal is committed with the step. It leaves afterwards, is delivered at least once, and carries a `request_id`
- * made of the machine's address and its number where its payload has none: so whoever receives it takes it once. What the
+ * made of the machine's address and its number (`ADDRESS#NUMBER`; from a child machine `ADDRESS#NUMBER/CHILD`) where its
+ * payload has none: so whoever receives it takes it once. What the
  * receiver refuses for good is a dead letter; what it cannot take right now is sent again.
  */
 export const tell = <Args, Params>(

@@ -21,6 +21,7 @@ import type { Principal } from "../signal/Principal.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
+import { declared } from "./DurableDeclaration.ts"
 import type { MachineFact, MachineStatus } from "./MachineStore.ts"
 
 /** A machine as its own rules see it, after some step. */
@@ -60,28 +61,51 @@ export type SignalRules<Machine extends AnyStateMachine, P extends Protocol> = {
   readonly [Name in NameIn<P>]: SignalRule<Machine, PayloadIn<P, Name>, SuccessIn<P, Name>>
 }
 
-/** What an earlier version of the machine left, as plain JSON. */
+/** A child machine of an earlier version, as plain JSON. */
+export interface OldChild {
+  readonly src: string
+  readonly value: Schema.Json
+  readonly context: Schema.Json
+  readonly children: { readonly [id: string]: OldChild }
+}
+
+/** What an earlier version of the machine left, as plain JSON. In a context a child is `{ xstate$$type: 1, id }`. */
 export interface OldSnapshot {
   readonly version: string
   readonly value: Schema.Json
   readonly context: Schema.Json
+  /** Its child machines. */
+  readonly children: { readonly [id: string]: OldChild }
+}
+
+/** A child machine in a state of the machine that `src` names now. Without `children` it has those that its state invokes. */
+export interface MigratedChild {
+  readonly src: string
+  readonly value: unknown
+  readonly context: unknown
+  readonly children?: { readonly [id: string]: MigratedChild }
 }
 
 /**
  * A state of the machine as it is now. What its states invoke and wait for goes on where the old snapshot had it (the
- * same id), and begins anew where it did not.
+ * same id), and begins anew where it did not. A child machine is in the version too: one that goes on must fit, or is
+ * named in `children` with its new state. Of what was spawned only what `children` names goes on.
  */
 export interface MigratedSnapshot<Machine extends AnyStateMachine> {
   readonly value: SnapshotFrom<Machine>["value"]
   readonly context: SnapshotFrom<Machine>["context"]
+  readonly children?: { readonly [id: string]: MigratedChild }
 }
 
 export interface DurableMachine<Machine extends AnyStateMachine, P extends Protocol> {
   /** The first part of its addresses: `KIND/TENANT/ID`. */
   readonly kind: string
-  /** Its context, its events' outputs and the inputs of what it invokes are plain JSON: no Map, Date, bigint, class. */
+  /**
+   * Its context, its events' outputs and the inputs of what it invokes are plain JSON: no Map, Date, bigint, class. So are
+   * those of its child machines, which are a part of it.
+   */
   readonly machine: Machine
-  /** Changes whenever a snapshot of before would not fit any more. */
+  /** Changes whenever a snapshot of before would not fit any more: also when a child machine has changed. */
   readonly version: string
   /** Makes a snapshot of an earlier version fit. Where there is none, or it answers `undefined`, the actor parks. */
   readonly migrate?: (old: OldSnapshot) => MigratedSnapshot<Machine> | undefined
@@ -98,7 +122,13 @@ export interface DurableMachine<Machine extends AnyStateMachine, P extends Proto
   readonly mailboxCapacity?: number
 }
 
-/** Reads better than a type annotation: `const order = durableMachine({ … })`. */
+/**
+ * A definition: `const order = durableMachine({ … })`. Throws where the machine, or a child machine of it, is made of what
+ * cannot be kept.
+ */
 export const durableMachine = <Machine extends AnyStateMachine, P extends Protocol>(
   definition: DurableMachine<Machine, P>
-): DurableMachine<Machine, P> => definition
+): DurableMachine<Machine, P> => {
+  declared(definition.kind, definition.machine)
+  return definition
+}

@@ -13,12 +13,12 @@ import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import { ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
+import { declared } from "./DurableDeclaration.ts"
 import { viewOf } from "./DurableDraft.ts"
 import type { Birth, DurableEnvironment } from "./DurableEnvironment.ts"
 import { DurableLife } from "./DurableLife.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
-import { bounded } from "./DurableStep.ts"
 import {
   type DueMachine,
   type DueQuery,
@@ -47,7 +47,10 @@ export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol
 }
 
 export interface DurableMachines {
-  /** Makes a kind known. Machines of a kind that nobody has registered stay where they are. */
+  /**
+   * Makes a kind known. Machines of a kind that nobody has registered stay where they are. What cannot be a part of a
+   * durable machine is an error here (DurableDeclaration).
+   */
   readonly register: <Machine extends AnyStateMachine, P extends Protocol>(
     definition: DurableMachine<Machine, P>
   ) => Effect.Effect<DurableKind<Machine, P>>
@@ -116,7 +119,7 @@ class Machines {
     return Effect.sync(() => {
       if (this.#kinds.has(definition.kind))
         throw new Error(`Two durable machines are of the kind ${definition.kind}: rename one`)
-      const registered = { definition, machine: bounded(definition.machine) }
+      const registered = { definition, machine: declared(definition.kind, definition.machine) }
       this.#kinds.set(definition.kind, registered as unknown as AnyRegistered)
       return {
         start: (address, input) => this.#start(registered, address, input),

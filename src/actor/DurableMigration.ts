@@ -1,24 +1,37 @@
 /**
- * Brings what an earlier version of a machine left into a state of this one.
+ * Brings what an earlier version of a machine left into a state of this one, its child machines too.
  *
- * Owns: what goes on (invocations and delays that the new state has under the same id) and what begins anew.
+ * Owns: what goes on (invocations, delays and child machines that the new state has under the same id) and what begins anew.
  * Does not decide: which state that is (the definition's `migrate`).
  */
 import type { Schema } from "effect"
 import type { AnyMachineSnapshot, AnyStateMachine, StateNode } from "xstate"
-import type { Millis } from "../signal/Text.ts"
-import type { MigratedSnapshot } from "./DurableMachine.ts"
-import type { DurableState, InvocationState, PersistedSnapshot, TimerState } from "./DurableState.ts"
+import { childPath } from "./ChildPath.ts"
+import { kindOf, logicOf } from "./DurableDeclaration.ts"
+import type { MigratedChild, MigratedSnapshot, OldChild } from "./DurableMachine.ts"
+import {
+  type DurableState,
+  type InvocationState,
+  machineSnapshot,
+  type PersistedChild,
+  type PersistedSnapshot,
+  type TimerState
+} from "./DurableState.ts"
+import { put, type StepContext, type Stepped } from "./DurableStep.ts"
+import type { Spawned } from "./DurableTree.ts"
 import { jsonProblem } from "./PlainJson.ts"
 
 const MIGRATED = { type: "bursar.migrated" } as const
 
-type Child = PersistedSnapshot["children"][string]
 interface Invoked {
   readonly id: string
   readonly src: string
   readonly input?: unknown
+  readonly systemId?: string
+  readonly onSnapshot?: unknown
 }
+
+type Made = Pick<MigratedChild, "value" | "context" | "children">
 
 const resolved = (value: unknown, snapshot: AnyMachineSnapshot): unknown =>
   typeof value === "function" ? value({ context: snapshot.context, event: MIGRATED }) : value
@@ -26,27 +39,19 @@ const resolved = (value: unknown, snapshot: AnyMachineSnapshot): unknown =>
 const nodesOf = (snapshot: AnyMachineSnapshot) =>
   (snapshot as unknown as { readonly _nodes: ReadonlyArray<StateNode> })._nodes
 
-const childrenOf = (old: DurableState, snapshot: AnyMachineSnapshot, revision: number) => {
-  const children: Record<string, Child> = {}
-  const invocations: Record<string, InvocationState> = {}
-  for (const node of nodesOf(snapshot)) {
-    for (const { id, src, input } of node.invoke as unknown as ReadonlyArray<Invoked>) {
-      const before = old.snapshot.children[id]
-      const invocation = old.invocations[id]
-      if (before !== undefined && invocation !== undefined) {
-        children[id] = { ...before, src }
-        invocations[id] = invocation
-        continue
-      }
-      const given = resolved(input, snapshot)
-      const begun =
-        given === undefined ? { status: "active" } : { status: "active", input: given as Schema.Json }
-      children[id] = { src, snapshot: begun }
-      invocations[id] = { revision, hasEnded: false }
-    }
-  }
-  return { children, invocations }
-}
+const invokesOf = (snapshot: AnyMachineSnapshot): ReadonlyArray<Invoked> =>
+  nodesOf(snapshot).flatMap((node) => node.invoke as unknown as ReadonlyArray<Invoked>)
+
+/** The child machines of a snapshot, as `migrate` is given them. */
+export const childrenOf = ({ children }: PersistedSnapshot): { readonly [id: string]: OldChild } =>
+  Object.fromEntries(
+    Object.entries(children).flatMap(([id, child]) => {
+      const inside = machineSnapshot(child)
+      if (inside === undefined) return []
+      const { value, context } = inside
+      return [[id, { src: child.src, value, context, children: childrenOf(inside) }]]
+    })
+  )
 
 const delayOf = (machine: AnyStateMachine, delay: unknown, snapshot: AnyMachineSnapshot): number => {
   if (typeof delay === "number") return delay
@@ -54,49 +59,147 @@ const delayOf = (machine: AnyStateMachine, delay: unknown, snapshot: AnyMachineS
   return Number(resolved(named, snapshot) ?? 0)
 }
 
-const timersOf = (
-  machine: AnyStateMachine,
-  old: DurableState,
-  snapshot: AnyMachineSnapshot,
-  now: Millis
-): ReadonlyArray<TimerState> => {
-  const own = old.timers.filter(({ id }) => !id.startsWith("xstate.after."))
-  const delays = nodesOf(snapshot).flatMap((node) =>
-    node.after.map(({ delay, eventType }) => ({ id: eventType, delay }))
-  )
-  const after = new Map<string, TimerState>()
-  for (const { id, delay } of delays) {
-    const before = old.timers.find((timer) => timer.id === id)
-    after.set(id, before ?? { id, at: now + delayOf(machine, delay, snapshot), event: { type: id } })
+const isWithin = (path: string, inside: string): boolean => path === inside || path.startsWith(`${inside}/`)
+
+class Migration {
+  readonly #old: DurableState
+  readonly #revision: number
+  readonly #now: number
+  readonly #invocations: Record<string, InvocationState> = {}
+  readonly #machines: Record<string, number> = {}
+  readonly #timers: Array<TimerState> = []
+  /** Child machines that begin anew. */
+  readonly begun: Array<Spawned & { readonly parent: string }> = []
+
+  constructor(old: DurableState, now: number) {
+    this.#old = old
+    this.#revision = old.revision + 1
+    this.#now = now
   }
-  return [...own, ...after.values()]
+
+  stateOf(machine: AnyStateMachine, made: Made): DurableState {
+    const snapshot = this.#placed(machine, made, this.#old.snapshot, "")
+    return {
+      revision: this.#revision,
+      snapshot,
+      invocations: this.#invocations,
+      machines: this.#machines,
+      timers: this.#timers,
+      outgoingSeq: this.#old.outgoingSeq
+    }
+  }
+
+  /** One machine of the tree in the state that is wanted of it. */
+  #placed(
+    machine: AnyStateMachine,
+    { value, context, children = {} }: Made,
+    old: PersistedSnapshot | undefined,
+    path: string
+  ): PersistedSnapshot {
+    const problem = jsonProblem(context, `the migrated context${path === "" ? "" : ` of ${path}`}`)
+    if (problem !== undefined) throw new Error(problem)
+    const snapshot = machine.resolveState({ value, context } as never) as AnyMachineSnapshot
+    const kept: Record<string, PersistedChild> = {}
+    if (snapshot.status === "active") {
+      for (const invoke of invokesOf(snapshot))
+        if (!Object.hasOwn(children, invoke.id)) this.#invoked(machine, invoke, snapshot, old, path, kept)
+      for (const [id, child] of Object.entries(children))
+        kept[id] = this.#child(machine, id, child, snapshot, old, path)
+      this.#keepTimers(machine, snapshot, path)
+    }
+    const { status } = snapshot
+    return JSON.parse(
+      JSON.stringify({ status, value: snapshot.value, context, historyValue: {}, children: kept })
+    ) as PersistedSnapshot
+  }
+
+  #invoked(
+    machine: AnyStateMachine,
+    { id, src, input, systemId, onSnapshot }: Invoked,
+    snapshot: AnyMachineSnapshot,
+    old: PersistedSnapshot | undefined,
+    parent: string,
+    kept: Record<string, PersistedChild>
+  ): void {
+    const path = childPath(parent, id)
+    const logic = logicOf(machine, src)
+    const isRun = logic !== undefined && kindOf(logic) === "run"
+    const before = old?.children[id]
+    const goesOn = isRun ? this.#old.invocations[path] !== undefined : this.#old.machines[path] !== undefined
+    if (before !== undefined && goesOn) {
+      kept[id] = { ...before, src }
+      this.#goOn(path)
+      return
+    }
+    const given = resolved(input, snapshot)
+    if (isRun) {
+      const begun =
+        given === undefined ? { status: "active" } : { status: "active", input: given as Schema.Json }
+      kept[id] = { src, snapshot: begun }
+      this.#invocations[path] = { revision: this.#revision, hasEnded: false }
+    } else if (logic !== undefined) {
+      const syncSnapshot = onSnapshot !== undefined
+      const named = systemId === undefined ? {} : { systemId }
+      this.begun.push({ parent, id, src, logic, input: given, syncSnapshot, ...named })
+    }
+  }
+
+  #child(
+    machine: AnyStateMachine,
+    id: string,
+    made: MigratedChild,
+    snapshot: AnyMachineSnapshot,
+    old: PersistedSnapshot | undefined,
+    parent: string
+  ): PersistedChild {
+    const logic = logicOf(machine, made.src)
+    if (logic === undefined || kindOf(logic) !== "machine")
+      throw new Error(`the child ${id} is to go on as ${made.src}, which is no machine of ${machine.id}`)
+    const path = childPath(parent, id)
+    const before = old?.children[id]
+    this.#machines[path] = this.#old.machines[path] ?? this.#revision
+    const placed = this.#placed(logic as AnyStateMachine, made, before && machineSnapshot(before), path)
+    const invoke = invokesOf(snapshot).find((one) => one.id === id)
+    return {
+      ...before,
+      src: made.src,
+      ...(invoke?.onSnapshot === undefined ? {} : { syncSnapshot: true }),
+      snapshot: placed as unknown as Schema.JsonObject
+    }
+  }
+
+  /** Whatever there is at a path and inside of it. */
+  #goOn(path: string): void {
+    const { invocations, machines, timers } = this.#old
+    for (const [at, invocation] of Object.entries(invocations))
+      if (isWithin(at, path)) this.#invocations[at] = invocation
+    for (const [at, born] of Object.entries(machines)) if (isWithin(at, path)) this.#machines[at] = born
+    this.#timers.push(...timers.filter(({ from = "" }) => isWithin(from, path)))
+  }
+
+  #keepTimers(machine: AnyStateMachine, snapshot: AnyMachineSnapshot, path: string): void {
+    const old = this.#old.timers.filter(({ from = "" }) => from === path)
+    this.#timers.push(...old.filter(({ id }) => !id.startsWith("xstate.after.")))
+    const where = path === "" ? {} : { from: path, to: path }
+    const delays = nodesOf(snapshot).flatMap((node) => node.after)
+    for (const { delay, eventType: id } of delays) {
+      const before = old.find((timer) => timer.id === id)
+      const at = this.#now + delayOf(machine, delay, snapshot)
+      this.#timers.push(before ?? { id, at, event: { type: id }, ...where })
+    }
+  }
 }
 
-/** The state that a migration answers, one revision later. Throws where the machine has no such state. */
+/**
+ * The state that a migration answers, one revision later, and what follows from the children that begin in it. Throws where
+ * the machine has no such state, or a child that is to go on does not fit.
+ */
 export const migrated = (
-  machine: AnyStateMachine,
+  context: StepContext,
   old: DurableState,
-  { value, context }: MigratedSnapshot<AnyStateMachine>,
-  now: Millis
-): DurableState => {
-  const problem = jsonProblem(context, "the migrated context")
-  if (problem !== undefined) throw new Error(problem)
-  const snapshot = machine.resolveState({ value, context } as never) as AnyMachineSnapshot
-  const revision = old.revision + 1
-  const isActive = snapshot.status === "active"
-  const { children, invocations } = childrenOf(old, snapshot, revision)
-  const kept = {
-    status: snapshot.status,
-    value: snapshot.value,
-    context: snapshot.context,
-    historyValue: {},
-    children: isActive ? children : {}
-  }
-  return {
-    revision,
-    snapshot: JSON.parse(JSON.stringify(kept)) as PersistedSnapshot,
-    invocations: isActive ? invocations : {},
-    timers: isActive ? timersOf(machine, old, snapshot, now) : [],
-    outgoingSeq: old.outgoingSeq
-  }
+  made: MigratedSnapshot<AnyStateMachine>
+): Stepped => {
+  const migration = new Migration(old, context.now)
+  const state = migration.stateOf(context.machine, made)
+  return put(context, state, migration.begun)
 }

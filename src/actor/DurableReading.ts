@@ -4,14 +4,14 @@
  * Owns: whether the machine as it is now can go on from it: as it is, migrated, or not at all.
  * Does not decide: what is committed then (DurableLife).
  */
-import type { AnyMachineSnapshot, AnyStateMachine } from "xstate"
+import type { AnyStateMachine } from "xstate"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type Standing, statusOf } from "./DurableDraft.ts"
 import type { DurableMachine } from "./DurableMachine.ts"
-import { migrated } from "./DurableMigration.ts"
-import { type DurableState, stateFrom } from "./DurableState.ts"
-import { snapshotOf } from "./DurableStep.ts"
+import { childrenOf, migrated } from "./DurableMigration.ts"
+import { stateFrom } from "./DurableState.ts"
+import { type StepContext, type Stepped, snapshotOf } from "./DurableStep.ts"
 import type { MachineRow } from "./MachineStore.ts"
 import { messageOf } from "./PlainJson.ts"
 
@@ -21,12 +21,11 @@ export type Reading =
   | {
       readonly _tag: "migrated"
       readonly standing: Standing
-      readonly state: DurableState
-      readonly snapshot: AnyMachineSnapshot
+      readonly stepped: Stepped
     }
   | { readonly _tag: "unreadable"; readonly reason: string }
 
-/** The machine with bounds, and its definition. */
+/** A definition, and its machine whatever its types are. */
 export interface Registered<Machine extends AnyStateMachine, P extends Protocol> {
   readonly definition: DurableMachine<Machine, P>
   readonly machine: AnyStateMachine
@@ -43,7 +42,8 @@ const asItWas = (machine: AnyStateMachine, row: MachineRow): Reading => {
 export const readingOf = <Machine extends AnyStateMachine, P extends Protocol>(
   { definition, machine }: Registered<Machine, P>,
   row: MachineRow,
-  now: Millis
+  now: Millis,
+  sendLate: StepContext["sendLate"] = () => undefined
 ): Reading => {
   const { version, migrate } = definition
   if (row.version === version) {
@@ -57,14 +57,14 @@ export const readingOf = <Machine extends AnyStateMachine, P extends Protocol>(
   try {
     const old = stateFrom(row.snapshot, row.revision)
     const { value, context } = old.snapshot
-    const made = migrate?.({ version: row.version, value, context })
+    const made = migrate?.({ version: row.version, value, context, children: childrenOf(old.snapshot) })
     if (made === undefined) return { _tag: "unreadable", reason: `${found}, which has no migration from it` }
-    const state = migrated(machine, old, made, now)
-    const snapshot = snapshotOf(machine, state)
-    const { createdAt, updatedAt } = row
-    const before = { ...state, revision: row.revision }
+    const { kind, tenant, address: text, createdAt, updatedAt } = row
+    const stepped = migrated({ machine, address: { kind, tenant, text }, now, sendLate }, old, made)
+    const { snapshot } = stepped
+    const before = { ...stepped.state, revision: row.revision, outgoingSeq: old.outgoingSeq }
     const standing = { state: before, snapshot, ...statusOf(snapshot), createdAt, updatedAt }
-    return { _tag: "migrated", standing, state, snapshot }
+    return { _tag: "migrated", standing, stepped }
   } catch (cause) {
     return { _tag: "unreadable", reason: `${found}; its migration failed: ${messageOf(cause)}` }
   }

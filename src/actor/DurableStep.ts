@@ -1,27 +1,31 @@
 /**
  * One step of a durable machine, pure: `(state, event, now) → state, what goes out, what is told, what is to be done`.
  *
- * Owns: how what XState says is to be done becomes rows (invocations, timers, outgoing signals, facts), and that all of a
- * state is plain JSON.
- * Does not decide: what the machine does (the machine), or when any of it is carried out (DurableKeeping).
+ * Owns: how what the machine and its child machines ask for becomes rows (invocations, timers, outgoing signals, facts), and
+ * that all of a state is plain JSON.
+ * Does not decide: what the machines do (DurableTree), or when any of it is carried out (DurableKeeping).
  *
- * XState's own `transition` makes an actor each time and computes the machine's first state with it; here it is given
- * the scope of an actor that was restored from what is kept. That actor is never started.
+ * Each step begins with actors that are restored from what is kept, and ends by writing them down.
  */
 import type { Schema } from "effect"
-import {
-  type AnyActor,
-  type AnyActorRef,
-  type AnyMachineSnapshot,
-  type AnyStateMachine,
-  createActor,
-  type EventObject,
-  initialTransition
-} from "xstate"
+import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
 import { type Outgoing, tellOf } from "./DurableLogic.ts"
-import type { DurableState, InvocationState, PersistedSnapshot, TimerState } from "./DurableState.ts"
+import {
+  type DurableState,
+  type InvocationState,
+  type PersistedSnapshot,
+  persistedAt,
+  type TimerState
+} from "./DurableState.ts"
+import {
+  DurableTree,
+  type Executable,
+  type Spawned,
+  type TreeActor,
+  type TreeListener
+} from "./DurableTree.ts"
 import type { MachineFact, OutgoingSignal } from "./MachineStore.ts"
 import { jsonProblem } from "./PlainJson.ts"
 import { requestIdOf } from "./RequestKey.ts"
@@ -34,325 +38,343 @@ export interface Stepped {
   readonly facts: ReadonlyArray<MachineFact>
   /** Actions of the machine's own, in their order. */
   readonly actions: ReadonlyArray<() => void>
+  /** What is logged. */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** What comes from outside of a step to one of the machine's tree: an event that an action has sent, or its end. */
+export interface LateEvent {
+  /** Where in the tree: the empty path is the machine itself. */
+  readonly to: string
+  /** Which one that was there: when it began (`DurableState.machines`). */
+  readonly born: number | undefined
+  /** `undefined`: somebody has ended it. */
+  readonly event: EventObject | undefined
 }
 
 export interface StepContext {
   readonly machine: AnyStateMachine
   readonly address: Address
   readonly now: Millis
-  /** Takes what an action sends to the machine itself, by `self.send`, when it is run. */
-  readonly sendSelf: (event: EventObject) => void
+  /** Takes what an action sends by itself (`self.send`) when it is run. */
+  readonly sendLate: (late: LateEvent) => void
 }
 
-/** Steps that may follow each other because the machine sends itself events; one more is a loop without an end. */
-const SELF_EVENTS_MAX = 1_000
-const MICROSTEPS_MAX = 10_000
-
-/** An action as XState hands it over. */
-interface Executable {
-  readonly type: string
-  readonly info: { readonly self: AnyActorRef }
-  readonly params: unknown
-  readonly exec: ((info: unknown, params: unknown) => void) | undefined
+interface Timer {
+  readonly id: string
+  readonly at: Millis
+  readonly event: Schema.JsonObject
+  readonly source: TreeActor
+  readonly target: TreeActor
 }
 
-interface SendParams {
-  readonly to?: unknown
-  readonly event: EventObject
-  readonly id?: string
-  readonly delay?: number
+const checkedPlain = (value: unknown, path: string): string | undefined => {
+  const problem = jsonProblem(value, path)
+  return problem === undefined
+    ? undefined
+    : `${problem}. What a durable machine keeps is plain JSON: it has to be the same after a restart`
 }
 
 const plain = (value: unknown, path: string): Schema.JsonObject => {
-  const problem = jsonProblem(value, path)
-  if (problem !== undefined)
-    throw new Error(
-      `${problem}. What a durable machine keeps is plain JSON: it has to be the same after a restart`
-    )
+  const problem = checkedPlain(value, path)
+  if (problem !== undefined) throw new Error(problem)
   return value as Schema.JsonObject
 }
 
-/** Of a machine a copy whose cycles of transitions end with an error, and not never. */
-export const bounded = <Machine extends AnyStateMachine>(machine: Machine): Machine => {
-  const copy = machine.provide({}) as Machine
-  const { maxIterations = Number.POSITIVE_INFINITY } = copy.options as { maxIterations?: number }
-  copy.options = { ...copy.options, maxIterations: Math.min(maxIterations, MICROSTEPS_MAX) }
-  return copy
-}
-
-/** An actor of the machine in this state, that is never started: children and all. */
-const restored = (machine: AnyStateMachine, snapshot: PersistedSnapshot): AnyActor => {
-  // XState puts its children into the context that it is given.
-  const actor = createActor(machine, { snapshot: structuredClone(snapshot) as never })
-  const { status, error } = actor.getSnapshot() as AnyMachineSnapshot
-  if (status === "error" && snapshot.status !== "error")
-    throw new Error("The snapshot does not fit the machine", { cause: error })
-  return actor
-}
-
-/** The machine's snapshot, as its own functions want it. */
-export const snapshotOf = (machine: AnyStateMachine, state: DurableState): AnyMachineSnapshot =>
-  restored(machine, state.snapshot).getSnapshot() as AnyMachineSnapshot
-
-interface Moved {
-  readonly self: AnyActorRef
-  readonly before: AnyMachineSnapshot | undefined
-  readonly after: AnyMachineSnapshot
-  readonly executed: ReadonlyArray<Executable>
-}
-
-const move = (context: StepContext, snapshot: PersistedSnapshot, event: EventObject): Moved => {
-  const { machine, sendSelf } = context
-  const self = restored(machine, snapshot)
-  Object.assign(self, { send: sendSelf })
-  const executed: Array<Executable> = []
-  const system = self.system as unknown as { readonly _unregister: (child: unknown) => void }
-  const scope = {
-    self,
-    system: self.system,
-    id: self.id,
-    sessionId: self.sessionId,
-    logger: () => undefined,
-    defer: () => undefined,
-    stopChild: () => undefined,
-    emit: () => undefined,
-    actionExecutor: (action: Executable) => {
-      executed.push(action)
-      // As XState does it: another child may take the name within the same step.
-      if (action.type === "xstate.stopChild" && action.params !== undefined) system._unregister(action.params)
-    }
-  }
-  const before = self.getSnapshot() as AnyMachineSnapshot
-  const after = machine.transition(before, event, scope as never) as AnyMachineSnapshot
-  return { self, before, after, executed }
-}
-
-/** Gathers what follows from a step. */
-class Consequences {
-  readonly outgoing: Array<OutgoingSignal> = []
-  readonly facts: Array<MachineFact> = []
-  readonly actions: Array<() => void> = []
-  readonly selfEvents: Array<EventObject> = []
-  timers: ReadonlyArray<TimerState>
+/** A step that is being taken: the tree, and what its members have asked for so far. */
+class Step implements TreeListener {
   readonly #context: StepContext
-  readonly #revision: number
+  readonly #outgoing: Array<OutgoingSignal> = []
+  readonly #facts: Array<MachineFact> = []
+  readonly #actions: Array<() => void> = []
+  readonly #notes: Array<string> = []
+  readonly #invocations = new Map<TreeActor, InvocationState>()
+  #timers: ReadonlyArray<Timer> = []
+  #timersSet = 0
   #outgoingSeq: number
+  readonly tree: DurableTree
 
-  constructor(
-    context: StepContext,
-    revision: number,
-    timers: ReadonlyArray<TimerState>,
-    outgoingSeq: number
-  ) {
+  constructor(context: StepContext, from: DurableState | { readonly input: unknown }) {
     this.#context = context
-    this.#revision = revision
-    this.timers = timers
-    this.#outgoingSeq = outgoingSeq
-  }
-
-  get outgoingSeq(): number {
-    return this.#outgoingSeq
-  }
-
-  add(action: Executable, self: AnyActorRef): void {
-    switch (action.type) {
-      case "xstate.raise":
-        this.#raise(action.params as SendParams)
-        break
-      case "xstate.sendTo":
-        this.#send(action.params as SendParams, self)
-        break
-      case "xstate.cancel":
-        this.#cancel((action.params as { readonly sendId: string }).sendId)
-        break
-      case "xstate.emit":
-        this.#emit((action.params as { readonly event: EventObject }).event)
-        break
-      // What runs is seen from the children of the snapshot, however they came there.
-      case "xstate.spawnChild":
-      case "xstate.stopChild":
-        break
-      default:
-        this.#own(action)
+    const { machine } = context
+    if ("input" in from) {
+      this.#outgoingSeq = 0
+      this.tree = DurableTree.begun(machine, from.input, this)
+      this.tree.start()
+    } else {
+      this.#outgoingSeq = from.outgoingSeq
+      this.tree = DurableTree.restored(machine, from.snapshot, from.revision, this)
+      this.#goOn(from)
     }
   }
 
-  /** Without a delay XState has applied it already. */
-  #raise({ event, id, delay }: SendParams): void {
-    if (typeof delay === "number") this.#delay(event, id, delay)
-  }
-
-  #send({ to, event, id, delay }: SendParams, self: AnyActorRef): void {
-    if (to !== self) {
-      const target = (to as { readonly id?: string } | undefined)?.id ?? "another actor"
-      throw new Error(
-        `sendTo cannot reach ${target} from a durable machine: an invoked Effect takes no events; to other actors, tell`
-      )
+  /** What is known of those that were restored. */
+  #goOn({ invocations, timers, machines }: DurableState): void {
+    const byPath = new Map<string, TreeActor>()
+    for (const [actor, path] of this.tree.members()) {
+      byPath.set(path, actor)
+      const invocation = invocations[path]
+      if (invocation !== undefined) this.#invocations.set(actor, invocation)
+      const born = machines[path]
+      if (born !== undefined) this.tree.born.set(actor, born)
     }
-    if (typeof delay === "number") this.#delay(event, id, delay)
-    else this.selfEvents.push(event)
+    this.#timers = timers.flatMap(({ id, at, event, from = "", to = "" }) => {
+      const source = byPath.get(from)
+      const target = byPath.get(to)
+      return source === undefined || target === undefined ? [] : [{ id, at, event, source, target }]
+    })
   }
 
-  #delay(event: EventObject, id: string | undefined, delay: number): void {
-    const { now } = this.#context
-    const timerId = id ?? `${event.type}.${this.#revision}.${this.timers.length}`
-    const timer = { id: timerId, at: now + Math.max(0, delay), event: plain(event, `delayed ${event.type}`) }
-    this.timers = [...this.timers.filter((other) => other.id !== timerId), timer]
+  at(path: string): TreeActor | undefined {
+    for (const [actor, where] of this.tree.members()) if (where === path) return actor
+    return undefined
   }
 
-  #cancel(id: string): void {
-    this.timers = this.timers.filter((timer) => timer.id !== id)
+  // --- what the tree asks for
+
+  act({ type, params, info, exec }: Executable, path: string): void {
+    if (type === "xstate.emit") this.#emit((params as { readonly event: EventObject }).event)
+    else if (type === "xstate.log") this.#log(params as { readonly value: unknown; readonly label?: string })
+    else if (exec !== undefined) this.#own(exec, info, params, path)
   }
 
   #emit({ type, ...body }: EventObject): void {
-    this.facts.push({ kind: type, body: plain(body, `emitted ${type}`) })
+    this.#facts.push({ kind: type, body: this.#plain(body, `emitted ${type}`) })
   }
 
-  #own({ exec, info, params }: Executable): void {
-    if (exec === undefined) return
+  #log({ value, label }: { readonly value: unknown; readonly label?: string }): void {
+    const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))
+    this.#notes.push(label === undefined ? text : `${label}: ${text}`)
+  }
+
+  #own(exec: NonNullable<Executable["exec"]>, info: unknown, params: unknown, path: string): void {
     const tells = tellOf(exec)
     if (tells === undefined) {
-      this.actions.push(() => exec(info, params))
+      this.#actions.push(() => exec(info, params))
       return
     }
-    const told = tells(info as never, params)
+    const told = tells(info, params)
     if (told === undefined) return
-    for (const outgoing of Array.isArray(told) ? told : [told as Outgoing]) this.#tell(outgoing)
+    for (const outgoing of Array.isArray(told) ? told : [told as Outgoing]) this.#tell(outgoing, path)
   }
 
-  #tell({ to, signal, params, isCommand }: Outgoing): void {
+  /** The number is the machine's own; a child's key names the child as well. */
+  #tell({ to, signal, params, isCommand }: Outgoing, path: string): void {
     this.#outgoingSeq += 1
     const seq = this.#outgoingSeq
     const isNamed = !isCommand || params.request_id !== undefined
-    const named = isNamed
-      ? params
-      : { ...params, request_id: requestIdOf(`${this.#context.address.text}#${seq}`) }
-    this.outgoing.push({ seq, to: to.text, signal, params: plain(named, signal) })
+    const key = `${this.#context.address.text}#${seq}${path === "" ? "" : `/${path}`}`
+    const named = isNamed ? params : { ...params, request_id: requestIdOf(key) }
+    this.#outgoing.push({ seq, to: to.text, signal, params: this.#plain(named, signal) })
   }
-}
 
-/** Whether a child's logic is that of a promise: the only one that can be begun again under its key. */
-const isPromiseLike = (child: AnyActorRef): boolean => {
-  const { logic } = child as unknown as {
-    readonly logic: {
-      readonly transition: (...args: ReadonlyArray<unknown>) => { readonly status?: unknown }
+  readonly schedule: TreeListener["schedule"] = (source, target, event, delayMs, id) => {
+    if (this.tree.kindOf(target) === "run") {
+      target._send(event)
+      return
+    }
+    this.#timersSet += 1
+    const timerId = id ?? `${event.type}.${this.tree.revision}.${this.#timersSet}`
+    this.cancel(source, timerId)
+    const at = this.#context.now + Math.max(0, delayMs)
+    const kept = this.#plain(event, `delayed ${event.type}`)
+    this.#timers = [...this.#timers, { id: timerId, at, event: kept, source, target }]
+  }
+
+  readonly cancel: TreeListener["cancel"] = (source, id) => {
+    this.#timers = this.#timers.filter((timer) => timer.source !== source || timer.id !== id)
+  }
+
+  invoke(actor: TreeActor): void {
+    if (!this.#invocations.has(actor))
+      this.#invocations.set(actor, { revision: this.tree.revision, hasEnded: false })
+  }
+
+  note(text: string): void {
+    this.#notes.push(text)
+  }
+
+  sendLate(actor: TreeActor, event: EventObject): void {
+    this.#context.sendLate({ to: this.tree.pathOf(actor), born: this.tree.born.get(actor), event })
+  }
+
+  mark(): () => void {
+    const lists = [this.#outgoing, this.#facts, this.#actions, this.#notes] as const
+    const lengths = lists.map((list) => list.length)
+    const seq = this.#outgoingSeq
+    return () => {
+      for (const [index, list] of lists.entries()) list.length = lengths[index] as number
+      this.#outgoingSeq = seq
     }
   }
-  try {
-    const tried = { status: "active", output: undefined, error: undefined, input: undefined }
-    return logic.transition(tried, { type: "xstate.promise.resolve", data: null }, {}).status === "done"
-  } catch {
-    return false
+
+  /** What is not plain cannot be kept, whoever would catch it: then the step is not taken at all. */
+  #plain(value: unknown, path: string): Schema.JsonObject {
+    const problem = checkedPlain(value, path)
+    return problem === undefined ? (value as Schema.JsonObject) : this.tree.refuse(new Error(problem))
+  }
+
+  // --- what happens
+
+  /** An Effect has ended: its end is an event for the machine that invoked it. */
+  endInvocation(actor: TreeActor, ended: Ended): void {
+    const { id, _parent: parent } = actor
+    const invocation = this.#invocations.get(actor)
+    if (parent === undefined || invocation === undefined) throw new Error(`${ended.id} is not invoked`)
+    if ("output" in ended && ended.output !== undefined) plain(ended.output, `the output of ${ended.id}`)
+    const result =
+      "failure" in ended
+        ? { status: "error", error: ended.failure }
+        : { status: "done", output: ended.output ?? null }
+    actor._snapshot = { ...actor._snapshot, ...result } as AnyMachineSnapshot
+    this.#invocations.set(actor, { ...invocation, hasEnded: true })
+    const event =
+      "failure" in ended
+        ? { type: `xstate.error.actor.${id}`, error: ended.failure, actorId: id }
+        : { type: `xstate.done.actor.${id}`, output: ended.output, actorId: id }
+    this.tree.deliver(parent, event as EventObject, actor)
+  }
+
+  /** Somebody else than its parent has ended a child: its parent learns it as the child's failure. */
+  cutOff(actor: TreeActor): void {
+    const { id, _parent: parent } = actor
+    if (parent === undefined) return
+    actor._stop()
+    const error = { name: "Error", message: `${this.#context.address.text}: its child ${id} was stopped` }
+    this.tree.deliver(parent, { type: `xstate.error.actor.${id}`, error, actorId: id } as EventObject, actor)
+  }
+
+  /** Writes the tree down. */
+  taken(): Stepped {
+    this.tree.check()
+    const { root, revision } = this.tree
+    const snapshot = root._snapshot
+    const members = this.tree.members()
+    const isLive = (actor: TreeActor) => members.has(actor) && actor._snapshot.status === "active"
+    const invocations: Record<string, InvocationState> = {}
+    const machines: Record<string, number> = {}
+    for (const [actor, path] of members) {
+      if (actor === root) continue
+      if (this.tree.kindOf(actor) !== "run") {
+        if (isLive(actor)) machines[path] = this.tree.born.get(actor) ?? revision
+      } else if (actor._processingStatus !== STOPPED)
+        invocations[path] = this.#invocations.get(actor) ?? { revision, hasEnded: false }
+    }
+    const timers = this.#timers
+      .filter(({ source, target }) => isLive(source) && isLive(target))
+      .map(({ id, at, event, source, target }): TimerState => {
+        const from = members.get(source)
+        const to = members.get(target)
+        return { id, at, event, ...(from ? { from } : {}), ...(to ? { to } : {}) }
+      })
+    const state: DurableState = {
+      revision,
+      snapshot: writtenDown(root),
+      invocations,
+      machines,
+      timers,
+      outgoingSeq: this.#outgoingSeq
+    }
+    return {
+      state,
+      snapshot,
+      outgoing: this.#outgoing,
+      facts: this.#facts,
+      actions: this.#actions,
+      notes: this.#notes
+    }
   }
 }
 
-const checked = (id: string, child: AnyActorRef): void => {
-  if (typeof child.src !== "string")
-    throw new Error(
-      `${id} is spawned from logic without a name: name it in setup({ actors }) and spawn it by that name`
-    )
-  if (!isPromiseLike(child))
-    throw new Error(
-      `${id} invokes ${child.src}, which is no Effect and no promise: a durable machine can begin only these again`
-    )
+const STOPPED = 2
+
+/** Each machine by itself, so that what is not plain is named by where it is. */
+const plainTree = (snapshot: Record<string, unknown>, path: string): void => {
+  const { children, ...own } = snapshot
+  plain(own, path)
+  for (const [id, child] of Object.entries(
+    (children ?? {}) as Record<string, { readonly snapshot: unknown }>
+  ))
+    plainTree(child.snapshot as Record<string, unknown>, `${path}.children.${id}`)
 }
 
-/** What runs after a step: what ran before under its old key, what is new under this step's. */
-const invocationsAfter = (
-  { before, after }: Moved,
-  known: DurableState["invocations"],
-  revision: number
-): DurableState["invocations"] => {
-  const running: Record<string, InvocationState> = {}
-  for (const [id, child] of Object.entries(after.children) as ReadonlyArray<
-    [string, AnyActorRef | undefined]
-  >) {
-    if (child === undefined) throw new Error(`${id} invokes logic that the machine does not have`)
-    const same = before?.children[id] === child ? known[id] : undefined
-    if (same === undefined) checked(id, child)
-    running[id] = same ?? { revision, hasEnded: false }
-  }
-  return running
-}
-
-const persisted = (machine: AnyStateMachine, snapshot: AnyMachineSnapshot): PersistedSnapshot => {
-  const whole = machine.getPersistedSnapshot(snapshot) as unknown as Record<string, unknown>
+const writtenDown = (root: TreeActor): PersistedSnapshot => {
+  const whole = root.getPersistedSnapshot() as Record<string, unknown>
   const { error, ...rest } = whole
   const kept =
     error === undefined
       ? rest
       : { ...rest, error: jsonProblem(error, "error") === undefined ? error : String(error) }
-  return JSON.parse(JSON.stringify(plain(kept, "snapshot"))) as PersistedSnapshot
+  plainTree(kept, "snapshot")
+  return JSON.parse(JSON.stringify(kept)) as PersistedSnapshot
 }
 
-type Concluded = Stepped & { readonly selfEvents: ReadonlyArray<EventObject> }
-
-const concluded = (context: StepContext, moved: Moved, known: DurableState | undefined): Concluded => {
-  const revision = (known?.revision ?? 0) + 1
-  const consequences = new Consequences(context, revision, known?.timers ?? [], known?.outgoingSeq ?? 0)
-  for (const action of moved.executed) consequences.add(action, moved.self)
-  const isActive = moved.after.status === "active"
-  const state: DurableState = {
-    revision,
-    snapshot: persisted(context.machine, moved.after),
-    invocations: isActive ? invocationsAfter(moved, known?.invocations ?? {}, revision) : {},
-    timers: isActive ? consequences.timers : [],
-    outgoingSeq: consequences.outgoingSeq
-  }
-  const { outgoing, facts, actions, selfEvents } = consequences
-  return { state, snapshot: moved.after, outgoing, facts, actions, selfEvents }
+/** Nobody listens: for reading. */
+const SILENT: TreeListener = {
+  act: () => undefined,
+  schedule: () => undefined,
+  cancel: () => undefined,
+  invoke: () => undefined,
+  note: () => undefined,
+  sendLate: () => undefined,
+  mark: () => () => undefined
 }
 
-/** With the steps that follow because the machine has sent itself events. */
-const settled = (context: StepContext, first: Concluded): Stepped => {
-  let so: Stepped = first
-  const events = [...first.selfEvents]
-  for (let count = 1; so.snapshot.status === "active"; count++) {
-    const event = events.shift()
-    if (event === undefined) break
-    if (count > SELF_EVENTS_MAX)
-      throw new Error(`The machine sends itself more than ${SELF_EVENTS_MAX} events in one step`)
-    const next = concluded(context, move(context, so.state.snapshot, event), so.state)
-    events.push(...next.selfEvents)
-    so = {
-      state: next.state,
-      snapshot: next.snapshot,
-      outgoing: [...so.outgoing, ...next.outgoing],
-      facts: [...so.facts, ...next.facts],
-      actions: [...so.actions, ...next.actions]
-    }
-  }
-  return so
-}
+/** The machine's snapshot, as its own functions want it. Throws where it does not fit the machine. */
+export const snapshotOf = (machine: AnyStateMachine, state: DurableState): AnyMachineSnapshot =>
+  DurableTree.restored(machine, state.snapshot, state.revision, SILENT).root._snapshot
 
 /** The first state of a machine. Throws where the machine's rules do, or its state is not plain JSON. */
-export const begin = (context: StepContext, input: unknown): Stepped => {
-  const { machine } = context
-  const [after, actions] = initialTransition(machine, input as never) as unknown as [
-    AnyMachineSnapshot,
-    ReadonlyArray<Executable>
-  ]
-  if (after.status === "error") throw after.error
-  const self = actions[0]?.info.self ?? createActor(machine, { input: input as never })
-  Object.assign(self, { send: context.sendSelf })
-  return settled(
-    context,
-    concluded(context, { self, before: undefined, after, executed: actions }, undefined)
-  )
+export const begin = (context: StepContext, input: unknown): Stepped => new Step(context, { input }).taken()
+
+/** A state that nothing led to, and the children that begin in it. */
+export const put = (
+  context: StepContext,
+  state: DurableState,
+  begun: ReadonlyArray<Spawned & { readonly parent: string }>
+): Stepped => {
+  const step = new Step(context, state)
+  for (const { parent, ...spawned } of begun) {
+    const actor = step.at(parent)
+    if (actor !== undefined) step.tree.spawn(actor, spawned)
+  }
+  return step.taken()
 }
 
 /** What an event leads to. Throws where the machine's rules do; then nothing has happened. */
-export const step = (context: StepContext, state: DurableState, event: EventObject): Stepped =>
-  settled(context, concluded(context, move(context, state.snapshot, event), state))
+export const step = (context: StepContext, state: DurableState, event: EventObject): Stepped => {
+  const step = new Step(context, state)
+  step.tree.deliver(step.tree.root, event)
+  return step.taken()
+}
 
 /** A timer's moment has come. */
-export const fire = (context: StepContext, state: DurableState, timer: TimerState): Stepped =>
-  step(
-    context,
-    { ...state, timers: state.timers.filter((other) => other !== timer) },
-    timer.event as unknown as EventObject
-  )
+export const fire = (context: StepContext, state: DurableState, timer: TimerState): Stepped => {
+  const timers = state.timers.filter((other) => other !== timer)
+  const step = new Step(context, { ...state, timers })
+  const { from = "", to = "", event } = timer
+  const target = step.at(to)
+  // Who has ended has no timers; so it is there.
+  if (target !== undefined) step.tree.deliver(target, event as unknown as EventObject, step.at(from))
+  return step.taken()
+}
 
+/** What comes late finds whom it was for, or `undefined`: then it is dropped. */
+export const deliverLate = (
+  context: StepContext,
+  state: DurableState,
+  { to, born, event }: LateEvent
+): Stepped | undefined => {
+  const step = new Step(context, state)
+  const target = step.at(to)
+  if (target === undefined || step.tree.kindOf(target) === "run") return undefined
+  if (to !== "" && born !== step.tree.born.get(target)) return undefined
+  if (event === undefined) step.cutOff(target)
+  else step.tree.deliver(target, event)
+  return step.taken()
+}
+
+/** The end of an Effect; `id` is where it is in the tree. */
 export type Ended =
   | { readonly id: string; readonly revision: number; readonly output: unknown }
   | { readonly id: string; readonly revision: number; readonly failure: Schema.JsonObject }
@@ -368,23 +390,10 @@ export const isAwaited = (
 
 /** What a state invoked has ended. */
 export const end = (context: StepContext, state: DurableState, ended: Ended): Stepped => {
-  const { id } = ended
-  const child = state.snapshot.children[id]
-  const invocation = state.invocations[id]
-  if (child === undefined || invocation === undefined) throw new Error(`${id} is not invoked`)
-  if ("output" in ended && ended.output !== undefined) plain(ended.output, `the output of ${id}`)
-  const result =
-    "failure" in ended
-      ? { status: "error", error: ended.failure }
-      : { status: "done", output: (ended.output ?? null) as Schema.Json }
-  const event =
-    "failure" in ended
-      ? { type: `xstate.error.actor.${id}`, error: ended.failure, actorId: id }
-      : { type: `xstate.done.actor.${id}`, output: ended.output, actorId: id }
-  const snapshot: PersistedSnapshot = {
-    ...state.snapshot,
-    children: { ...state.snapshot.children, [id]: { ...child, snapshot: { ...child.snapshot, ...result } } }
-  }
-  const invocations = { ...state.invocations, [id]: { ...invocation, hasEnded: true } }
-  return step(context, { ...state, snapshot, invocations }, event)
+  const step = new Step(context, state)
+  const actor = step.at(ended.id)
+  if (actor === undefined || persistedAt(state.snapshot, ended.id) === undefined)
+    throw new Error(`${ended.id} is not invoked`)
+  step.endInvocation(actor, ended)
+  return step.taken()
 }

@@ -7,8 +7,9 @@
 import { Effect } from "effect"
 import type { AnyActorRef, AnyMachineSnapshot } from "xstate"
 import type { Address } from "./Address.ts"
+import { childAt } from "./ChildPath.ts"
 import { durableRunOf } from "./DurableLogic.ts"
-import { type DurableState, runningOf } from "./DurableState.ts"
+import { type DurableState, persistedAt, runningOf } from "./DurableState.ts"
 import type { Ended } from "./DurableStep.ts"
 import { plainFailure } from "./PlainJson.ts"
 import { requestIdOf } from "./RequestKey.ts"
@@ -24,6 +25,7 @@ interface PromiseLogic {
   readonly config: (given: object) => Promise<unknown>
 }
 
+/** Each by where it is in the machine's tree (ChildPath), which is also what its key says. */
 export class Invocations {
   readonly #address: Address
   readonly #onEnd: (ended: Ended) => void
@@ -46,8 +48,9 @@ export class Invocations {
     for (const [id, { revision }] of this.#running) if (wanted.get(id) !== revision) this.#interrupt(id)
     for (const [id, revision] of wanted) {
       if (this.#running.has(id)) continue
-      const child = (snapshot.children as { readonly [id: string]: AnyActorRef | undefined })[id]
-      if (child !== undefined) this.#start(id, revision, child, state.snapshot.children[id]?.snapshot.input)
+      const child = childAt(snapshot, id)
+      if (child !== undefined)
+        this.#start(id, revision, child, persistedAt(state.snapshot, id)?.snapshot.input)
     }
   }
 
@@ -93,7 +96,8 @@ export class Invocations {
     const key = requestIdOf(`${this.#address.text}:${id}:${revision}`)
     // What it is given is its own: it may change it.
     const given = input === undefined ? undefined : structuredClone(input)
-    if (run !== undefined) return run({ input: given, key, address: this.#address, id, revision }, signal)
+    if (run !== undefined)
+      return run({ input: given, key, address: this.#address, id: child.id, revision }, signal)
     const { config } = logic as PromiseLogic
     return config({ input: given, system: child.system, self: child, signal, emit: () => undefined })
   }

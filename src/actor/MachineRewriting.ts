@@ -5,7 +5,7 @@
  * Does not decide: what is written in its place (runtime/UserTraces).
  */
 import type { Effect, Schema } from "effect"
-import type { DurableState } from "./DurableState.ts"
+import { type DurableState, machineSnapshot, type PersistedSnapshot } from "./DurableState.ts"
 
 /** JSON as text where nothing else is said. */
 export interface MachineTexts {
@@ -57,28 +57,51 @@ type Kept = Omit<DurableState, "revision">
 type Rename = (json: Schema.Json) => Schema.Json
 
 /** All that a machine knows, as far as its author decides what it is: names of states and children are code. */
-export const knownOf = ({ snapshot }: Kept): ReadonlyArray<Schema.Json> => [
-  snapshot.context,
-  ...Object.values(snapshot.children).map((child) => child.snapshot)
+export const knownOf = ({ snapshot, timers }: Kept): ReadonlyArray<Schema.Json> => [
+  ...knownIn(snapshot),
+  ...timers.map(({ event }) => event)
 ]
+
+const knownIn = ({ context, output, error, children }: PersistedSnapshot): ReadonlyArray<Schema.Json> => [
+  context,
+  output ?? null,
+  error ?? null,
+  ...Object.values(children).flatMap((child) => {
+    const inside = machineSnapshot(child)
+    return inside === undefined ? [child.snapshot] : knownIn(inside)
+  })
+]
+
+const renamedIn = (fields: Schema.JsonObject, rename: Rename): Schema.JsonObject =>
+  Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, rename(value as Schema.Json)]))
+
+const renamedSnapshot = (snapshot: PersistedSnapshot, rename: Rename): PersistedSnapshot => {
+  const { context, output, error, children } = snapshot
+  return {
+    ...snapshot,
+    context: rename(context),
+    ...(output === undefined ? {} : { output: rename(output) }),
+    ...(error === undefined ? {} : { error: rename(error) }),
+    children: Object.fromEntries(
+      Object.entries(children).map(([id, child]) => {
+        const inside = machineSnapshot(child)
+        const renamed =
+          inside === undefined
+            ? renamedIn(child.snapshot, rename)
+            : (renamedSnapshot(inside, rename) as unknown as Schema.JsonObject)
+        return [id, { ...child, snapshot: renamed }]
+      })
+    )
+  }
+}
 
 /** The same machine, with what it knows under another name. */
 export const renamedMachine = (machine: MachineTexts, rename: Rename): MachineTexts => {
   const state = JSON.parse(machine.snapshot) as Kept
-  const { context, children, error } = state.snapshot
-  const inside = (fields: Schema.JsonObject): Schema.JsonObject =>
-    Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, rename(value as Schema.Json)]))
   const renamed: Kept = {
     ...state,
-    snapshot: {
-      ...state.snapshot,
-      context: rename(context),
-      ...(error === undefined ? {} : { error: rename(error) }),
-      children: Object.fromEntries(
-        Object.entries(children).map(([id, child]) => [id, { ...child, snapshot: inside(child.snapshot) }])
-      )
-    },
-    timers: state.timers.map((timer) => ({ ...timer, event: inside(timer.event) }))
+    snapshot: renamedSnapshot(state.snapshot, rename),
+    timers: state.timers.map((timer) => ({ ...timer, event: renamedIn(timer.event, rename) }))
   }
   const text = (json: string): string => JSON.stringify(rename(JSON.parse(json) as Schema.Json))
   return {

@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { fromCallback, setup } from "xstate"
 import { ActorSystem, layer as actorLayer } from "../../src/actor/ActorSystem.ts"
-import { type DurableMachine, durableMachine } from "../../src/actor/DurableMachine.ts"
+import type { DurableMachine } from "../../src/actor/DurableMachine.ts"
 import { DurableMachines, layer as machinesLayer } from "../../src/actor/DurableMachines.ts"
 import {
   MachineNotWritten,
@@ -14,7 +13,6 @@ import {
 import { SignalDelivery } from "../../src/actor/SignalDelivery.ts"
 import { NotFound, type SignalError, Unavailable } from "../../src/signal/Errors.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
-import { protocol } from "../../src/signal/Protocol.ts"
 import { MemoryMachines, memoryMachineStore } from "../../src/store/MemoryMachineStore.ts"
 import {
   addressOf,
@@ -211,28 +209,6 @@ describe("a durable machine whose rules throw", () => {
             Effect.fail(new Unavailable({ message: "no scales", retry_after_ms: 1 }))
           )
           assert.strictEqual((yield* kind.view(BOOK))?.snapshot.context.failure, "no scales")
-        })
-      )
-    })
-  )
-
-  it.effect("logic that cannot be begun again is refused when it is to be started", () =>
-    Effect.gen(function* () {
-      const strange = setup({
-        types: { input: {} as Record<string, never> },
-        actors: { listen: fromCallback(() => undefined) }
-      }).createMachine({ id: "strange", invoke: { src: "listen" } })
-      const rows = new MemoryMachines()
-      yield* process(
-        { rows },
-        Effect.gen(function* () {
-          const machines = yield* DurableMachines
-          const nothing = protocol()
-          const kind = yield* machines.register(
-            durableMachine({ kind: "parcel", machine: strange, version: "1", protocol: nothing, signals: {} })
-          )
-          assert.strictEqual((yield* Effect.flip(kind.start(BOOK, {})))._tag, "InternalError")
-          assert.deepStrictEqual(rows.rows(), [])
         })
       )
     })
