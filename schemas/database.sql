@@ -229,15 +229,14 @@ CREATE TABLE alert_delivery (
   tenant text NOT NULL,
   recipient_id text NOT NULL,
   alert_seq bigint NOT NULL,
-  due_at timestamptz,
+  due_at timestamptz NOT NULL,
   attempts integer NOT NULL DEFAULT 0,
   claim text,
   failure text,
   PRIMARY KEY (tenant, recipient_id, alert_seq)
 );
 
-CREATE INDEX alert_delivery_due ON alert_delivery (tenant, recipient_id, due_at, alert_seq)
-WHERE due_at IS NOT NULL;
+CREATE INDEX alert_delivery_due ON alert_delivery (tenant, recipient_id, due_at, alert_seq);
 
 CREATE TABLE command (
   tenant text NOT NULL,

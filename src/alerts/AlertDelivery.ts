@@ -4,10 +4,11 @@
  * Owns: what this installation allows, sealing secrets before anybody keeps them, and the couriers.
  * Does not decide: which alerts are raised, and who is owed one (tokens/).
  */
-import { Context, Effect, Latch, Layer, type Redacted } from "effect"
+import { Clock, Context, Effect, Latch, Layer, type Redacted } from "effect"
 import { type AlertChannel, recipientsOf } from "../signal/AlertChannels.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import { InvalidParams, type Unavailable } from "../signal/Errors.ts"
+import type { Owed } from "./AlertLetter.ts"
 import { count, startCourier } from "./Courier.ts"
 import { type Delivery, type DeliveryCounts, DeliveryStore } from "./DeliveryStore.ts"
 import { makeEmail, type SmtpOptions } from "./Email.ts"
@@ -34,6 +35,8 @@ export interface AlertDelivery {
   readonly raised: () => void
   /** Recipients were committed: those that are not there any more are not owed anything. */
   readonly changed: () => void
+  /** Owes what a dead letter says once more, with fresh tries. False: its recipient is not there any more. */
+  readonly again: (tenant: string, owed: Owed) => Effect.Effect<boolean, Unavailable>
   readonly counts: (tenant: string) => Effect.Effect<DeliveryCounts, Unavailable>
 }
 export const AlertDelivery = Context.Service<AlertDelivery>("bursar/alerts/AlertDelivery")
@@ -143,12 +146,19 @@ const make = Effect.fnUntraced(function* (options: AlertDeliveryOptions) {
     leaseMs: EMAIL_LEASE_MS
   })
   const sweep = yield* startSweeper(store)
+  const raised = (): void => {
+    wakeWebhooks()
+    wakeEmail()
+  }
   return AlertDelivery.of({
     admit: admitWith(options),
-    raised: () => {
-      wakeWebhooks()
-      wakeEmail()
-    },
+    raised,
+    again: (tenant, { recipient_id, alert_seq }) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.tap(store.owedAgain({ tenant, recipientId: recipient_id, seq: alert_seq }, now), () =>
+          Effect.sync(raised)
+        )
+      ),
     changed: sweep,
     counts: store.counts
   })

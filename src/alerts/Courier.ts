@@ -9,6 +9,7 @@
 import { Cause, Clock, Effect, Exit, FiberSet, Latch, Metric, Schedule } from "effect"
 import type { Unavailable } from "../signal/Errors.ts"
 import type { Millis } from "../signal/Text.ts"
+import { letterOfDelivery } from "./AlertLetter.ts"
 import { ATTEMPTS_MAX, pauseAfter } from "./DeliverySchedule.ts"
 import type { Delivery, DeliveryStore, Lane, RecipientKind } from "./DeliveryStore.ts"
 import type { DeliveryFailed, Message, Send } from "./Sending.ts"
@@ -169,7 +170,9 @@ class Courier {
       const failure = whatFailed(cause)
       yield* this.#keep(
         delivery,
-        store.failed(delivery, pauseMs === undefined ? null : now + pauseMs, failure)
+        pauseMs === undefined
+          ? store.givenUp(delivery, letterOfDelivery(delivery, now, failure))
+          : store.failed(delivery, now + pauseMs, failure)
       )
       yield* count(kind, pauseMs === undefined ? "dead_letter" : "failed")
       yield* this.#tell(delivery, cause, failure, pauseMs)

@@ -8,6 +8,7 @@
  * can last: when that process dies, the row is due again by itself. So every alert is delivered at least once.
  */
 import { Context, type Effect } from "effect"
+import type { NewLetter } from "../actor/DeadLetterStore.ts"
 import type { Alert } from "../signal/Budget.ts"
 import type { Unavailable } from "../signal/Errors.ts"
 import type { Millis } from "../signal/Text.ts"
@@ -54,6 +55,7 @@ export interface ClaimQuery extends DueQuery {
 
 export interface DeliveryCounts {
   readonly pending: number
+  /** Those that are kept. */
   readonly deadLetters: number
 }
 
@@ -64,15 +66,21 @@ export interface DeliveryStore {
   readonly nextDueAt: (query: DueQuery) => Effect.Effect<Millis | undefined, Unavailable>
   /** It arrived: it is not owed any more. Says nothing where somebody else has taken it meanwhile; nor do the others. */
   readonly delivered: (claimed: Claimed) => Effect.Effect<void, Unavailable>
-  /** It failed: it is due again then, or never (`null`): a dead letter. */
-  readonly failed: (
-    claimed: Claimed,
-    dueAt: Millis | null,
-    failure: string
-  ) => Effect.Effect<void, Unavailable>
+  /** It failed: it is due again then. */
+  readonly failed: (claimed: Claimed, dueAt: Millis, failure: string) => Effect.Effect<void, Unavailable>
+  /** It is given up: it is not owed any more, and in the same moment it is a dead letter among the tenant's others. */
+  readonly givenUp: (claimed: Claimed, letter: NewLetter) => Effect.Effect<void, Unavailable>
+  /**
+   * It is owed again from `now` on, as if it had never been tried; where it is owed already, it stays as it is. False: the
+   * tenant has no such recipient any more.
+   */
+  readonly owedAgain: (
+    owed: Lane & { readonly seq: number },
+    now: Millis
+  ) => Effect.Effect<boolean, Unavailable>
   /** It was not tried after all: as if it had never been taken. */
   readonly released: (claimed: Claimed, now: Millis) => Effect.Effect<void, Unavailable>
-  /** Drops what waits for recipients that are not there any more, and says how much of each. Dead letters stay. */
+  /** Drops what waits for recipients that are not there any more, and says how much of each. */
   readonly dropOrphans: Effect.Effect<ReadonlyArray<Lane & { readonly dropped: number }>, Unavailable>
   readonly counts: (tenant: string) => Effect.Effect<DeliveryCounts, Unavailable>
 }

@@ -1,7 +1,8 @@
 /**
  * Shows dead letters, and sends them again.
  *
- * Owns: list_dead_letters and redrive_dead_letter. Does not decide: what is kept of a letter (actor/LetterKeeper).
+ * Owns: list_dead_letters and redrive_dead_letter. Does not decide: what is kept of a letter (actor/LetterKeeper,
+ * alerts/AlertLetter).
  *
  * A letter is sent again as the key that sent it first, with the roles and the forced attribution that it has now; one whose
  * key has ended stays, for its sender would be refused as well. It is taken by one
@@ -11,6 +12,8 @@
 import { Clock, Effect, Result } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { DeadLetterStore, KeptLetter } from "../actor/DeadLetterStore.ts"
+import type { AlertDelivery } from "../alerts/AlertDelivery.ts"
+import { owedBy } from "../alerts/AlertLetter.ts"
 import { authorize } from "../signal/Authorization.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { decodePayload, findSignal } from "../signal/Decode.ts"
@@ -37,6 +40,7 @@ export interface LetterSurroundings {
   readonly system: ActorSystem
   /** What a key may do now. */
   readonly keys: KeyStandings
+  readonly alerts: Pick<AlertDelivery, "again">
   /** Brings a signal of the product to whoever answers it. */
   readonly send: Send
 }
@@ -100,6 +104,30 @@ const sendAgain = (
   )
 }
 
+const noRecipient = (letterId: string): Conflict =>
+  notRedrivable(letterId, "its channel is not configured any more, and an alert goes to no other one")
+
+/** Whoever is to do it again now, and what that is. An alert is owed again, in nobody's name; a signal goes by its key. */
+const againFor = (
+  around: LetterSurroundings,
+  letterId: string,
+  letter: KeptLetter
+): Effect.Effect<Effect.Effect<unknown, SignalError>, SignalError> =>
+  Effect.gen(function* () {
+    const owed = owedBy(letter)
+    if (owed !== undefined) {
+      return Effect.filterOrFail(
+        around.alerts.again(letter.principal.tenant, owed),
+        (isOwed) => isOwed,
+        () => noRecipient(letterId)
+      )
+    }
+    const standing = yield* around.keys.of(letter.principal)
+    if ("holder" in standing) return sendAgain(around, letter, standing.holder)
+    const why = `the key ${letter.principal.keyId}, which sent it, ${ENDS[standing.ended]}; send the signal itself again with a key that may`
+    return yield* notRedrivable(letterId, why)
+  })
+
 export const redriveDeadLetter = (
   around: LetterSurroundings,
   { letter_id }: SignalPayload<"redrive_dead_letter">,
@@ -119,15 +147,11 @@ export const redriveDeadLetter = (
     if (letter.params === null) {
       return yield* notRedrivable(letter_id, "what it carried is not kept; send the signal itself again")
     }
-    const standing = yield* around.keys.of(letter.principal)
-    if ("ended" in standing) {
-      const why = `the key ${letter.principal.keyId}, which sent it, ${ENDS[standing.ended]}; send the signal itself again with a key that may`
-      return yield* notRedrivable(letter_id, why)
-    }
+    const again = yield* againFor(around, letter_id, letter)
     const now = yield* Clock.currentTimeMillis
     if (!(yield* store.claim(tenant, seq, now, now + TAKEN_MS)))
       return yield* notRedrivable(letter_id, "it is being sent at this moment")
-    const sent = yield* Effect.result(sendAgain(around, letter, standing.holder)).pipe(
+    const sent = yield* Effect.result(again).pipe(
       Effect.onExit((exit) =>
         Effect.ignore(store.settle(tenant, seq, exit._tag === "Success" && Result.isSuccess(exit.value)))
       )

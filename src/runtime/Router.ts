@@ -154,7 +154,7 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
       case "redrive_dead_letter":
         return redriveDeadLetter(
           // By way of the disguise: the tenant may have begun to anonymise its users since.
-          { store: letters, system, keys, send: ask },
+          { store: letters, system, keys, alerts, send: ask },
           payload as SignalPayload<"redrive_dead_letter">,
           principal
         )

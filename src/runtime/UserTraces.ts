@@ -14,6 +14,7 @@ import type { DeadLetterStore, KeptLetter } from "../actor/DeadLetterStore.ts"
 import type { DurableMachines } from "../actor/DurableMachines.ts"
 import { knownOf, type MachineTexts, type Mentioning, renamedMachine } from "../actor/MachineRewriting.ts"
 import type { MachineStore, MachineStoreUnreachable } from "../actor/MachineStore.ts"
+import { owedBy } from "../alerts/AlertLetter.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import { isAbout, renamedTexts, wordsWithout } from "../tokens/ForgottenText.ts"
 import type { UserTraces } from "../tokens/UserTraces.ts"
@@ -118,12 +119,17 @@ const renameFacts = ({ store }: Keepers, tenant: string, names: Names): Effect.E
     }
   })
 
-/** Of a letter that was never decoded, or is not kept whole, there is a preview only: what it is about is not known. */
+/**
+ * Of a letter that was never decoded, or is not kept whole, there is a preview only, as there is of an alert: what it is
+ * about is not known.
+ */
 const renamedLetter = (letter: KeptLetter, names: Names): KeptLetter => {
   const { principal, params, preview, why } = letter
   const isHis =
     principal.attribution.user_id === names.from ||
-    (params === null ? preview.includes(names.from) : isAbout(parsed(params), names))
+    (params === null || owedBy(letter) !== undefined
+      ? preview.includes(names.from)
+      : isAbout(parsed(params), names))
   if (!isHis) return letter
   const { attribution } = principal
   return {

@@ -139,11 +139,15 @@ export const channelsProblem = (
   return undefined
 }
 
-export const showChannel = (channel: AlertChannel): ShownChannel => {
-  if (channel.type === "email") return channel
-  const { origin, pathname, search } = new URL(channel.url)
-  return { type: "webhook", url: `${origin}${pathname}${search === "" ? "" : "?…"}` }
+/** A recipient as it is shown. */
+export const shownTarget = (kind: AlertChannel["type"], target: string): string => {
+  if (kind === "email") return target
+  const { origin, pathname, search } = new URL(target)
+  return `${origin}${pathname}${search === "" ? "" : "?…"}`
 }
+
+export const showChannel = (channel: AlertChannel): ShownChannel =>
+  channel.type === "email" ? channel : { type: "webhook", url: shownTarget("webhook", channel.url) }
 
 /** How a secret begins that is encrypted under a key of the installation: the router does that before an actor sees it. */
 export const SEALED_PREFIX = "sealed.v1."

@@ -8,10 +8,10 @@ import { pageFields } from "./Tracking.ts"
 export const DeadLetterInfo = Schema.Struct({
   letter_id: Id,
   at: Timestamp,
-  /** Where it was sent; `bridge` where a notification failed before it reached an actor. */
+  /** Where it was sent; `bridge` where a notification failed before it reached an actor; `alerts` of an alert to a channel. */
   address: Schema.String,
   signal: Schema.String,
-  /** The id of the key that sent it. */
+  /** The id of the key that sent it; `alerts` of an alert. */
   principal: Schema.String,
   why: Schema.String,
   /** The beginning of what it carried, without prompt text and secrets. */
@@ -23,7 +23,8 @@ export const DeadLetterInfo = Schema.Struct({
 export const ListDeadLetters = query("list_dead_letters", {
   family: "actors",
   roles: ["operator"],
-  description: "Lists signals that nobody could take, the newest first. The newest thousand are kept.",
+  description:
+    "Lists signals that nobody could take, and alerts that never reached a channel (address alerts), the newest first. The newest thousand are kept.",
   payload: {
     address: optional(AddressText),
     signal: optional(Schema.String.check(Schema.isMaxLength(256))),
@@ -41,7 +42,7 @@ export const RedriveDeadLetter = command("redrive_dead_letter", {
   family: "actors",
   roles: ["operator"],
   description:
-    "Sends a dead letter again, as the key that sent it first. It is gone when it is answered, and stays when it fails again.",
+    "Sends a dead letter again, as the key that sent it first. It is gone when it is answered, and stays when it fails again. An alert is owed to its channel again, with fresh tries.",
   payload: { letter_id: Id },
   success: Schema.Struct({
     redriven: Schema.Boolean,

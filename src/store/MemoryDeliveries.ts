@@ -4,15 +4,18 @@
  * Owns: the rows of recipients and deliveries beside a `MemoryLedgerStore`, which writes into them.
  */
 import { Effect } from "effect"
+import { type DeadLetterStore, LETTERS_KEPT } from "../actor/DeadLetterStore.ts"
+import { ALERTS_ADDRESS } from "../alerts/AlertLetter.ts"
 import type { Claimed, Delivery, DeliveryStore, DueQuery, Lane } from "../alerts/DeliveryStore.ts"
 import type { Alert } from "../signal/Budget.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Batch, RecipientRow } from "../tokens/LedgerStore.ts"
+import { makeMemoryDeadLetters } from "./MemoryDeadLetters.ts"
 
 interface Owed extends Lane {
   readonly seq: number
   readonly alert: Alert
-  dueAt: Millis | null
+  dueAt: Millis
   attempts: number
   claim: string | undefined
 }
@@ -21,11 +24,20 @@ const isSame = (a: Lane, b: Lane): boolean => a.tenant === b.tenant && a.recipie
 
 /** The rows. Whoever shares the object shares the data. */
 export class MemoryDeliveries {
+  /** Where what is given up goes. */
+  readonly letters: DeadLetterStore
   readonly recipients = new Map<string, ReadonlyArray<RecipientRow>>()
   owed: Array<Owed> = []
+  /** All that were raised, so that they can be owed again. */
+  readonly #alerts = new Map<string, Alert>()
+
+  constructor(letters: DeadLetterStore = makeMemoryDeadLetters()) {
+    this.letters = letters
+  }
 
   write(tenant: string, { alerts, recipients }: Batch): void {
     for (const { seq, alert, recipients: told } of alerts) {
+      this.#alerts.set(`${tenant} ${seq}`, alert)
       for (const recipientId of told) {
         this.owed.push({ tenant, recipientId, seq, alert, dueAt: alert.at, attempts: 0, claim: undefined })
       }
@@ -33,16 +45,23 @@ export class MemoryDeliveries {
     if (recipients !== undefined) this.recipients.set(tenant, recipients)
   }
 
+  /** False: there is no such recipient. */
+  owe(owed: Lane & { readonly seq: number }, dueAt: Millis): boolean {
+    const alert = this.#alerts.get(`${owed.tenant} ${owed.seq}`)
+    if (alert === undefined || this.recipientOf(owed) === undefined) return false
+    const isThere = this.owed.some((row) => isSame(row, owed) && row.seq === owed.seq)
+    if (!isThere) this.owed.push({ ...owed, alert, dueAt, attempts: 0, claim: undefined })
+    return true
+  }
+
   recipientOf({ tenant, recipientId }: Lane): RecipientRow | undefined {
     return this.recipients.get(tenant)?.find(({ id }) => id === recipientId)
   }
 
   /** What is due first at each recipient of a kind that is not at work. */
-  first({ kind, busy }: DueQuery): ReadonlyArray<Owed & { readonly dueAt: Millis }> {
-    const lanes: Array<Owed & { readonly dueAt: Millis }> = []
-    const inOrder = this.owed
-      .filter((row): row is Owed & { readonly dueAt: Millis } => row.dueAt !== null)
-      .sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq)
+  first({ kind, busy }: DueQuery): ReadonlyArray<Owed> {
+    const lanes: Array<Owed> = []
+    const inOrder = this.owed.toSorted((a, b) => a.dueAt - b.dueAt || a.seq - b.seq)
     for (const row of inOrder) {
       if (this.recipientOf(row)?.kind !== kind || [...busy, ...lanes].some((lane) => isSame(lane, row)))
         continue
@@ -68,8 +87,7 @@ export const memoryDeliveryStore = (rows: MemoryDeliveries): DeliveryStore => ({
   claimDue: (query) =>
     Effect.sync(() => {
       const due = rows.first(query).filter(({ dueAt }) => dueAt <= query.now)
-      return due.slice(0, query.limit).map((row): Delivery => {
-        const owed: Owed = row
+      return due.slice(0, query.limit).map((owed): Delivery => {
         owed.dueAt = query.leaseUntil
         owed.attempts += 1
         owed.claim = query.claim
@@ -89,6 +107,14 @@ export const memoryDeliveryStore = (rows: MemoryDeliveries): DeliveryStore => ({
       const mine = rows.mine(claimed)
       if (mine !== undefined) Object.assign(mine, { dueAt, claim: undefined })
     }),
+  givenUp: (claimed, letter) =>
+    Effect.suspend(() => {
+      const mine = rows.mine(claimed)
+      return rows.remove((row) => row === mine).length === 0
+        ? Effect.void
+        : rows.letters.add(claimed.tenant, [letter], 0)
+    }),
+  owedAgain: (owed, now) => Effect.sync(() => rows.owe(owed, now)),
   released: (claimed, now) =>
     Effect.sync(() => {
       const mine = rows.mine(claimed)
@@ -96,7 +122,7 @@ export const memoryDeliveryStore = (rows: MemoryDeliveries): DeliveryStore => ({
         Object.assign(mine, { dueAt: now, attempts: mine.attempts - 1, claim: undefined })
     }),
   dropOrphans: Effect.sync(() => {
-    const gone = rows.remove((row) => row.dueAt !== null && rows.recipientOf(row) === undefined)
+    const gone = rows.remove((row) => rows.recipientOf(row) === undefined)
     const lanes = gone.filter((row, index) => gone.findIndex((other) => isSame(other, row)) === index)
     return lanes.map(({ tenant, recipientId }) => ({
       tenant,
@@ -105,9 +131,11 @@ export const memoryDeliveryStore = (rows: MemoryDeliveries): DeliveryStore => ({
     }))
   }),
   counts: (tenant) =>
-    Effect.sync(() => {
-      const owed = rows.owed.filter((row) => row.tenant === tenant)
-      const pending = owed.filter(({ dueAt }) => dueAt !== null).length
-      return { pending, deadLetters: owed.length - pending }
-    })
+    Effect.map(
+      rows.letters.page(tenant, { address: ALERTS_ADDRESS, limit: LETTERS_KEPT }),
+      ({ letters }) => ({
+        pending: rows.owed.filter((row) => row.tenant === tenant).length,
+        deadLetters: letters.length
+      })
+    )
 })

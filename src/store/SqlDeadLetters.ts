@@ -5,22 +5,26 @@
  * at the same time.
  * Does not decide: when one is sent again (runtime/DeadLetterBox).
  */
-import { PgClient } from "@effect/sql-pg"
+import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import { DeadLetterStore, type KeptLetter, LETTERS_KEPT, type NewLetter } from "../actor/DeadLetterStore.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { int8Column, textColumn, timeColumn } from "./Columns.ts"
 import { orUnavailable } from "./Unavailable.ts"
 
-/** One statement: the letters get the tenant's next numbers, and the oldest go. */
-const ADD = `WITH head AS (
-  INSERT INTO dead_letter_head AS h (tenant, last_seq, lost) VALUES ($1, $2::int8, $3::int8)
-  ON CONFLICT (tenant) DO UPDATE SET last_seq = h.last_seq + $2::int8, lost = h.lost + $3::int8
-  RETURNING last_seq
+/** Parts of a statement: so many letters of a tenant get its next numbers (`head`), and its oldest go. */
+export const letterNumbers = (tenants: string, count: string, lost: string): string => `head AS (
+  INSERT INTO dead_letter_head AS h (tenant, last_seq, lost) SELECT tenant, ${count}, ${lost} FROM ${tenants}
+  ON CONFLICT (tenant) DO UPDATE SET last_seq = h.last_seq + ${count}, lost = h.lost + ${lost}
+  RETURNING tenant, last_seq
 ), gone AS (
-  DELETE FROM dead_letter d USING head WHERE d.tenant = $1 AND d.seq <= head.last_seq - ${LETTERS_KEPT}
-)
-INSERT INTO dead_letter (tenant, seq, at, address, signal, principal, why, preview, params)
+  DELETE FROM dead_letter d USING head WHERE d.tenant = head.tenant AND d.seq <= head.last_seq - ${LETTERS_KEPT}
+)`
+
+export const LETTER_COLUMNS = "tenant, seq, at, address, signal, principal, why, preview, params"
+
+const ADD = `WITH tenants AS (SELECT $1::text AS tenant), ${letterNumbers("tenants", "$2::int8", "$3::int8")}
+INSERT INTO dead_letter (${LETTER_COLUMNS})
 SELECT $1, head.last_seq - $2::int8 + l.place, l.at, l.address, l.signal, l.principal, l.why, l.preview, l.params
 FROM head, unnest($4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
   WITH ORDINALITY AS l(at, address, signal, principal, why, preview, params, place)`
@@ -75,6 +79,17 @@ const wordsOf = (letters: ReadonlyArray<NewLetter>) => [
   textColumn(letters.map(({ why }) => readable(why))).all,
   textColumn(letters.map(({ preview }) => readable(preview))).all,
   textColumn(letters.map(({ params }) => params)).all
+]
+
+/** One letter's columns, but for its tenant and its number. */
+export const letterValues = (letter: NewLetter): ReadonlyArray<unknown> => [
+  PgTypes.timestamptz(letter.at),
+  readable(letter.address),
+  readable(letter.signal),
+  JSON.stringify(letter.principal),
+  readable(letter.why),
+  readable(letter.preview),
+  letter.params
 ]
 
 const valuesOf = (letters: ReadonlyArray<NewLetter>) => [

@@ -6,6 +6,7 @@
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
+import { ALERTS_ADDRESS } from "../alerts/AlertLetter.ts"
 import {
   type Claimed,
   type ClaimQuery,
@@ -16,6 +17,7 @@ import {
 } from "../alerts/DeliveryStore.ts"
 import type { Alert } from "../signal/Budget.ts"
 import { isStorable, textArray } from "./Columns.ts"
+import { LETTER_COLUMNS, letterNumbers, letterValues } from "./SqlDeadLetters.ts"
 import { orUnavailable } from "./Unavailable.ts"
 
 /** Recipients of a kind ($1), but for those at work ($2, $3). */
@@ -43,20 +45,30 @@ RETURNING d.tenant, d.recipient_id, d.alert_seq, d.attempts, due.target, due.sec
 
 const NEXT_DUE = `SELECT min(d.due_at) AS at FROM alert_recipient r CROSS JOIN LATERAL (
   SELECT due_at FROM alert_delivery
-  WHERE tenant = r.tenant AND recipient_id = r.recipient_id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1
+  WHERE tenant = r.tenant AND recipient_id = r.recipient_id ORDER BY due_at LIMIT 1
 ) d WHERE ${FREE}`
 
 /** The row, as long as it is still this claim's. */
 const MINE = "WHERE tenant = $1 AND recipient_id = $2 AND alert_seq = $3 AND claim = $4"
 
 const DROP_ORPHANS = `WITH gone AS (
-  DELETE FROM alert_delivery d WHERE d.due_at IS NOT NULL AND NOT EXISTS (
+  DELETE FROM alert_delivery d WHERE NOT EXISTS (
     SELECT 1 FROM alert_recipient r WHERE r.tenant = d.tenant AND r.recipient_id = d.recipient_id
   ) RETURNING d.tenant, d.recipient_id
 ) SELECT tenant, recipient_id, count(*) AS dropped FROM gone GROUP BY tenant, recipient_id`
 
-const COUNTS = `SELECT count(due_at) AS pending, count(*) - count(due_at) AS dead
-FROM alert_delivery WHERE tenant = $1`
+const COUNTS = `SELECT (SELECT count(*) FROM alert_delivery WHERE tenant = $1) AS pending,
+(SELECT count(*) FROM dead_letter WHERE tenant = $1 AND address = '${ALERTS_ADDRESS}') AS dead`
+
+/** One statement: it is not owed any more, and it is a dead letter. */
+const GIVE_UP = `WITH mine AS (DELETE FROM alert_delivery ${MINE} RETURNING tenant), ${letterNumbers("mine", "1", "0")}
+INSERT INTO dead_letter (${LETTER_COLUMNS})
+SELECT head.tenant, head.last_seq, $5::timestamptz, $6, $7, $8, $9, $10, $11 FROM head`
+
+const OWE_AGAIN = `INSERT INTO alert_delivery AS d (tenant, recipient_id, alert_seq, due_at)
+SELECT r.tenant, r.recipient_id, a.alert_seq, $4 FROM alert_recipient r JOIN alert a USING (tenant)
+WHERE r.tenant = $1 AND r.recipient_id = $2 AND a.alert_seq = $3
+ON CONFLICT (tenant, recipient_id, alert_seq) DO UPDATE SET due_at = d.due_at RETURNING tenant`
 
 interface StoredDelivery {
   readonly tenant: string
@@ -118,6 +130,12 @@ const make = Effect.map(PgClient.PgClient, (sql) => {
       ),
     nextDueAt: (query) =>
       Effect.map(rows<{ readonly at: Date | null }>(NEXT_DUE, freeOf(query)), ([row]) => row?.at?.getTime()),
+    givenUp: (claimed, letter) => change(GIVE_UP, claimed, ...letterValues(letter)),
+    owedAgain: ({ tenant, recipientId, seq }, now) =>
+      Effect.map(
+        rows(OWE_AGAIN, [tenant, recipientId, BigInt(seq), PgTypes.timestamptz(now)]),
+        (owed) => owed.length > 0
+      ),
     delivered: (claimed) => change(`DELETE FROM alert_delivery ${MINE}`, claimed),
     failed: (claimed, dueAt, failure) =>
       change(

@@ -22,7 +22,8 @@ import { PseudonymStore } from "../tokens/PseudonymStore.ts"
 /** Each time that it is built it is another one, and empty. */
 export const memoryStore = Layer.unwrap(
   Effect.sync(() => {
-    const deliveries = new MemoryDeliveries()
+    const letters = makeMemoryDeadLetters()
+    const deliveries = new MemoryDeliveries(letters)
     const ledger = makeMemoryLedgerStore({ deliveries })
     const anonymising = new Set<string>()
     const commit: LedgerStore["commit"] = (claim, batch) =>
@@ -37,7 +38,7 @@ export const memoryStore = Layer.unwrap(
       Layer.succeed(LedgerStore, { ...ledger, commit }),
       Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
       Layer.succeed(PseudonymStore, makeMemoryPseudonyms(anonymising)),
-      Layer.sync(DeadLetterStore, makeMemoryDeadLetters),
+      Layer.succeed(DeadLetterStore, letters),
       Layer.sync(MachineStore, () => memoryMachineStore()),
       Layer.sync(CompletionLog, () => new MemoryCompletionLog()),
       credentials

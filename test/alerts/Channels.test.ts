@@ -81,7 +81,6 @@ const failureOf = (promise: Promise<unknown>): Promise<Json> =>
   )
 
 const owed = async (bursar: Bursar): Promise<Json> => (await bursar.send("get_status", {})).alert_deliveries
-const NOTHING = { pending: 0, dead_letters: 0 }
 const nothingIsOwed = (bursar: Bursar) =>
   eventually(
     () => owed(bursar),
@@ -451,7 +450,7 @@ describe("a secret", () => {
   it("that cannot be opened any more fails its deliveries, and says so where dead letters are counted", async () => {
     const databaseUrl = await makeDatabase()
     const bursar = await start({ databaseUrl })
-    await bursar.send("configure_manager", { alert_channels: [webhook("/a")] })
+    await bursar.send("configure_manager", { alert_channels: [webhook("/a?t0ken")] })
     await run(databaseUrl, "UPDATE alert_recipient SET secret = 'sealed.v1.' || repeat('A', 60)")
     await spend(bursar, await budgetOf(bursar, 10), 1)
     const [row] = await eventually(
@@ -460,8 +459,57 @@ describe("a secret", () => {
     )
     assert.deepInclude(row, { attempts: 1 })
     assert.include(row.failure, "no secret to sign with")
-    await run(databaseUrl, "UPDATE alert_delivery SET due_at = NULL")
-    assert.deepStrictEqual(await owed(bursar), { ...NOTHING, dead_letters: 1 })
+    await run(databaseUrl, "UPDATE alert_delivery SET due_at = now(), attempts = 7")
+    // What is raised now wakes the courier, which takes what has been due for longer first.
+    await spend(bursar, await budgetOf(bursar, 10), 1)
+    const letters = await eventually(
+      async () => (await bursar.list_dead_letters({ address: "alerts" })).items,
+      ({ length }) => length === 1
+    )
+    assert.strictEqual((await owed(bursar)).dead_letters, 1)
     assert.lengthOf(receiver.received, 0)
+    const [letter] = letters
+    assert.deepInclude(letter, { signal: "deliver_alert", principal: "alerts", redrivable: true })
+    assert.match(letter?.why ?? "", /^It did not arrive in 8 tries: .*no secret to sign with/u)
+    assert.include(letter?.payload, `to:"${url("/a")}?…"`)
+    for (const hidden of [SECRET, "sealed.v1.", "t0ken"]) assert.notInclude(JSON.stringify(letters), hidden)
+    const letter_id = letter?.letter_id ?? ""
+    await bursar.send("configure_manager", { alert_channels: [webhook("/a?t0ken")] })
+    assert.deepInclude(await bursar.redrive_dead_letter({ letter_id }), { redriven: true, error: null })
+    const alertId = /alert:"([^"]+)"/u.exec(letter?.payload ?? "")?.[1]
+    const told = await eventually(
+      async () => receiver.received.find(({ body }) => JSON.parse(body).id === alertId),
+      (received) => received !== undefined
+    )
+    assert.isTrue(told !== undefined && isSigned(told, SECRET))
+    assert.strictEqual((await owed(bursar)).dead_letters, 0)
+    assert.deepStrictEqual((await bursar.list_dead_letters()).items, [])
+  })
+
+  it("that has gone leaves its dead letters, which go to no other one", async () => {
+    const databaseUrl = await makeDatabase()
+    const bursar = await start({ databaseUrl })
+    await bursar.send("configure_manager", { alert_channels: [webhook("/a")] })
+    receiver.reply = () => 500
+    const user = await budgetOf(bursar, 10)
+    await spend(bursar, user, 1)
+    await eventually(
+      () => run(databaseUrl, "SELECT 1 FROM alert_delivery WHERE failure IS NOT NULL"),
+      (rows) => rows.length === 1
+    )
+    await run(databaseUrl, "UPDATE alert_delivery SET due_at = now(), attempts = 7")
+    await spend(bursar, await budgetOf(bursar, 10), 1)
+    const items = await eventually(
+      async () => (await bursar.list_dead_letters()).items,
+      ({ length }) => length === 1
+    )
+    await bursar.send("configure_manager", { alert_channels: [webhook("/b")] })
+    const { redriven, error } = await bursar.redrive_dead_letter({ letter_id: items[0]?.letter_id ?? "" })
+    assert.isFalse(redriven)
+    assert.include(error?.message, "its channel is not configured any more")
+    await bursar.send("forget_user", { user_id: user })
+    const [kept] = (await bursar.list_dead_letters()).items
+    assert.include(items[0]?.payload, user)
+    assert.notInclude(JSON.stringify(kept), user, "who is forgotten is forgotten here, too")
   })
 })

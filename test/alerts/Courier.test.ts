@@ -84,7 +84,15 @@ describe("a delivery", () => {
       for (let hour = 0; hour < 48; hour++) for (let part = 0; part < 4; part++) yield* pass(15 * MINUTE)
       assert.lengthOf(send.sent, 8)
       assert.deepStrictEqual(yield* store.counts("acme"), { pending: 0, deadLetters: 1 })
-      assert.deepInclude(rows.owed[0], { dueAt: null, attempts: 8 })
+      assert.deepStrictEqual(rows.owed, [])
+      const { letters } = yield* rows.letters.page("acme", { limit: 9 })
+      assert.lengthOf(letters, 1)
+      assert.deepInclude(letters[0], {
+        address: "alerts",
+        why: "It did not arrive in 8 tries: it answered 500",
+        preview:
+          '{channel:"webhook",to:"https://a.test/",alert:"alert_1",kind:"threshold",severity:"warning",message:"m"}'
+      })
     })
   )
 

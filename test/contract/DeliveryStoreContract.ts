@@ -3,6 +3,8 @@
  */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
+import { DeadLetterStore, LETTERS_KEPT, type NewLetter } from "../../src/actor/DeadLetterStore.ts"
+import { ALERTS_ADDRESS } from "../../src/alerts/AlertLetter.ts"
 import {
   type Claimed,
   type ClaimQuery,
@@ -10,6 +12,7 @@ import {
   DeliveryStore,
   type Lane
 } from "../../src/alerts/DeliveryStore.ts"
+import { installationPrincipal } from "../../src/signal/Principal.ts"
 import { type Batch, LedgerStore, type RaisedAlert, type RecipientRow } from "../../src/tokens/LedgerStore.ts"
 import { batch, NOON } from "./LedgerRows.ts"
 
@@ -52,6 +55,18 @@ const openTenant = Effect.fnUntraced(function* () {
   return { store: yield* DeliveryStore, tenant, commit }
 })
 
+const letterFor = (tenant: string, why: string): NewLetter => ({
+  ...{
+    address: ALERTS_ADDRESS,
+    signal: "deliver_alert",
+    at: NOON,
+    why,
+    preview: "'alert' \\ 🙂",
+    params: "{}"
+  },
+  principal: installationPrincipal(tenant, "alerts")
+})
+
 let claims = 0
 const query = (now: number, fields: Partial<ClaimQuery> = {}): ClaimQuery => ({
   kind: "webhook",
@@ -70,7 +85,10 @@ const of = (tenant: string, deliveries: ReadonlyArray<Delivery>) =>
     .map(({ recipientId, seq, attempt }) => `${recipientId} ${seq} try ${attempt}`)
     .sort()
 
-type Check = (title: string, body: Effect.Effect<void, unknown, LedgerStore | DeliveryStore>) => void
+type Check = (
+  title: string,
+  body: Effect.Effect<void, unknown, LedgerStore | DeliveryStore | DeadLetterStore>
+) => void
 
 const claiming = (check: Check): void => {
   check(
@@ -178,10 +196,68 @@ const settling = (check: Check): void => {
       yield* store.released(again as Claimed, NOON + 501)
       const [released] = yield* take(NOON + 501)
       assert.strictEqual(released?.attempt, 2, "a try that was none does not count")
-      yield* store.failed(released as Claimed, null, "enough")
+      yield* store.givenUp(released as Claimed, letterFor(tenant, "enough 'ü'"))
       assert.deepStrictEqual(of(tenant, yield* take(NOON + 1e12)), [])
       assert.deepStrictEqual(yield* store.counts(tenant), { pending: 0, deadLetters: 1 })
       assert.deepStrictEqual(yield* store.counts("another"), { pending: 0, deadLetters: 0 })
+      const { letters, dropped } = yield* (yield* DeadLetterStore).page(tenant, { limit: 9 })
+      assert.deepStrictEqual(letters, [{ ...letterFor(tenant, "enough 'ü'"), seq: 1 }])
+      assert.strictEqual(dropped, 0)
+    })
+  )
+  check(
+    "what was given up stands among the tenant's other dead letters, in order, and is bounded like them",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      const letters = yield* DeadLetterStore
+      yield* commit({ recipients: [webhook("r1")], alerts: [raised(1, ["r1"]), raised(2, ["r1"])] })
+      const giveUp = (why: string) =>
+        Effect.gen(function* () {
+          const [mine] = (yield* store.claimDue(query(NOON))).filter((it) => it.tenant === tenant)
+          yield* store.givenUp(mine as Claimed, letterFor(tenant, why))
+        })
+      const other = { ...letterFor(tenant, "of a signal"), address: "bridge", signal: "release_hold" }
+      yield* giveUp("first")
+      yield* letters.add(tenant, [other], 0)
+      yield* giveUp("second")
+      const all = yield* letters.page(tenant, { limit: 9 })
+      assert.deepStrictEqual(
+        all.letters.map(({ seq, why }) => `${seq} ${why}`),
+        ["3 second", "2 of a signal", "1 first"]
+      )
+      const alerts = yield* letters.page(tenant, { address: ALERTS_ADDRESS, limit: 9 })
+      assert.lengthOf(alerts.letters, 2)
+      yield* letters.add(tenant, Array.from({ length: LETTERS_KEPT - 1 }).fill(other) as never, 0)
+      assert.deepStrictEqual(yield* store.counts(tenant), { pending: 0, deadLetters: 1 })
+      assert.strictEqual((yield* letters.page(tenant, { limit: 1 })).dropped, 2)
+    })
+  )
+  check(
+    "what was given up is owed again: as if it had never been tried, once, and only to who is still there",
+    Effect.gen(function* () {
+      const { store, tenant, commit } = yield* openTenant()
+      yield* commit({ recipients: [webhook("r1"), webhook("r2")], alerts: [raised(1, ["r1", "r2"])] })
+      const take = (now: number) =>
+        Effect.map(store.claimDue(query(now)), (found) => found.filter((it) => it.tenant === tenant))
+      for (const mine of yield* take(NOON)) yield* store.givenUp(mine, letterFor(tenant, "enough"))
+      const owed = (recipientId: string, seq = 1) => ({ tenant, recipientId, seq })
+      assert.isTrue(yield* store.owedAgain(owed("r1"), NOON + 5))
+      assert.deepStrictEqual(of(tenant, yield* take(NOON + 4)), [])
+      const [again] = yield* take(NOON + 5)
+      assert.deepInclude(again, {
+        recipientId: "r1",
+        attempt: 1,
+        alert: raised(1, []).alert,
+        secret: "sealed"
+      })
+      assert.isTrue(yield* store.owedAgain(owed("r1"), NOON + 6), "twice is once")
+      assert.deepStrictEqual(of(tenant, yield* take(NOON + 7)), [], "whoever has it keeps it")
+      yield* store.delivered(again as Claimed)
+      yield* commit({ recipients: [webhook("r1")] })
+      assert.isFalse(yield* store.owedAgain(owed("r2"), NOON))
+      assert.isFalse(yield* store.owedAgain(owed("r1", 99), NOON))
+      assert.isFalse(yield* store.owedAgain({ ...owed("r1"), tenant: "another" }, NOON))
+      assert.strictEqual((yield* store.counts(tenant)).pending, 0)
     })
   )
   check(
@@ -194,7 +270,8 @@ const settling = (check: Check): void => {
       const late = yield* take(NOON)
       const heir = yield* take(NOON + 60_000)
       yield* store.delivered(late)
-      yield* store.failed(late, null, "late")
+      yield* store.failed(late, NOON, "late")
+      yield* store.givenUp(late, letterFor(tenant, "late"))
       yield* store.released(late, NOON)
       assert.deepStrictEqual(yield* store.counts(tenant), { pending: 1, deadLetters: 0 })
       yield* store.delivered(heir)
@@ -218,7 +295,7 @@ const settling = (check: Check): void => {
     })
   )
   check(
-    "drops what waits for recipients that went, and keeps dead letters",
+    "drops what waits for recipients that went, and keeps their dead letters",
     Effect.gen(function* () {
       const { store, tenant, commit } = yield* openTenant()
       const recipients = [webhook("r1"), webhook("r2")]
@@ -226,7 +303,7 @@ const settling = (check: Check): void => {
       const [dead] = (yield* store.claimDue(query(NOON))).filter(
         (it) => it.tenant === tenant && it.recipientId === "r1"
       )
-      yield* store.failed(dead as Claimed, null, "enough")
+      yield* store.givenUp(dead as Claimed, letterFor(tenant, "enough"))
       // An alert of the very batch that removes its recipient waits for nobody either.
       yield* commit({ recipients: recipients.slice(1), alerts: [raised(4, ["r1", "r2"])] })
       const left = of(tenant, yield* store.claimDue(query(NOON + 1e9)))
@@ -244,7 +321,7 @@ const settling = (check: Check): void => {
 
 export const deliveryStoreContract = <E>(
   name: string,
-  store: Layer.Layer<LedgerStore | DeliveryStore, E>
+  store: Layer.Layer<LedgerStore | DeliveryStore | DeadLetterStore, E>
 ): void => {
   describe(name, () => {
     layer(store, { excludeTestServices: true })((it) => {

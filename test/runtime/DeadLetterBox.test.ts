@@ -4,7 +4,14 @@ import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorSystem, layer } from "../../src/actor/ActorSystem.ts"
 import { DeadLetterStore } from "../../src/actor/DeadLetterStore.ts"
-import { listDeadLetters, redriveDeadLetter, type Send } from "../../src/runtime/DeadLetterBox.ts"
+import { letterOfDelivery } from "../../src/alerts/AlertLetter.ts"
+import type { Delivery } from "../../src/alerts/DeliveryStore.ts"
+import {
+  type LetterSurroundings,
+  listDeadLetters,
+  redriveDeadLetter,
+  type Send
+} from "../../src/runtime/DeadLetterBox.ts"
 import { NotFound, Unavailable } from "../../src/signal/Errors.ts"
 import { installationPrincipal, type Principal } from "../../src/signal/Principal.ts"
 import { makeMemoryDeadLetters } from "../../src/store/MemoryDeadLetters.ts"
@@ -40,11 +47,20 @@ const box = Effect.gen(function* () {
     })
   const standing = { of: (principal: Principal): KeyStanding => ({ holder: principal }) }
   const keys: KeyStandings = { of: (principal) => Effect.sync(() => standing.of(principal)) }
-  const around = { store, system, send, keys }
+  const channels = new Set<string>()
+  const again: Array<string> = []
+  const alerts: LetterSurroundings["alerts"] = {
+    again: (tenant, { recipient_id, alert_seq }) =>
+      Effect.sync(() => {
+        again.push(`${alert_seq} to ${recipient_id} of ${tenant}`)
+        return channels.has(recipient_id)
+      })
+  }
+  const around = { store, system, send, keys, alerts }
   const list = Effect.andThen(quiet, listDeadLetters(store, PAGE, OPERATOR))
   const redrive = (letter_id: string, principal = OPERATOR) =>
     redriveDeadLetter(around, { letter_id }, principal)
-  return { system, store, refused, sent, failing, standing, list, redrive }
+  return { system, store, refused, sent, failing, standing, channels, again, list, redrive }
 })
 
 const told = <A, E>(test: Effect.Effect<A, E, ActorSystem | DeadLetterStore>) => {
@@ -192,6 +208,45 @@ describe("a dead letter", () => {
       assert.deepStrictEqual(yield* next.ask("total", {}, APP), { total: 4 })
       assert.deepStrictEqual(sent, [])
       assert.strictEqual(next.protocol, TILL)
+    }).pipe(told)
+  )
+
+  it.effect("of an alert goes to its channel again, in nobody's name, while the channel is there", () =>
+    Effect.gen(function* () {
+      const { store, list, redrive, sent, channels, again, standing } = yield* box
+      standing.of = () => ({ ended: "revoked" })
+      const delivery: Delivery = {
+        ...{ tenant: "default", recipientId: "r1", seq: 7, claim: "c", attempt: 8, secret: "sealed" },
+        kind: "webhook",
+        target: "https://hooks.example.com/in?token=t0ken",
+        alert: {
+          id: "alert_7",
+          kind: "exceeded",
+          severity: "critical",
+          message: "all is spent",
+          at: 1,
+          data: {}
+        }
+      }
+      yield* store.add("default", [letterOfDelivery(delivery, 5, "it answered 500")], 0)
+      const listed = yield* list
+      assert.deepInclude(listed.items[0], {
+        ...{ address: "alerts", signal: "deliver_alert", principal: "alerts", at: 5, redrivable: true },
+        why: "It did not arrive in 8 tries: it answered 500"
+      })
+      assert.include(listed.items[0]?.payload, 'to:"https://hooks.example.com/in?…"')
+      assert.include(listed.items[0]?.payload, 'message:"all is spent"')
+      const kept = JSON.stringify(yield* store.page("default", { limit: 9 }))
+      for (const secret of ["sealed", "t0ken"]) assert.notInclude(kept, secret)
+      const letterId = firstOf(listed)
+      const gone = yield* redrive(letterId)
+      assert.isFalse(gone.redriven)
+      assert.include(gone.error?.message, "its channel is not configured any more")
+      channels.add("r1")
+      assert.isTrue((yield* redrive(letterId)).redriven)
+      assert.deepStrictEqual(again, ["7 to r1 of default", "7 to r1 of default"])
+      assert.deepStrictEqual((yield* list).items, [])
+      assert.deepStrictEqual(sent, [])
     }).pipe(told)
   )
 
