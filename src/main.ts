@@ -147,7 +147,15 @@ const serving = (mayPlay: boolean, inCluster: boolean) =>
       Effect.provide(layer(isPlaying ? { ...options, workflows: [REPORT] } : options)),
       Effect.provide(loggingOf(set))
     )
-  })
+  }).pipe(
+    // A defect keeps its stack; what somebody can mend is said in a line.
+    Effect.catch((error) =>
+      Effect.sync(() => {
+        const hint = error._tag === "BridgeFailed" ? " (BURSAR_PORT)" : ""
+        process.stderr.write(`bursar could not start: ${error.message}${hint}\n`)
+      })
+    )
+  )
 
 const verifying = (tenant: string | undefined) =>
   Effect.gen(function* () {
@@ -168,11 +176,11 @@ const verifying = (tenant: string | undefined) =>
     )
   )
 
-/** Told to stop, and stopped in order: that is what was asked for, and no failure. */
-const teardown: Runtime.Teardown = (exit, onExit) =>
-  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-    ? onExit(0)
-    : Runtime.defaultTeardown(exit, onExit)
+/** Told to stop, and stopped in order: that is what was asked for, and no failure. What could not start returns. */
+const teardown: Runtime.Teardown = (exit, onExit) => {
+  if (Exit.isSuccess(exit)) return onExit(1)
+  return Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+}
 
 /** The exit code is what was found. */
 const exitWithAnswer: Runtime.Teardown = (exit, onExit) =>

@@ -126,7 +126,11 @@ export const makeHttp = (options: HttpOptions) => {
     if (probe !== undefined) return byMethod(probe, request)
     const problem = hostProblem(request, options.access)
     if (problem !== undefined) return Effect.fail(problem)
-    return byMethod(routes.get(path) ?? { GET: answerFile }, request)
+    const route = routes.get(path)
+    if (route !== undefined) return byMethod(route, request)
+    return request.method === "GET" || request.method === "HEAD"
+      ? answerFile(request)
+      : Effect.fail(notFound())
   }
 
   const answerOfCause = (cause: Cause.Cause<Refused>, request: IncomingMessage): Answer => {

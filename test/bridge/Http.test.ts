@@ -122,6 +122,7 @@ describe("the other paths", () => {
         assert.strictEqual(yield* statusOf("/nowhere"), 404)
         assert.strictEqual(yield* statusOf("/../../etc/passwd"), 404)
         assert.strictEqual(yield* statusOf("/signals"), 426)
+        assert.strictEqual(yield* statusOf("/signal", { method: "POST" }), 404)
         assert.strictEqual(yield* statusOf("/signals", { method: "PUT" }), 405)
         assert.strictEqual(yield* statusOf("/session", { method: "GET" }), 405)
         assert.strictEqual(yield* statusOf("/constructor"), 404)

@@ -1,7 +1,7 @@
 /** What a probe and a scraper see of a running program. */
 import { assert, describe, it } from "@effect/vitest"
 import { beforeAll } from "vitest"
-import { makeDatabase, type Program, startProgram } from "../support/Program.ts"
+import { makeDatabase, type Program, runProgram, startProgram } from "../support/Program.ts"
 import { ADMIN_KEY, get } from "../support/Wire.ts"
 
 describe("health", () => {
@@ -59,6 +59,16 @@ describe("health", () => {
       /^bursar ready http:\/\/127\.0\.0\.1:\d+\nconsole http:\/\/127\.0\.0\.1:\d+\/\?code=\S+ /u
     )
     assert.strictEqual(program.log(), "")
+  })
+
+  it("where it cannot start, that is said in one line, with what to do", async () => {
+    const { port } = new URL(program.url)
+    const { code, log } = await runProgram({ databaseUrl: await makeDatabase(), env: { BURSAR_PORT: port } })
+    assert.strictEqual(code, 1)
+    assert.match(
+      log,
+      /^bursar could not start: Cannot listen on 127\.0\.0\.1:\d+: .* choose another port \(BURSAR_PORT\)\n$/u
+    )
   })
 
   it("does not say its keys", () => {
