@@ -80,15 +80,20 @@ export const Violations = ({ violations }: Pick<RefusalProps, "violations">) => 
   </>
 )
 
+interface RemediesProps extends Pick<RefusalProps, "violations"> {
+  /** Whether an override stands beside it that waits for a decision. */
+  readonly isAsked?: boolean
+}
+
 /** What can be done about it, as far as this key may. */
-export const Remedies = ({ violations }: Pick<RefusalProps, "violations">) => {
+export const Remedies = ({ violations, isAsked = false }: RemediesProps) => {
   const mayRaise = useMay("update_budget")
   return (
     <>
       <a className="button small" href={hrefTo("budgets")}>
         All budgets
       </a>
-      <Override violations={violations} />
+      {!isAsked && <Override violations={violations} />}
       {mayRaise && violations[0] !== undefined && (
         <a
           className="button small"

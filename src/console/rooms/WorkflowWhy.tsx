@@ -108,6 +108,16 @@ const headline = ({ agents, violations, reason }: Parked): string => {
   return `${list(agents)} waits for budget: ${first.name} is short by ${inMeasure(first.shortfall, first)}${unit}${besides}`
 }
 
+const Next = ({ parked }: { readonly parked: Parked }) => {
+  const overrides = useModel((model) => model.overrides)
+  const isAsked = openFor(overrides.values(), parked.violations, useNow()).length > 0
+  return (
+    <p className="refusal-next">
+      <Remedies violations={parked.violations} isAsked={isAsked} />
+    </p>
+  )
+}
+
 const Waits = ({ parked }: { readonly parked: Parked }) => (
   <section className="refusal" aria-label="Why it waits">
     <p className="refusal-reason">{headline(parked)}</p>
@@ -137,11 +147,7 @@ const Waits = ({ parked }: { readonly parked: Parked }) => (
         <dd>{moment(Date.parse(parked.since))}</dd>
       </div>
     </dl>
-    {parked.violations.length > 0 && (
-      <p className="refusal-next">
-        <Remedies violations={parked.violations} />
-      </p>
-    )}
+    {parked.violations.length > 0 && <Next parked={parked} />}
   </section>
 )
 
@@ -152,7 +158,7 @@ const Failed = ({ failure }: { readonly failure: NonNullable<WireWorkflow["failu
       {failure.message}
     </p>
     <p className="violation-foot">
-      {failure.error === "output_does_not_match" ? "its answer does not match its schema" : failure.error}
+      <code>{failure.error}</code>
     </p>
   </section>
 )
