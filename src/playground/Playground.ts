@@ -75,16 +75,19 @@ const watch = (workflowId: string, patienceMs: number) =>
   })
 
 /** One workflow, for somebody. A refusal parks it, as it would for anybody. */
-const runWorkflow = Effect.fnUntraced(function* (patienceMs: number) {
-  const person = yield* pick(PEOPLE)
-  const subject = yield* pick(SUBJECTS)
-  const { workflow_id } = yield* send("start_workflow", {
-    workflow: REPORT.name,
-    input: { subject },
-    ...person
-  })
-  yield* watch(workflow_id, patienceMs)
-}, (run) => Effect.ignore(run))
+const runWorkflow = Effect.fnUntraced(
+  function* (patienceMs: number) {
+    const person = yield* pick(PEOPLE)
+    const subject = yield* pick(SUBJECTS)
+    const { workflow_id } = yield* send("start_workflow", {
+      workflow: REPORT.name,
+      input: { subject },
+      ...person
+    })
+    yield* watch(workflow_id, patienceMs)
+  },
+  (run) => Effect.ignore(run)
+)
 
 const player = (patienceMs: number) =>
   runWorkflow(patienceMs).pipe(

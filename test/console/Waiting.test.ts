@@ -4,6 +4,7 @@ import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 import {
   afterChange,
+  isBehind,
   LETTERS_MAX,
   NO_LETTERS,
   payloadOf,
@@ -129,8 +130,17 @@ describe("dead letters", () => {
   })
 
   it("are counted as they are told", () => {
-    const told = { kind: "event", topic: "signals", event: { dead_letter: {} }, now: NOW } as never
-    expect(reduce(EMPTY_MODEL, [told, told]).lettersTold).toBe(2)
+    const told = { kind: "event", topic: "signals", event: { dead_letter: { at: at(5) } }, now: NOW } as never
+    const { lettersTold, letterToldAt } = reduce(EMPTY_MODEL, [told, told])
+    expect([lettersTold, letterToldAt]).toEqual([2, Date.parse(at(5))])
+  })
+
+  it.each([
+    ["has none yet", [], at(1), true],
+    ["has an older one", [letter("a")], at(2), true],
+    ["has it", [letter("a")], at(1), false]
+  ] as const)("are read again in a moment where the page %s", (_, items, toldAt, expected) => {
+    expect(isBehind({ items }, Date.parse(toldAt))).toBe(expected)
   })
 
   it.each([

@@ -68,6 +68,15 @@ export const afterChange = (letters: Letters, change: LettersChange): Letters =>
   }
 }
 
+/**
+ * A letter is told before it is written: whether a first page is older than what was told, so that it is worth to look
+ * again in a moment. It may also be gone, sent again by somebody else.
+ */
+export const isBehind = (page: Pick<Page, "items">, toldAt: number): boolean => {
+  const [newest] = page.items
+  return toldAt > (newest === undefined ? 0 : Date.parse(newest.at))
+}
+
 /** What it carried, where that is JSON and not cut off in the middle. */
 export const payloadOf = (letter: Pick<WireLetter, "payload">): { readonly json: unknown } | null => {
   try {

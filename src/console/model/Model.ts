@@ -179,8 +179,9 @@ export interface Model {
   readonly workflowsGap: WorkflowsGap | null
   readonly overrides: ReadonlyMap<string, WireOverride>
   readonly overridesMore: string | null
-  /** Dead letters that were told since the page was opened. */
+  /** Dead letters that were told since the page was opened, and when the newest of them died. */
   readonly lettersTold: number
+  readonly letterToldAt: number
   readonly log: ReadonlyArray<LogEntry>
   readonly alerts: ReadonlyArray<WireAlert>
   readonly counters: Counters
@@ -206,6 +207,7 @@ export const EMPTY_MODEL: Model = {
   overrides: new Map(),
   overridesMore: null,
   lettersTold: 0,
+  letterToldAt: 0,
   log: [],
   alerts: [],
   counters: { signals: 0, refused: 0, refusedChecks: 0, failed: 0 },

@@ -253,8 +253,10 @@ const addEvent = (draft: Draft, topic: Topic, event: WireEvent, now: number): vo
     draft.next.unknownBudgets = new Set(draft.next.unknownBudgets).add(event.override.budget_id)
     withOverride(draft.overrides(), event.override)
   } else if ("workflow" in event) withFact(draft.workflows(), event.workflow)
-  else if ("dead_letter" in event) draft.next.lettersTold += 1
-  else if ("alert" in event) addAlert(draft, event.alert)
+  else if ("dead_letter" in event) {
+    draft.next.lettersTold += 1
+    draft.next.letterToldAt = Date.parse(event.dead_letter.at)
+  } else if ("alert" in event) addAlert(draft, event.alert)
   else if ("gap" in event)
     addGap(draft, topic, event.gap, "the server dropped them, because this page was slow", now)
 }

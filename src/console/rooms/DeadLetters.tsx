@@ -6,13 +6,23 @@
  */
 import { type FormEvent, useCallback, useEffect, useReducer, useRef, useState } from "react"
 import { ago, clock, count, moment } from "../model/Figures.ts"
-import { afterChange, LETTERS_MAX, type Letters, NO_LETTERS, type WireLetter } from "../model/Letters.ts"
+import {
+  afterChange,
+  isBehind,
+  LETTERS_MAX,
+  type Letters,
+  NO_LETTERS,
+  type WireLetter
+} from "../model/Letters.ts"
 import { maySend, neededFor } from "../model/Roles.ts"
 import { useConsole, useModel, useNow } from "../parts/Console.ts"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
 import { LetterDetail } from "./LetterDetail.tsx"
 
 const PAGE = 50
+/** How often a page is read again that does not have what was told yet, and after how long. */
+const TRIES_MAX = 10
+const AGAIN_MS = 500
 
 interface Filter {
   readonly address: string
@@ -20,6 +30,8 @@ interface Filter {
 }
 
 const EVERYTHING: Filter = { address: "", signal: "" }
+
+const isFiltered = ({ address, signal }: Filter): boolean => address !== "" || signal !== ""
 
 const paramsOf = ({ address, signal }: Filter) => ({
   ...(address === "" ? {} : { address }),
@@ -36,7 +48,7 @@ interface Reading {
 }
 
 const useLetters = (): Reading => {
-  const { connection } = useConsole()
+  const { connection, store } = useConsole()
   const isLive = useModel((model) => model.connection.kind === "live")
   const told = useModel((model) => model.lettersTold)
   const [letters, change] = useReducer(afterChange, NO_LETTERS)
@@ -47,7 +59,7 @@ const useLetters = (): Reading => {
   /** Whoever filters while a page is on its way wants the other page. */
   const turn = useRef(0)
   const read = useCallback(
-    (wanted: Filter, cursor?: string) => {
+    (wanted: Filter, cursor?: string, tries = 0) => {
       const { client } = connection
       if (client === null) return change({ kind: "failed", why: "There is no connection now." })
       const mine = ++turn.current
@@ -58,16 +70,25 @@ const useLetters = (): Reading => {
       client
         .request("list_dead_letters", { ...paramsOf(wanted), limit: PAGE, ...(isFirst ? {} : { cursor }) })
         .then(
-          (page) => mine === turn.current && change({ kind: "page", page, isFirst }),
+          (page) => {
+            if (mine !== turn.current) return
+            change({ kind: "page", page, isFirst })
+            if (!isFirst || isFiltered(wanted) || !isBehind(page, store.model.letterToldAt)) return
+            if (tries < TRIES_MAX)
+              setTimeout(() => mine === turn.current && read(wanted, undefined, tries + 1), AGAIN_MS)
+          },
           (error: unknown) =>
             mine === turn.current &&
             change({ kind: "failed", why: error instanceof Error ? error.message : String(error) })
         )
     },
-    [connection]
+    [connection, store]
   )
   useEffect(() => {
     if (isLive) read(EVERYTHING)
+    return () => {
+      turn.current += 1
+    }
   }, [isLive, read])
   const forget = (letterId: string) => change({ kind: "gone", letterId })
   return { letters, filter, read, forget, newer: Math.max(0, told - toldBefore) }
@@ -139,8 +160,6 @@ const Tools = ({ filter, read }: Pick<Reading, "filter" | "read">) => {
     </form>
   )
 }
-
-const isFiltered = ({ address, signal }: Filter): boolean => address !== "" || signal !== ""
 
 const Foot = ({ letters, filter, read }: Pick<Reading, "letters" | "filter" | "read">) => (
   <div className="more">
