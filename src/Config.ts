@@ -51,6 +51,13 @@ export const settings = Config.all({
   nodeAddress: Config.String("BURSAR_NODE_ADDRESS").pipe(Config.option),
   smtpUrl: secret("BURSAR_SMTP_URL"),
   smtpFrom: Config.String("BURSAR_SMTP_FROM").pipe(Config.withDefault("")),
+  openWorkflowsMax: Config.schema(
+    Schema.FiniteFromString.check(
+      Schema.isInt({ expected: "a whole number of workflows" }),
+      Schema.isGreaterThan(0, { expected: "at least one workflow" })
+    ),
+    "BURSAR_OPEN_WORKFLOWS_MAX"
+  ).pipe(Config.withDefault(10_000)),
   recordFile: Config.String("BURSAR_RECORD").pipe(Config.withDefault("")),
   recordBytes: Config.schema(
     Schema.FiniteFromString.check(

@@ -132,6 +132,8 @@ export interface BursarOptions {
   readonly record?: RecordOptions
   /** Workflows that can be started by their name. Others are given whole, in `start_workflow`. */
   readonly workflows?: ReadonlyArray<WorkflowDefinition>
+  /** How many workflows of a tenant may be open (running or parked) at once. Default: 10,000. */
+  readonly openWorkflowsMax?: number
 }
 
 /** What a runtime gives to whoever builds on it. */
@@ -193,6 +195,7 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
       providers: providersOf(options),
       ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
       workflows,
+      openWorkflowsMax: options.openWorkflowsMax,
       version: VERSION
     })
   )

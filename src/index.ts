@@ -100,6 +100,8 @@ export interface StartOptions {
   readonly cluster?: ClusterOptions | undefined
   /** Workflows that can be started by their name. */
   readonly workflows?: ReadonlyArray<WorkflowDefinition> | undefined
+  /** How many workflows of a tenant may be open (running or parked) at once. Default: 10,000. */
+  readonly openWorkflowsMax?: number | undefined
   /** The tenant that this host speaks for. Default: `default`. */
   readonly tenant?: string | undefined
   /** Also serve the bridge and the console, for other programs and for people. */
@@ -147,6 +149,7 @@ const layerOptions = (options: StartOptions): BursarOptions => ({
   ...(options.record === undefined ? {} : { record: options.record }),
   ...(options.telemetry === undefined ? {} : { telemetry: telemetryOf(options.telemetry) }),
   ...(options.workflows === undefined ? {} : { workflows: options.workflows }),
+  ...(options.openWorkflowsMax === undefined ? {} : { openWorkflowsMax: options.openWorkflowsMax }),
   ...providerOf("anthropic", options.anthropic),
   ...providerOf("openai", options.openai)
 })

@@ -88,6 +88,7 @@ const optionsOf = (set: Settings, inCluster: boolean): BursarOptions => {
     ...(openai === undefined ? {} : { openai }),
     simulator: set.simulator !== "off",
     alerts: alertsOf(set),
+    openWorkflowsMax: set.openWorkflowsMax,
     ...(inCluster ? { cluster: clusterOf(set) } : {}),
     ...(set.recordFile === "" ? {} : { record: recordOf(set) })
   }

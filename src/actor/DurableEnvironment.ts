@@ -6,12 +6,16 @@ import { NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Address } from "./Address.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
 import type { MachineStore } from "./MachineStore.ts"
+import type { OpenMachines } from "./OpenMachines.ts"
 import type { SignalDelivery } from "./SignalDelivery.ts"
 
 /** What all durable machines of a node share. */
 export interface DurableEnvironment {
   readonly store: MachineStore
   readonly delivery: SignalDelivery
+  /** How many may be open, and of each kind that says nothing else, so many. */
+  readonly openMachines: OpenMachines
+  readonly openMax: number
   /** A text that is never made twice. */
   readonly newId: () => string
   /** Facts of a tenant have been committed. */

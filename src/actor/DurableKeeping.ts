@@ -28,8 +28,11 @@ import type { ClaimedMachine, MachineClaim } from "./MachineStore.ts"
 import { messageOf } from "./PlainJson.ts"
 import { SeenSignals } from "./SeenSignals.ts"
 
-/** How a turn of a life ended. `again`: what was to be taken is still to be taken. */
-export type Turn = "go on" | "again" | "load again" | "stop"
+/**
+ * How a turn of a life ended. `again`: what was to be taken is still to be taken. `refused`: the store never takes it, and not
+ * that the machine is parked for it either.
+ */
+export type Turn = "go on" | "again" | "load again" | "refused" | "stop"
 
 /** What is taken at once. */
 export const BATCH_MAX = 64
@@ -57,6 +60,8 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
   /** One, while it is looked for what the store refuses. */
   batchMax = BATCH_MAX
   failures = 0
+  /** What the store last said to what it never takes. */
+  refusal = ""
 
   constructor({ registered, environment, actor, inbox, outbox, services }: KeepingParts<Machine, P>) {
     this.#registered = registered
@@ -92,10 +97,12 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
     return new Draft(this.#registered.definition, this.contextAt(now), this.seen, this.standing)
   }
 
-  commit(draft: Draft<Machine, P>, envelopes: ReadonlyArray<AnyEnvelope> = []): Effect.Effect<Turn> {
+  /** `taken`: the signals of it; absent where nothing was taken, so that nothing in it is to blame. */
+  commit(draft: Draft<Machine, P>, taken?: ReadonlyArray<AnyEnvelope>): Effect.Effect<Turn> {
     const { store, newId } = this.#environment
     const claim = this.claim as MachineClaim
     return Effect.gen({ self: this }, function* () {
+      const envelopes = taken ?? []
       if (!draft.hasChanged) return yield* this.#answerUnchanged(draft, envelopes)
       const outcome = yield* commitMachine(store, claim, draft.commitOf(newId()))
       switch (outcome._tag) {
@@ -109,7 +116,8 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
           this.refuse(envelopes, away(this.#address))
           return "load again" as const
         case "refused":
-          return yield* this.#refused(draft, envelopes, outcome.error)
+          this.refusal = messageOf(outcome.error)
+          return taken === undefined ? "refused" : yield* this.#refused(draft, taken, outcome.error)
       }
     })
   }
@@ -217,7 +225,6 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
         return "go on" as const
       }
       const parked = this.draftAt(draft.standing?.updatedAt ?? 0)
-      if (this.standing === undefined || this.standing.status === "parked") return yield* Effect.die(error)
       parked.park(`the store refused ${draft.event}: ${messageOf(error)}`)
       return yield* this.commit(parked)
     })

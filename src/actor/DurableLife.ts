@@ -7,9 +7,9 @@
  * Nothing of a step leaves before its commit: no answer, no signal, no Effect, no fact. What is decided and not committed
  * is thrown away as a whole, so there is nothing to undo.
  */
-import { Clock, Deferred, Effect, Exit } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit } from "effect"
 import type { AnyStateMachine } from "xstate"
-import { Unavailable } from "../signal/Errors.ts"
+import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorContext } from "./ActorSystem.ts"
 import { away, type Birth, type DurableEnvironment, endOf, wasHere } from "./DurableEnvironment.ts"
@@ -37,6 +37,8 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
   readonly #kept: DurableKeeping<Machine, P>
   /** What an earlier version left, and nobody here can read. */
   #unreadable: MachineRow | undefined
+  /** Why it takes nothing, though the store does not say so: the store refuses that, too. */
+  #stuck: string | undefined
   #hasBegun = false
 
   private constructor(parts: KeepingParts<Machine, P>, birth: Birth) {
@@ -149,8 +151,12 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
   #admit({ wasRemoved }: ClaimedMachine): Effect.Effect<Turn> {
     const { input, ready } = this.#birth
     if (input === undefined) return Effect.succeed("stop")
-    if (!wasRemoved) return this.#begin(input)
-    return Effect.as(Deferred.fail(ready, wasHere(this.#actor.ref.address)), "stop")
+    const { address } = this.#actor.ref
+    const { openMachines, openMax } = this.#environment
+    const begun: Effect.Effect<Turn, SignalError> = wasRemoved
+      ? Effect.fail(wasHere(address))
+      : openMachines.begun(address, this.#registered.definition.openMax ?? openMax, this.#begin(input))
+    return Effect.catch(begun, (error) => Effect.as(Deferred.fail(ready, error), "stop"))
   }
 
   #begin(input: NonNullable<Birth["input"]>): Effect.Effect<Turn> {
@@ -169,6 +175,11 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
       draft.begin(begun.value)
       this.#hasBegun = true
       const turn = yield* this.#kept.commit(draft)
+      if (turn === "refused") {
+        const cause = Cause.fail(new Error(this.#kept.refusal))
+        yield* Deferred.fail(this.#birth.ready, yield* reportIncident(`The start of ${this.#address}`, cause))
+        return "stop"
+      }
       if (turn === "go on") yield* Deferred.succeed(this.#birth.ready, { isNew: true })
       return turn
     })
@@ -189,7 +200,11 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
         this.#kept.follow(undefined)
         return "go on"
       }
-      return yield* this.#kept.commit(draft)
+      const turn = yield* this.#kept.commit(draft)
+      const what = reading._tag === "migrated" ? "its migration" : "that it goes on"
+      return turn === "refused"
+        ? yield* this.#parkUnread(row, `the store refused ${what}: ${this.#kept.refusal}`)
+        : turn
     })
   }
 
@@ -207,10 +222,9 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
         ...{ state: row.state, about: row.about, version: row.version, snapshot: row.snapshot, wakesAt: 0 },
         ...{ outgoing: [], seen: [], forgotten: [], facts: [], at: yield* Clock.currentTimeMillis }
       })
-      if (outcome._tag === "committed") {
-        this.#kept.claim = outcome.claim
-        return "go on"
-      }
+      if (outcome._tag === "committed") this.#kept.claim = outcome.claim
+      // Whether the store knows why it stands still or not: it does.
+      if (outcome._tag === "committed" || outcome._tag === "refused") return "go on"
       return outcome._tag === "unavailable" ? "load again" : yield* this.#kept.lose([])
     })
   }
@@ -220,9 +234,9 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
   #turn(): Effect.Effect<Turn> {
     return Effect.gen({ self: this }, function* () {
       const { mailbox } = this.#actor.ref
-      if (this.#unreadable !== undefined) {
+      const reason = this.#unreadable?.reason ?? this.#stuck
+      if (reason !== undefined) {
         yield* mailbox.nonEmpty
-        const { reason } = this.#unreadable
         const message = `${this.#address} is parked: ${reason}`
         this.#kept.refuse(mailbox.takeNow(BATCH_MAX), new Unavailable({ message, retry_after_ms: 5_000 }))
         return "go on"
@@ -233,8 +247,22 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
         yield* isOver ? Effect.raceFirst(this.#wait(now), Effect.sleep(LINGERS)) : this.#wait(now)
         return isOver && !this.#hasWork(now) ? "stop" : "go on"
       }
-      return yield* this.#decide(now)
+      const turn = yield* this.#decide(now)
+      return turn === "refused" ? yield* this.#stick() : turn
     })
+  }
+
+  /** What it has done cannot be written, nor that it is parked: it stands still until somebody starts it again. */
+  #stick(): Effect.Effect<Turn> {
+    this.#stuck = `the store refuses what it has done: ${this.#kept.refusal}`
+    this.#actor.transition("parked", this.#stuck)
+    return Effect.as(
+      Effect.andThen(
+        this.#kept.invocations.stop,
+        Effect.logError(`${this.#address} is parked: ${this.#stuck}`)
+      ),
+      "go on"
+    )
   }
 
   get #isOver(): boolean {

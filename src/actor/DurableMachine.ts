@@ -120,6 +120,8 @@ export interface DurableMachine<Machine extends AnyStateMachine, P extends Proto
     before: MachineView<Machine> | undefined
   ) => ReadonlyArray<MachineFact>
   readonly mailboxCapacity?: number
+  /** How many of a tenant may be open (active or parked); the next start is `Overloaded`. Default: `OpenMachinesMax`. */
+  readonly openMax?: number
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Birth, DurableEnvironment } from "./DurableEnvironment.ts"
 import { DurableLife } from "./DurableLife.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
+import { birthOf, DurableResidents } from "./DurableResidents.ts"
 import {
   type DueMachine,
   type DueQuery,
@@ -28,6 +29,7 @@ import {
   type MachineStoreUnreachable,
   type OutgoingSignal
 } from "./MachineStore.ts"
+import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
 
 /** One kind of durable machine, ready to be used. */
@@ -93,16 +95,17 @@ class Machines {
   readonly #system: ActorSystem
   readonly #environment: DurableEnvironment
   readonly #kinds = new Map<string, AnyRegistered>()
-  /** Of those that are in memory. */
-  readonly #births = new Map<string, Birth>()
+  readonly #residents = new DurableResidents()
   /** Addresses where nothing is started for the time being. */
   readonly #still = new Set<ReadonlySet<string>>()
   readonly #listeners = new Set<(tenant: string) => void>()
 
-  constructor(system: ActorSystem, environment: Omit<DurableEnvironment, "onFacts" | "newId">) {
+  constructor(system: ActorSystem, environment: Pick<DurableEnvironment, "store" | "delivery" | "openMax">) {
     this.#system = system
     this.#environment = {
       store: environment.store,
+      openMax: environment.openMax,
+      openMachines: new OpenMachines((tenant, kind) => asked(environment.store.openCount(tenant, kind))),
       delivery: {
         deliver: (principal, outgoing) => this.#deliver(environment.delivery, principal, outgoing)
       },
@@ -164,7 +167,7 @@ class Machines {
     input: Birth["input"]
   ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly birth: Birth }> {
     const { protocol, mailboxCapacity } = registered.definition
-    const birth: Birth = { input, ready: Deferred.makeUnsafe() }
+    let birth = birthOf(input)
     return Effect.map(
       this.#system.spawn<P>({
         address,
@@ -172,18 +175,12 @@ class Machines {
         ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
         behaviour: (actor) =>
           Effect.suspend(() => {
-            this.#births.set(address.text, birth)
+            birth = this.#residents.begins(actor.ref, birth)
             return DurableLife.live(registered, this.#environment, actor, birth)
-          }).pipe(
-            Effect.ensuring(
-              Effect.sync(() => {
-                if (this.#births.get(address.text) === birth) this.#births.delete(address.text)
-              })
-            )
-          )
+          })
       }),
       // Whoever was quicker has begun it.
-      (ref) => ({ ref, birth: this.#births.get(address.text) ?? birth })
+      (ref) => ({ ref, birth: this.#residents.birthOf(ref) ?? birth })
     )
   }
 
@@ -284,7 +281,7 @@ class Machines {
     return Effect.suspend(() => {
       const missing = places
         .map(({ kind, tenant, address }): Address => ({ kind, tenant, text: address }))
-        .filter((address) => !this.#births.has(address.text) && isMine(address))
+        .filter((address) => !this.#residents.has(address) && isMine(address))
       return Effect.as(
         Effect.forEach(missing, (address) => this.#wake(address), {
           concurrency: RECOVERED_AT_ONCE,
@@ -297,10 +294,8 @@ class Machines {
 
   release(isGone: (address: Address) => boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const gone = Array.from(this.#births.keys(), (text): Address => {
-        const [kind = "", tenant] = text.split("/", 2)
-        return { kind, tenant, text }
-      }).filter(isGone)
+      this.#environment.openMachines.forget(isGone)
+      const gone = this.#residents.addresses().filter(isGone)
       const stopped = Effect.forEach(gone, (address) => this.#system.stop(address), {
         concurrency: "unbounded",
         discard: true
@@ -378,7 +373,8 @@ class Machines {
 const make = Effect.gen(function* () {
   const store = yield* MachineStore
   const delivery = yield* SignalDelivery
-  const machines = new Machines(yield* ActorSystem, { store, delivery })
+  const openMax = yield* OpenMachinesMax
+  const machines = new Machines(yield* ActorSystem, { store, delivery, openMax })
   return DurableMachines.of({
     register: (definition) => machines.register(definition),
     recover: (isMine) => machines.recover(isMine),

@@ -47,6 +47,8 @@ export interface RuntimeConfig {
   readonly alerts?: AlertsConfig
   /** Workflows that can be started by their name, once they are checked. */
   readonly workflows?: Declared
+  /** How many workflows of a tenant may be open at once. Default: 10,000. */
+  readonly openWorkflowsMax?: number | undefined
   readonly version: string
 }
 
@@ -165,7 +167,11 @@ export const layer = (
             hub,
             keys
           })
-          const workflows = yield* makeWorkflows(ports, config.workflows ?? new Map())
+          const workflows = yield* makeWorkflows(
+            ports,
+            config.workflows ?? new Map(),
+            config.openWorkflowsMax
+          )
           yield* Deferred.succeed(feed.workflows, workflows)
           yield* Effect.addFinalizer(() => stopWorkflows(system))
           const tracing = yield* CurrentTracing

@@ -5,7 +5,7 @@
  * Owns: how a call is settled that a process left behind when it died, and what tells that a budget may have more room.
  * Does not decide: what a workflow does with either (workflow/).
  */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { scopedAddress } from "../actor/Address.ts"
 import type { Adapter } from "../provider/Adapter.ts"
@@ -30,27 +30,34 @@ export interface WorkflowSurroundings {
   readonly keys: KeyStandings
 }
 
+/** What a call is settled with. */
+type Settling = Pick<WorkflowSurroundings, "adapters" | "tokenManagers"> & {
+  readonly system: Pick<ActorSystem, "stop">
+}
+
 const PLAIN = { tokenFactor: 1 }
 
-const settle = (
-  { system, adapters, tokenManagers }: WorkflowSurroundings,
+/** A report that came from elsewhere meanwhile may have taken the attempt's number, and left the hold open. */
+const SETTLED_TRIES = 5
+const SETTLED_PAUSE_MS = 100
+
+/** Charges what is still held for a call, as what it is expected to have used; a failure: something else came before it. */
+const settleOnce = (
+  { adapters, tokenManagers }: Settling,
   payload: SignalPayload<"complete">,
+  request_id: string,
   principal: Principal
-): Effect.Effect<void, SignalError> =>
+): Effect.Effect<Result.Result<void, SignalError>, SignalError> =>
   Effect.gen(function* () {
-    const { request_id } = payload
-    if (request_id === undefined) return
-    // What runs here settles itself, and is waited for.
-    yield* system.stop(scopedAddress("call", principal.tenant, request_id))
     const insider = { ...principal, attribution: {} }
     const { open_hold, next_attempt } = yield* tokenManagers.ask("find_request", { request_id }, insider)
-    if (open_hold === null) return
+    if (open_hold === null) return Result.succeed(undefined)
     const target = {
       provider: open_hold.provider ?? payload.provider,
       model: open_hold.model ?? payload.model
     }
     const adapter = adapters.find(({ name }) => name === target.provider) ?? PLAIN
-    yield* tokenManagers.ask(
+    const tracked = tokenManagers.ask(
       "track_usage",
       {
         ...attributionOf(payload),
@@ -66,11 +73,30 @@ const settle = (
       },
       principal
     )
-  }).pipe(
-    // It ended, or was settled, in between.
-    Effect.catchTag("Conflict", () => Effect.void),
-    Effect.catchTag("NotFound", () => Effect.void)
-  )
+    const result = yield* Effect.result(tracked)
+    if (Result.isSuccess(result)) return Result.succeed(undefined)
+    const { failure } = result
+    return failure._tag === "Conflict" || failure._tag === "NotFound" ? Result.fail(failure) : yield* failure
+  })
+
+/** Until nothing is held. Where it cannot be settled, it says so: nobody takes the money for given back. */
+export const settle = (
+  around: Settling,
+  payload: SignalPayload<"complete">,
+  principal: Principal
+): Effect.Effect<void, SignalError> =>
+  Effect.gen(function* () {
+    const { request_id } = payload
+    if (request_id === undefined) return
+    // What runs here settles itself, and is waited for.
+    yield* around.system.stop(scopedAddress("call", principal.tenant, request_id))
+    for (let tries = 1; ; tries++) {
+      const settled = yield* settleOnce(around, payload, request_id, principal)
+      if (Result.isSuccess(settled)) return
+      if (tries === SETTLED_TRIES) return yield* settled.failure
+      yield* Effect.sleep(SETTLED_PAUSE_MS * 2 ** (tries - 1))
+    }
+  })
 
 export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
   keys: around.keys,

@@ -85,7 +85,7 @@ export const AgentDefinition = Schema.Struct({
 }).annotate({ identifier: "AgentDefinition" })
 export type AgentDefinition = typeof AgentDefinition.Type
 
-/** A budget of type `workflow`, for as long as the workflow lives, in the tenant's currency. */
+/** A budget of type `workflow`, in the tenant's currency: made before the first call, and inactive once the workflow has ended. */
 export const WorkflowBudget = Schema.Struct({
   limit: NonNegativeDecimal,
   measure: withDefault(Measure, "cost"),

@@ -1,7 +1,8 @@
 /**
- * A workflow's own budget: a budget of type `workflow` like any other, for as long as the workflow lives.
+ * A workflow's own budget: a budget of type `workflow` like any other.
  *
- * Owns: making it, once, before the first call.
+ * Owns: making it, once, before the first call; ending it (it becomes inactive) before the workflow ends. What was spent of it
+ * stays, and so does the budget, because its usage does: it refuses nothing any more.
  * Does not decide: what it allows (the TokenManager).
  */
 import { Clock, Effect } from "effect"
@@ -79,6 +80,64 @@ export const makeOwnBudget = (ports: WorkflowPorts, order: OwnBudgetOrder): Effe
       })
     ),
     Effect.flatMap((made) => Effect.map(Clock.currentTimeMillis, (at) => ({ at, ...made })))
+  )
+
+export interface BudgetEndOrder {
+  readonly workflowId: string
+  readonly principal: StoredPrincipal
+  /** `null`: whether it was made is not known. */
+  readonly budgetId: string | null
+}
+
+export const budgetEndOrderOf = ({ id, principal, ownBudget }: WorkflowContext): BudgetEndOrder => ({
+  workflowId: id,
+  principal,
+  budgetId: ownBudget?.budgetId ?? null
+})
+
+/** Where it was cancelled while its budget was being made, the budget is there or is not. */
+const idsOf = (ports: WorkflowPorts, { workflowId, principal, budgetId }: BudgetEndOrder) =>
+  budgetId !== null
+    ? Effect.succeed([budgetId])
+    : Effect.map(
+        untilTaken(
+          ports.money.ask(
+            "get_budget_status",
+            { type: "workflow", entity_id: workflowId, include_inactive: true },
+            insiderOf(principal)
+          )
+        ),
+        ({ budgets }) =>
+          budgets
+            .filter(({ entity_id, period }) => entity_id === workflowId && period === "lifetime")
+            .map(({ id }) => id)
+      )
+
+/** The same request id each time: it is ended once, however often this is run. */
+export const endOwnBudget = (
+  ports: WorkflowPorts,
+  order: BudgetEndOrder
+): Effect.Effect<{ readonly at: Millis }> =>
+  idsOf(ports, order).pipe(
+    Effect.flatMap((ids) =>
+      Effect.forEach(ids, (budget_id) =>
+        untilTaken(
+          ports.money.ask(
+            "update_budget",
+            {
+              request_id: `${order.workflowId}/budget/end`,
+              budget_id,
+              updates: { active: false }
+            },
+            insiderOf(order.principal)
+          )
+        )
+      )
+    ),
+    Effect.catch(({ message }) =>
+      Effect.logWarning(`The budget of the workflow ${order.workflowId} stays active: ${message}`)
+    ),
+    Effect.andThen(Effect.map(Clock.currentTimeMillis, (at) => ({ at })))
   )
 
 export const afterBudget = (context: WorkflowContext, made: OwnBudgetMade): WorkflowContext => {

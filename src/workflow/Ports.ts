@@ -30,6 +30,7 @@ export interface AgentCalls {
 
 export type MoneySignal =
   | "create_budget"
+  | "update_budget"
   | "check_budget"
   | "get_budget_status"
   | "request_override"

@@ -22,6 +22,13 @@ import {
 /** Answers that were lost are asked for again without counting as retries; more often than this something is wrong. */
 export const LOST_MAX = 1_000
 
+const LOST_PAUSE_MS = 100
+const LOST_PAUSE_MS_MAX = 5_000
+
+/** After the first loss at once: a process has died. After that something may go on taking what this step is about. */
+export const pauseAfterLosses = (lost: number): number =>
+  lost < 2 ? 0 : Math.min(LOST_PAUSE_MS * 2 ** (lost - 2), LOST_PAUSE_MS_MAX)
+
 interface Facts {
   readonly at: Millis
   /** All that this try has used; absent where it is not known, and where there was nothing. */
@@ -99,10 +106,13 @@ const lose = (context: WorkflowContext, agent: string): WorkflowContext => {
     const message = `The answers of ${LOST_MAX} tries were lost: is something else using request ids of this workflow?`
     return fail(context, agent, { error: "Conflict", message })
   }
+  const lost = step.lost + 1
+  const pauseMs = pauseAfterLosses(lost)
   return withStep(context, agent, {
     state: "pending",
-    lost: step.lost + 1,
-    tryNumber: step.tryNumber + 1
+    lost,
+    tryNumber: step.tryNumber + 1,
+    notBefore: pauseMs === 0 ? step.notBefore : context.now + pauseMs
   })
 }
 

@@ -55,15 +55,20 @@ const alreadyEnded = (at: WorkflowAt): Conflict =>
 
 const answer = (view: MachineView<WorkflowMachine>) => ({ workflow: decodeProgress(progressOf(atOf(view))) })
 
+/** Workflows of a tenant that may be open (running or parked) at once. */
+export const OPEN_WORKFLOWS_MAX = 10_000
+
 export const workflowActor = (
   services: Context.Context<never>,
-  ports: WorkflowPorts
+  ports: WorkflowPorts,
+  openMax = OPEN_WORKFLOWS_MAX
 ): DurableMachine<WorkflowMachine, WorkflowProtocol> =>
   durableMachine<WorkflowMachine, WorkflowProtocol>({
     protocol: PROTOCOL,
     kind: WORKFLOW,
     machine: makeWorkflowMachine(services, ports),
     version: VERSION,
+    openMax,
     signals: {
       cancel_workflow: {
         event: ({ reason }, view, { now }) => {

@@ -2,7 +2,7 @@
  * The one machine that runs every workflow.
  *
  * Owns: the order of things: its budget is made, calls run beside each other, refusals park it, what is on its way is
- * settled before it ends.
+ * settled and its budget is ended before it ends.
  * Does not decide: which agent starts (Plan), what an end means (StepEnd), what is waited for (Refused).
  *
  * A call is a child of the machine, `call.AGENT`: it is run again under the same key after a crash, and interrupted when
@@ -16,6 +16,9 @@ import { callAgent } from "./AgentCall.ts"
 import { type AgentOrder, orderOf } from "./AgentOrder.ts"
 import {
   afterBudget,
+  type BudgetEndOrder,
+  budgetEndOrderOf,
+  endOwnBudget,
   makeOwnBudget,
   type OwnBudgetMade,
   type OwnBudgetOrder,
@@ -65,15 +68,18 @@ const rules = setup({
     lookAtRefusals: PromiseActorLogic<LookedAt, RefusedOrder>
     awaitRoom: PromiseActorLogic<{ readonly at: Millis }, RefusedOrder>
     settle: PromiseActorLogic<Settled, ReadonlyArray<AgentOrder>>
+    endBudget: PromiseActorLogic<{ readonly at: Millis }, BudgetEndOrder>
   },
   guards: {
     isEnding: ({ context }) => context.ending !== null,
     isAllDone: ({ context }) => isAllDone(context),
+    hasBudget: ({ context }) => context.plan.budget !== null,
     isRefused: ({ context }) => context.parked !== null,
     isRefusedAnew: ({ context }) =>
       context.parked !== null && context.parked.round !== context.parked.lookedAtRound,
     wasRefusedMeanwhile: ({ context, event }) => context.parked?.round !== outputOf<LookedAt>(event).round,
-    hasFailed: ({ context }) => context.ending === "failed"
+    hasFailed: ({ context }) => context.ending === "failed",
+    isCancelled: ({ context }) => context.ending === "cancelled"
   },
   actions: {
     keepBudget: assign(({ context, event }) => afterBudget(context, outputOf<OwnBudgetMade>(event))),
@@ -111,6 +117,10 @@ const rules = setup({
     goOn: assign(({ context, event }) =>
       goOn(context, event.type === "RESUME" ? event.at : outputOf<{ readonly at: Millis }>(event).at)
     ),
+    ended: assign(({ context, event }) => ({
+      ...context,
+      now: Math.max(context.now, outputOf<{ readonly at: Millis }>(event).at)
+    })),
     settled: assign(({ context, event }) => afterSettling(context, outputOf<Settled>(event)))
   }
 })
@@ -140,7 +150,7 @@ const machine = rules.createMachine({
       },
       always: [
         { guard: "isEnding", target: "ending" },
-        { guard: "isAllDone", target: "completed" }
+        { guard: "isAllDone", target: "closing" }
       ],
       states: {
         open: { always: { guard: "isRefused", target: "asking" } },
@@ -176,11 +186,30 @@ const machine = rules.createMachine({
         id: "settle",
         src: "settle",
         input: ({ context }) => settlingOf(context),
-        onDone: [
-          { guard: "hasFailed", target: "failed", actions: "settled" },
-          { target: "cancelled", actions: "settled" }
-        ],
-        onError: { target: "failed" }
+        onDone: { target: "closing", actions: "settled" },
+        onError: { target: "closing" }
+      }
+    },
+    closing: {
+      initial: "deciding",
+      states: {
+        deciding: { always: [{ guard: "hasBudget", target: "endingBudget" }, { target: "over" }] },
+        endingBudget: {
+          invoke: {
+            id: "budgetEnd",
+            src: "endBudget",
+            input: ({ context }) => budgetEndOrderOf(context),
+            onDone: { target: "over", actions: "ended" },
+            onError: { target: "over" }
+          }
+        },
+        over: {
+          always: [
+            { guard: "hasFailed", target: "#workflow.failed" },
+            { guard: "isCancelled", target: "#workflow.cancelled" },
+            { target: "#workflow.completed" }
+          ]
+        }
       }
     },
     completed: { type: "final" },
@@ -206,6 +235,9 @@ export const makeWorkflowMachine = (
         lookAtRefusals(ports, input)
       ),
       awaitRoom: durably(services, ({ input }: { readonly input: RefusedOrder }) => awaitRoom(ports, input)),
+      endBudget: durably(services, ({ input }: { readonly input: BudgetEndOrder }) =>
+        endOwnBudget(ports, input)
+      ),
       settle: durably(services, ({ input }: { readonly input: ReadonlyArray<AgentOrder> }) =>
         settle(ports, input)
       )

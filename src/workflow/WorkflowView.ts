@@ -51,6 +51,8 @@ export const stateOf = ({ state, context, stopped }: WorkflowAt): WorkflowState 
       return state
     case "ending":
       return "cancelling"
+    case "closing":
+      return context.ending === null ? "running" : "cancelling"
     default:
       return context.parked === null ? "running" : "parked"
   }

@@ -281,11 +281,12 @@ class Desk implements Workflows {
 /** Makes the kind known: what was left unfinished can be started again from here on. */
 export const makeWorkflows = (
   ports: WorkflowPorts,
-  declared: Declared
+  declared: Declared,
+  openMax?: number
 ): Effect.Effect<Workflows, never, DurableMachines | MachineStore> =>
   Effect.gen(function* () {
     const machines = yield* DurableMachines
     const store = yield* MachineStore
-    const kind = yield* machines.register(workflowActor(yield* Effect.context<never>(), ports))
+    const kind = yield* machines.register(workflowActor(yield* Effect.context<never>(), ports, openMax))
     return new Desk(kind, machines, store, ports, declared)
   })

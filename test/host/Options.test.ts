@@ -24,6 +24,7 @@ const OPTIONS: { readonly [Setting in keyof Settings]: StartOptions } = {
   webhookPrivateTargets: { alerts: { privateTargets: true } },
   smtpUrl: { alerts: { smtp: { url: "smtp://127.0.0.1:25", from: "bursar@example.com" } } },
   smtpFrom: { alerts: { smtp: { url: "smtp://127.0.0.1:25", from: "bursar@example.com" } } },
+  openWorkflowsMax: { openWorkflowsMax: 10 },
   recordFile: { record: { file: RECORDING } },
   recordBytes: { record: { file: RECORDING, maxBytes: 1_000_000 } },
   recordContent: { record: { file: RECORDING, content: true } },

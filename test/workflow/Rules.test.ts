@@ -94,6 +94,18 @@ describe("how a call ends", () => {
     assert.strictEqual(context.failure?.message, "no")
   })
 
+  it("lost again and again: it is asked again after a pause that grows, and no more than so often", () => {
+    const lost: StepEnd = { kind: "lost", at: START, spent: SPENT, currency: "USD" }
+    let context = start(contextOf(graph("a")))
+    const pauses: Array<number> = []
+    for (let times = 0; times < 12; times++) {
+      context = end(context, "a", lost)
+      pauses.push((stepOf(context, "a").notBefore ?? context.now) - context.now)
+    }
+    assert.deepStrictEqual(pauses.slice(0, 4), [0, 100, 200, 400])
+    assert.strictEqual(pauses.at(-1), 5_000)
+  })
+
   it("lost: it is asked again, and that counts as no retry", () => {
     const lost: StepEnd = { kind: "lost", at: START, spent: SPENT, currency: "USD" }
     let context = start(contextOf({ name: "n", agents: [agent("a", [], { retries: { max: 0 } })] }))
