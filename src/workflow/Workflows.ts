@@ -82,7 +82,7 @@ const unknownWorkflow = (workflowId: string): NotFound =>
   notFound(
     "workflow",
     workflowId,
-    `There is no workflow ${workflowId}: it never was, or had ended and was removed by cleanup_old_data; list_workflows shows those that there are`
+    `There is no workflow ${workflowId}: none was started, or it had ended and was removed by cleanup_old_data; list_workflows shows those that there are`
   )
 
 /** A repeat would run it, and charge it, a second time. */

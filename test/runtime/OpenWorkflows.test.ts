@@ -70,7 +70,11 @@ describe("workflows of a tenant", () => {
     await wire.call("cancel_workflow", { workflow_id: parked })
     await until(wire, parked, "cancelled")
     assert.deepInclude(await budgetOf(wire, parked), { active: false })
-    const failing = { ...PAID, name: "fails", agents: [{ ...AGENT, output: JSON_OUTPUT, retries: { max: 0 } }] }
+    const failing = {
+      ...PAID,
+      name: "fails",
+      agents: [{ ...AGENT, output: JSON_OUTPUT, retries: { max: 0 } }]
+    }
     const failed = await start(wire, failing)
     await until(wire, failed, "failed")
     assert.deepInclude(await budgetOf(wire, failed), { active: false })
