@@ -77,6 +77,9 @@ export const isBehind = (page: Pick<Page, "items">, toldAt: number): boolean => 
   return toldAt > (newest === undefined ? 0 : Date.parse(newest.at))
 }
 
+/** An alert that never reached its channel: nobody's signal, and owed again where it is sent again. */
+export const isAlert = ({ address }: Pick<WireLetter, "address">): boolean => address === "alerts"
+
 /** What it carried, where that is JSON and not cut off in the middle. */
 export const payloadOf = (letter: Pick<WireLetter, "payload">): { readonly json: unknown } | null => {
   try {

@@ -1,5 +1,5 @@
 /**
- * Signals that nobody could take: looked at, and sent again.
+ * Signals that nobody could take, and alerts that never arrived: looked at, and sent again.
  *
  * Owns: reading them, a page after the other, when somebody looks. They are no topic, so the page says when there are
  * newer ones and reads nothing by itself.
@@ -209,8 +209,8 @@ const LetterRoom = () => {
           </Empty>
         ) : (
           <Empty title="No dead letters">
-            A signal that was told and that nobody could take is kept here, with the reason, until it is sent
-            again.
+            A signal that was told and that nobody could take, and an alert that never reached its channel, is
+            kept here with the reason until it is sent again.
           </Empty>
         )
       ) : (

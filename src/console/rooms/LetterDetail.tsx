@@ -2,7 +2,7 @@
 import { useState } from "react"
 import type { SignalResult } from "../../signal/Catalogue.ts"
 import { moment } from "../model/Figures.ts"
-import { payloadOf, type WireLetter } from "../model/Letters.ts"
+import { isAlert, payloadOf, type WireLetter } from "../model/Letters.ts"
 import { Failure, useAction } from "../parts/Action.tsx"
 import { useMay } from "../parts/Console.ts"
 import { CopyButton } from "../parts/Copy.tsx"
@@ -15,9 +15,17 @@ interface LetterDetailProps {
   readonly onClose: () => void
 }
 
-const Answer = ({ answer }: { readonly answer: SignalResult<"redrive_dead_letter"> }) =>
+interface AnswerProps extends Pick<LetterDetailProps, "letter"> {
+  readonly answer: SignalResult<"redrive_dead_letter">
+}
+
+const Answer = ({ letter, answer }: AnswerProps) =>
   answer.redriven ? (
-    <p className="success">It was taken this time, and is a dead letter no more.</p>
+    <p className="success">
+      {isAlert(letter)
+        ? "It is on its way to its channel again, with fresh tries. It comes back here if it never arrives."
+        : "It was taken this time, and is a dead letter no more."}
+    </p>
   ) : (
     <p className="failure">
       <b>It failed again{answer.error === null ? "." : `, ${answer.error._tag}:`}</b> {answer.error?.message}
@@ -55,10 +63,14 @@ const Redrive = ({ letter, onGone }: Pick<LetterDetailProps, "letter" | "onGone"
           <button type="button" className="button strong" disabled={isSending} onClick={again}>
             {isSending ? "Sending…" : "Send again"}
           </button>
-          <span className="panel-note">As the key that sent it first. It stays here if it fails again.</span>
+          <span className="panel-note">
+            {isAlert(letter)
+              ? "To the channel that it was for."
+              : "As the key that sent it first. It stays here if it fails again."}
+          </span>
         </>
       )}
-      <div role="status">{answer !== null && <Answer answer={answer} />}</div>
+      <div role="status">{answer !== null && <Answer letter={letter} answer={answer} />}</div>
       <Failure failed={failed} />
     </div>
   )
@@ -84,7 +96,7 @@ export const LetterDetail = ({ letter, onGone, onClose }: LetterDetailProps) => 
           <dd>{letter.address}</dd>
         </div>
         <div>
-          <dt>From the key</dt>
+          <dt>{isAlert(letter) ? "From" : "From the key"}</dt>
           <dd>{letter.principal}</dd>
         </div>
         <div>
