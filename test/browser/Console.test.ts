@@ -49,13 +49,13 @@ const limit = (agent: string, dollars: string) =>
     limit: dollars
   })
 
-const call = (requestId: string, agent: string, model = "sim-slow") =>
+const call = (requestId: string, agent: string, model = "sim-slow", tokens = 60) =>
   program.call("complete", {
     request_id: requestId,
     provider: "simulator",
     model,
     messages: [{ role: "user", content: "Count to a hundred, slowly." }],
-    max_completion_tokens: 60,
+    max_completion_tokens: tokens,
     agent
   })
 
@@ -66,7 +66,8 @@ describe("the console", () => {
     await page.locator(".chart-state").first().waitFor()
     await room("actors/call%2Fdefault%2Fwatched-1")
     await page.getByText("This actor is not here any more").waitFor()
-    const answered = call("watched-1", "watcher")
+    // Long enough that a busy machine sees it on its way.
+    const answered = call("watched-1", "watcher", "sim-slow", 150)
     const state = page.locator(".look-head .pill")
     await expect.poll(() => state.textContent(), { timeout: 20_000 }).toBe("calling")
     await page.locator(".chart-state.is-current", { hasText: "calling" }).waitFor()
