@@ -22,12 +22,13 @@ import type { RecordOptions } from "./runtime/Recorder.ts"
 import type { TelemetryConfig } from "./runtime/Telemetry.ts"
 
 export type { WorkflowDefinition } from "./effect.ts"
-export type { CallStream, Client, SendOptions, SignalMethods, Subscription } from "./host/Client.ts"
+export type { CallStream, Client, Subscription } from "./host/Client.ts"
 export type {
   EventOf,
   HostParams as SignalParams,
   HostResult as SignalResult,
   HostSignal as SignalName,
+  SendOptions,
   StreamPart,
   SubscribeOptions,
   TopicEventOf
@@ -37,6 +38,7 @@ export type { Identity } from "./host/Identity.ts"
 export type { CloseOptions } from "./host/Life.ts"
 export type { HostLogging, HostLogLevel, LogEntry } from "./host/Logging.ts"
 export type { Bursar } from "./host/Running.ts"
+export type { SignalMethods } from "./host/SignalMethods.ts"
 export type { ClusterOptions } from "./runtime/Node.ts"
 export { RecordingFailed, type RecordOptions } from "./runtime/Recorder.ts"
 export { type Recorded, RecordingUnreadable, readRecording } from "./runtime/RecordingReader.ts"

@@ -1,7 +1,7 @@
 /**
  * A door as promises.
  *
- * Owns: a method for every signal of the catalogue, made from its names; AbortSignals; what is read in loops.
+ * Owns: making a method for every signal of the catalogue, from its names; AbortSignals; what is read in loops.
  * Does not decide: anything about a signal (Door).
  */
 import { type Context, Effect, Result } from "effect"
@@ -10,10 +10,12 @@ import type { Forbidden, InvalidParams } from "../signal/Errors.ts"
 import type { Topic } from "../signal/Subscriptions.ts"
 import type { Door } from "./Door.ts"
 import {
+  type Given,
   HOST_SIGNALS,
   type HostParams,
   type HostResult,
   type HostSignal,
+  type SendOptions,
   type StreamPart,
   type SubscribeOptions,
   type TopicEventOf
@@ -21,24 +23,7 @@ import {
 import type { Identity } from "./Identity.ts"
 import type { Life } from "./Life.ts"
 import { openReading, type Reading } from "./Reader.ts"
-
-export interface SendOptions {
-  /** Ends the waiting; of a call to a model that nobody else waits for, the call. It is charged for what it used. */
-  readonly signal?: AbortSignal
-  /** What this is a part of, as the header `traceparent` of W3C Trace Context has it. */
-  readonly traceparent?: string
-}
-
-/** What a method of a signal takes: its params may be left out where it needs none. */
-type Given<Name extends HostSignal> =
-  Record<never, never> extends HostParams<Name>
-    ? [params?: HostParams<Name>, options?: SendOptions]
-    : [params: HostParams<Name>, options?: SendOptions]
-
-/** Every signal as a method of its own name. */
-export type SignalMethods = {
-  readonly [Name in HostSignal]: (...given: Given<Name>) => Promise<HostResult<Name>>
-}
+import type { SignalMethods } from "./SignalMethods.ts"
 
 /** The text of a call, as it comes. Leaving the loop cancels the call, which is charged for what it used. */
 export interface CallStream extends Reading<StreamPart> {
@@ -63,6 +48,10 @@ export interface Client extends SignalMethods {
    * is refused: so a server knows which status to answer before the first byte.
    */
   readonly stream: (params: HostParams<"complete">, options?: SendOptions) => Promise<CallStream>
+  /**
+   * The events of a topic, as they come. `usage`, `alerts` and `workflows` can go on from a cursor. A topic needs its
+   * roles, and shows no more than the client may see; otherwise the promise rejects with `Forbidden`.
+   */
   readonly subscribe: <T extends Topic>(
     topic: T,
     options?: SubscribeOptions & SendOptions

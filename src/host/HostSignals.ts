@@ -26,6 +26,22 @@ export type HostResult<Name extends HostSignal> = Name extends "complete"
   ? typeof Completion.Encoded
   : SignalResult<Name>
 
+export interface SendOptions {
+  /** Ends the waiting; of a call to a model that nobody else waits for, the call. It is charged for what it used. */
+  readonly signal?: AbortSignal
+  /** What this is a part of, as the header `traceparent` of W3C Trace Context has it. */
+  readonly traceparent?: string
+}
+
+/** What a method of a signal takes: its params may be left out where it needs none. */
+export type Given<Name extends HostSignal> =
+  Record<never, never> extends HostParams<Name>
+    ? [params?: HostParams<Name>, options?: SendOptions]
+    : [params: HostParams<Name>, options?: SendOptions]
+
+/** Sends one signal, and is fulfilled with its answer. */
+export type Method<Name extends HostSignal> = (...given: Given<Name>) => Promise<HostResult<Name>>
+
 /** A part of a call's text; at last the whole answer, with its usage. */
 export type StreamPart = { readonly text: string } | { readonly finished: HostResult<"complete"> }
 

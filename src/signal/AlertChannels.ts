@@ -69,15 +69,22 @@ const Addresses = Schema.Array(EmailAddress).check(Schema.isMinLength(1), Schema
 /** A channel as it is configured. */
 export const AlertChannel = Schema.Union([
   Schema.Struct({
+    /** A signed `POST` of the alert as JSON. */
     type: Schema.Literal("webhook"),
+    /** https, to a public address; 2xx within five seconds is success, anything else is tried again. */
     url: WebhookUrl,
-    secret: optional(
-      WebhookSecret.annotate({
-        description: "signs each delivery; it may only be left out for a URL that is configured already"
-      })
-    )
+    /**
+     * Signs each delivery as Standard Webhooks does: 16 characters or more, or `whsec_` and base64. It may only be
+     * left out for a URL that is configured already; it is never shown.
+     */
+    secret: optional(WebhookSecret)
   }),
-  Schema.Struct({ type: Schema.Literal("email"), to: Addresses })
+  Schema.Struct({
+    /** A letter for each alert; the installation needs an SMTP server. */
+    type: Schema.Literal("email"),
+    /** At most 16 addresses; each gets a letter of its own. */
+    to: Addresses
+  })
 ]).annotate({
   identifier: "AlertChannel",
   message: 'Expected {"type": "webhook", "url": …} or {"type": "email", "to": […]}'
@@ -90,10 +97,17 @@ export const AlertChannels = Schema.Array(AlertChannel).check(Schema.isMaxLength
 /** A channel as it is shown. */
 export const ShownChannel = Schema.Union([
   Schema.Struct({
+    /** A signed `POST` of the alert as JSON. */
     type: Schema.Literal("webhook"),
-    url: Schema.String.annotate({ description: "without what came after a question mark" })
+    /** Without what came after a question mark. */
+    url: Schema.String
   }),
-  Schema.Struct({ type: Schema.Literal("email"), to: Schema.Array(Schema.String) })
+  Schema.Struct({
+    /** A letter for each alert. */
+    type: Schema.Literal("email"),
+    /** Who gets it. */
+    to: Schema.Array(Schema.String)
+  })
 ]).annotate({ identifier: "ShownChannel" })
 export type ShownChannel = typeof ShownChannel.Type
 

@@ -28,17 +28,32 @@ export type AttributionField = typeof AttributionField.Type
 
 /** The same optional fields in every signal that spends, asks or filters. */
 export const attributionFields = {
+  /**
+   * The user whom it is for; matches budgets of the type `user`. With `anonymize_users` a pseudonym stands in its
+   * place.
+   */
   user_id: optional(Id),
+  /** Matches budgets of the type `team`. */
   team_id: optional(Id),
+  /** Matches budgets of the type `project`. */
   project_id: optional(Id),
+  /** The part of a product that it is for; matches budgets of the type `feature`. */
   feature: optional(Id),
+  /** The agent that acts; matches budgets of the type `agent`. */
   agent: optional(Id),
+  /** The kind of work, such as a workflow's name; matches budgets of the type `operation`. */
   operation: optional(Id),
+  /** One run of an operation; for filters, no budget matches it. */
   operation_id: optional(Id),
+  /** One task; for filters, no budget matches it. */
   task_id: optional(Id),
+  /** One run of a workflow; matches budgets of the type `workflow`. */
   workflow_id: optional(Id),
+  /** One conversation; matches budgets of the type `conversation`. */
   conversation_id: optional(Id),
+  /** The request that led to this one; for filters, no budget matches it. */
   parent_request_id: optional(Id),
+  /** Up to 16 of your own names with a value each; for filters, no budget matches them. */
   tags: optional(Tags)
 }
 

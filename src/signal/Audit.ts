@@ -9,21 +9,40 @@ const Subject = Sentence
 
 /** One change of what the rules are. What was forgotten is `null`; the hash stays. */
 export const AuditEntry = Schema.Struct({
+  /** The entry's place in the tenant's chain, without gaps. */
   seq: PositiveCount,
+  /** When the change was made. */
   at: Timestamp,
-  principal: Schema.NullOr(Schema.Struct({ key_id: Id, owner: Name })),
+  /** Who changed it; null where nobody did or the name was forgotten. */
+  principal: Schema.NullOr(
+    Schema.Struct({
+      /** The key; `installation`, or `host` for the process that embeds the runtime. */
+      key_id: Id,
+      /** Who answers for the key. */
+      owner: Name
+    })
+  ),
+  /** Most often the signal, such as `update_budget`. */
   action: Id,
+  /** What was changed: an id, or two with a `/` between them. */
   subject: Schema.NullOr(Subject),
+  /** What it was; null where there was nothing, or it was forgotten. */
   before: Schema.Json,
+  /** What it became; null where it was forgotten. */
   after: Schema.Json,
-  hash: Schema.String.annotate({ description: "covers this entry and the hash before it" })
+  /** Covers this entry and the hash before it. */
+  hash: Schema.String
 }).annotate({ identifier: "AuditEntry" })
 export type AuditEntry = typeof AuditEntry.Type
 
 export const auditFilterFields = {
-  kind: optional(Id.annotate({ description: "an action, such as create_budget" })),
-  principal: optional(Id.annotate({ description: "a key's id, or an owner" })),
+  /** Only this action, such as `create_budget`. */
+  kind: optional(Id),
+  /** Only by this key's id, or this owner. */
+  principal: optional(Id),
+  /** From this moment on. */
   from: optional(Timestamp),
+  /** Before this moment. */
   to: optional(Timestamp)
 }
 
@@ -33,10 +52,16 @@ export const GetAuditTrail = query("get_audit_trail", {
   description: "Lists who changed the rules and when, with before and after, newest first.",
   payload: { ...auditFilterFields, ...pageFields },
   success: Schema.Struct({
+    /** Newest first. */
     items: Schema.Array(AuditEntry),
-    head: Schema.Struct({ seq: Count, hash: Schema.String }).annotate({
-      description: "the end of the whole chain, when the first page was read"
+    /** The end of the whole chain, when the first page was read. */
+    head: Schema.Struct({
+      /** How many entries there are. */
+      seq: Count,
+      /** Of the last one. */
+      hash: Schema.String
     }),
+    /** For the next page; null on the last. */
     next_cursor: Schema.NullOr(Schema.String)
   })
 })

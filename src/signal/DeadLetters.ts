@@ -6,13 +6,20 @@ import { Count, Id, optional, Timestamp } from "./Text.ts"
 import { pageFields } from "./Tracking.ts"
 
 export const DeadLetterInfo = Schema.Struct({
+  /** For `redrive_dead_letter`. */
   letter_id: Id,
+  /** When nobody could take it. */
   at: Timestamp,
-  /** Where it was sent; `bridge` where a notification failed before it reached an actor; `alerts` of an alert to a channel. */
+  /**
+   * Where it was sent; `bridge` where a notification failed before it reached an actor; `alerts` of an alert to a
+   * channel.
+   */
   address: Schema.String,
+  /** Its name. */
   signal: Schema.String,
   /** The id of the key that sent it; `alerts` of an alert. */
   principal: Schema.String,
+  /** Why nobody could take it. */
   why: Schema.String,
   /** The beginning of what it carried, without prompt text and secrets. */
   payload: Schema.String,
@@ -26,12 +33,16 @@ export const ListDeadLetters = query("list_dead_letters", {
   description:
     "Lists signals that nobody could take, and alerts that never reached a channel (address alerts), the newest first. The newest thousand are kept.",
   payload: {
+    /** Only those that were sent there. */
     address: optional(AddressText),
+    /** Only of this name. */
     signal: optional(Schema.String.check(Schema.isMaxLength(256))),
     ...pageFields
   },
   success: Schema.Struct({
+    /** Newest first. */
     items: Schema.Array(DeadLetterInfo),
+    /** For the next page; null on the last. */
     next_cursor: Schema.NullOr(Schema.String),
     /** How many are gone because there were too many. */
     dropped: Count
@@ -43,12 +54,25 @@ export const RedriveDeadLetter = command("redrive_dead_letter", {
   roles: ["operator"],
   description:
     "Sends a dead letter again, as the key that sent it first. It is gone when it is answered, and stays when it fails again. An alert is owed to its channel again, with fresh tries.",
-  payload: { letter_id: Id },
+  fails: ["NotFound"],
+  payload: {
+    /** One of `list_dead_letters` that is `redrivable`. */
+    letter_id: Id
+  },
   success: Schema.Struct({
+    /** Whether it was taken now, and is gone. */
     redriven: Schema.Boolean,
+    /** The letter. */
     letter_id: Id,
-    /** Why it failed again: the `_tag` of the error, and what to do about it. */
-    error: Schema.NullOr(Schema.Struct({ _tag: Schema.String, message: Schema.String }))
+    /** Why it failed again; null where it did not. */
+    error: Schema.NullOr(
+      Schema.Struct({
+        /** The error's. */
+        _tag: Schema.String,
+        /** What to do about it. */
+        message: Schema.String
+      })
+    )
   })
 })
 
@@ -57,14 +81,36 @@ export const StopActor = command("stop_actor", {
   roles: ["operator"],
   description:
     "Ends an actor, its children first. What it has answered is kept; one that is made on demand comes back when it is asked.",
-  payload: { address: AddressText },
-  success: Schema.Struct({ stopped: Schema.Boolean, address: AddressText, message: Schema.String })
+  fails: ["NotFound"],
+  payload: {
+    /** One of `list_actors`. */
+    address: AddressText
+  },
+  success: Schema.Struct({
+    /** It has ended, its children too. */
+    stopped: Schema.Boolean,
+    /** The actor. */
+    address: AddressText,
+    /** What becomes of it, for people. */
+    message: Schema.String
+  })
 })
 
 export const RestartActor = command("restart_actor", {
   family: "actors",
   roles: ["operator"],
   description: "Ends the life of an actor and begins another, with the state that it finds in the store.",
-  payload: { address: AddressText },
-  success: Schema.Struct({ restarted: Schema.Boolean, address: AddressText, message: Schema.String })
+  fails: ["NotFound"],
+  payload: {
+    /** One of `list_actors`; one that lives once is a `Conflict`. */
+    address: AddressText
+  },
+  success: Schema.Struct({
+    /** It has begun again. */
+    restarted: Schema.Boolean,
+    /** The actor. */
+    address: AddressText,
+    /** What becomes of what waited for it, for people. */
+    message: Schema.String
+  })
 })

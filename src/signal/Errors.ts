@@ -77,8 +77,14 @@ export class Conflict extends Schema.TaggedError<Conflict>()("Conflict", {
 /** A budget that said no: its standing, what was asked of it, and by how much that is too much. */
 export const Violation = Schema.Struct({
   ...BudgetStanding.fields,
+  /** What this call asks of the budget, in its unit. */
   requested: BudgetStanding.fields.limit,
+  /** By how much that is too much. */
   shortfall: BudgetStanding.fields.limit,
+  /**
+   * `available`: an override of the shortfall could be approved in this period. `pending`: one waits for a
+   * decision. `none`: the policy's cap leaves no room for so much.
+   */
   override: Schema.Literals(["available", "pending", "none"])
 }).annotate({ identifier: "Violation" })
 export type Violation = typeof Violation.Type
@@ -145,6 +151,22 @@ export const SignalError = Schema.Union([
   Unavailable
 ])
 export type SignalError = typeof SignalError.Type
+
+/** What every signal can fail with, whatever it is. */
+export const ALWAYS_POSSIBLE = [
+  "InvalidParams",
+  "Unauthenticated",
+  "Forbidden",
+  "Overloaded",
+  "Unavailable",
+  "InternalError"
+] as const satisfies ReadonlyArray<SignalError["_tag"]>
+
+/** Of a message that is no signal: nothing that a signal answers. */
+type NoSignal = "ParseError" | "InvalidRequest" | "UnknownSignal"
+
+/** What only some signals can fail with: each says so in its definition. */
+export type OwnError = Exclude<SignalError["_tag"], (typeof ALWAYS_POSSIBLE)[number] | NoSignal>
 
 /** The JSON-RPC code of each error. */
 export const ERROR_CODES: { readonly [Tag in SignalError["_tag"]]: number } = {

@@ -4,14 +4,19 @@ import { command } from "./Signal.ts"
 import { Count, Id, optional } from "./Text.ts"
 
 const Forgotten = Schema.Struct({
-  /** His pseudonym, if he had one, belongs to nobody; he gets another one when he comes again. */
+  /** The user's pseudonym, if there was one, belongs to nobody; another one is made when the user comes again. */
   pseudonym_deleted: Schema.Boolean,
-  /** What named him by his own id, and stands under a random pseudonym now. */
+  /** Rows of usage that named the user by an own id; they stand under a random pseudonym now. */
   usage_rows: Count,
+  /** Requests that named the user. */
   requests: Count,
+  /** Budgets of this user. */
   budgets: Count,
+  /** Periods of such budgets. */
   periods: Count,
+  /** Overrides of such budgets, or that the user asked for. */
   overrides: Count,
+  /** Alerts about the user. */
   alerts: Count,
   /** Answers of commands that are kept for who sends them again. */
   commands: Count,
@@ -19,10 +24,11 @@ const Forgotten = Schema.Struct({
   cleaned_sums: Count,
   /** Entries of the audit trail whose content was deleted; their hashes stay. */
   audit_entries: Count,
-  /** Workflows and other durable machines that are about him; those that run go on. */
+  /** Workflows and other durable machines about the user; those that run go on. */
   machines: Count,
+  /** Dead letters that named the user. */
   dead_letters: Count,
-  /** Keys that always spoke for him: they have ended. */
+  /** Keys that always spoke for the user: they have ended. */
   keys_ended: Count
 }).annotate({ identifier: "Forgotten" })
 export type Forgotten = typeof Forgotten.Type
@@ -32,7 +38,10 @@ export const ForgetUser = command("forget_user", {
   roles: [],
   description:
     "Forgets a user: the pseudonym belongs to nobody, and what still names the user by an own id is renamed. Totals, counters and the audit chain stay as they are.",
-  payload: { user_id: Id },
+  payload: {
+    /** The user's own id, as callers use it, or the pseudonym. */
+    user_id: Id
+  },
   sensitive: ["user_id"],
   success: Forgotten
 })

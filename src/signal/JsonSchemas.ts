@@ -5,7 +5,7 @@
  */
 import { Schema } from "effect"
 import { SIGNALS, type SignalName } from "./Catalogue.ts"
-import { ERROR_CODES } from "./Errors.ts"
+import { ALWAYS_POSSIBLE, ERROR_CODES } from "./Errors.ts"
 import { InspectionEvent } from "./Inspection.ts"
 import { RecordingLine } from "./Recording.ts"
 import { traitsOf } from "./Signal.ts"
@@ -48,6 +48,7 @@ const methodOf = (name: SignalName): Json => {
       required: required.has(field),
       schema: { $ref: `${name}.json#/properties/${field}` }
     })),
+    errors: [...ALWAYS_POSSIBLE, ...traits.fails].map((tag) => ({ $ref: `#/components/errors/${tag}` })),
     result: { name: "result", schema: { $ref: `${name}.result.json` } },
     "x-roles": [...traits.roles, "admin"]
   }

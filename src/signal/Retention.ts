@@ -8,23 +8,29 @@ export const RETENTION_DAYS_MIN = 9
 
 export const RetentionDays = Schema.Int.check(
   Schema.isBetween({ minimum: RETENTION_DAYS_MIN, maximum: 36_500 })
-).annotate({
-  description: `days; weekly budgets and late reports still need what is younger than ${RETENTION_DAYS_MIN}`
-})
+)
 
 export const CleanupOldData = command("cleanup_old_data", {
   family: "management",
   roles: [],
   description:
     "Deletes usage rows older than so many days, and keeps their sums; removes workflows and other durable machines that ended before. Budgets, totals, the audit trail and the uniqueness of request ids stay as they are.",
-  payload: { older_than_days: optional(RetentionDays), dry_run: withDefault(Schema.Boolean, true) },
+  payload: {
+    /** Default: the tenant's `retention_days`. What is younger than 9 days is still needed. */
+    older_than_days: optional(RetentionDays),
+    /** `true` only counts what would go. */
+    dry_run: withDefault(Schema.Boolean, true)
+  },
   success: Schema.Struct({
+    /** Whether nothing was deleted. */
     dry_run: Schema.Boolean,
+    /** Rows that went, or would go. */
     usage_rows: Count,
-    ended_machines: optional(Count).annotate({
-      description: "workflows and other durable machines that had ended; absent where there were none"
-    }),
+    /** Workflows and other durable machines that had ended; absent where there were none. */
+    ended_machines: optional(Count),
+    /** What was booked before this moment is old. */
     before: Timestamp,
+    /** What was done, for people. */
     message: Sentence
   })
 })

@@ -6,7 +6,7 @@
  */
 import { Context, Schema } from "effect"
 import { Rpc } from "effect/rpc"
-import { SignalError } from "./Errors.ts"
+import { type OwnError, SignalError } from "./Errors.ts"
 import { Id, optional } from "./Text.ts"
 
 export const Role = Schema.Literals(["app", "analyst", "budget_admin", "operator", "admin"])
@@ -32,6 +32,8 @@ export interface SignalTraits {
   /** Roles that may send it; `admin` may send every signal. */
   readonly roles: ReadonlyArray<Role>
   readonly description: string
+  /** What it can fail with, beside what every signal can: `ALWAYS_POSSIBLE` of Errors. */
+  readonly fails: ReadonlyArray<OwnError>
   /** The payload carries attribution, so a key's forced attribution joins it. */
   readonly isAttributed: boolean
   /** Fields that are never shown, at whatever depth; beside those that are never shown of any signal. */
@@ -44,6 +46,8 @@ interface SignalOptions<Fields extends Schema.Struct.Fields, Success extends Sch
   readonly family: Family
   readonly roles: ReadonlyArray<Role>
   readonly description: string
+  /** What it can fail with, beside what every signal can, and beside `Conflict` where it is a command. */
+  readonly fails?: ReadonlyArray<OwnError>
   readonly payload: Fields
   /** A rule between fields: says which field is wrong and why. */
   readonly rule?: (payload: never) => RuleIssue | undefined
@@ -70,6 +74,10 @@ const nothing = Schema.makeFilter(
   { toJsonSchema: () => ({ type: "object", additionalProperties: false }) }
 )
 
+/** A command has a `request_id`, under which it may have been sent with other content. */
+const errorsOf = (kind: SignalTraits["kind"], own: ReadonlyArray<OwnError>): ReadonlyArray<OwnError> =>
+  kind === "query" || own.includes("Conflict") ? own : ["Conflict", ...own]
+
 const define = <const Tag extends string, Fields extends Schema.Struct.Fields, Success extends Schema.Top>(
   tag: Tag,
   kind: SignalTraits["kind"],
@@ -91,6 +99,7 @@ const define = <const Tag extends string, Fields extends Schema.Struct.Fields, S
     kind,
     roles: options.roles,
     description: options.description,
+    fails: errorsOf(kind, options.fails ?? []),
     isAttributed: "conversation_id" in options.payload,
     sensitive: options.sensitive ?? []
   })
@@ -106,7 +115,13 @@ export const query = <
 ) => define(tag, "query", options)
 
 /** The id under which a command can safely be sent again. */
-const requestId = { request_id: optional(Id) }
+const requestId = {
+  /**
+   * Under it the command can safely be sent again: the same content answers the first result, other content is a
+   * `Conflict`. Left out, sending it again does it again.
+   */
+  request_id: optional(Id)
+}
 type CommandFields<Fields> = Omit<typeof requestId, keyof Fields> & Fields
 
 /** A signal that changes something. It takes a `request_id`, unless its payload requires one of its own. */

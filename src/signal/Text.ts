@@ -178,4 +178,4 @@ export const notYet = (what: string) =>
     Schema.makeFilter(() => `Not available in this version: ${what}. Leave it out`, {
       toJsonSchema: () => ({ not: {} })
     })
-  ).annotate({ description: `Not available in this version: ${what}` })
+  )

@@ -58,7 +58,6 @@ export const TimeZoneOrUtc = Schema.String.check(
   Schema.makeFilter((name: string) => zoneProblem(name) ?? true, { toJsonSchema: () => ({ maxLength: 64 }) })
 )
   .annotate({
-    description: "A time zone of the IANA database",
     examples: ["Europe/Berlin"],
     default: DEFAULT
   })

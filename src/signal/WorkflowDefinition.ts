@@ -44,70 +44,102 @@ export const AgentName = Schema.String.check(
 )
 
 export const OutputSpec = Schema.Union([
-  Schema.Struct({ type: Schema.Literal("text") }),
   Schema.Struct({
+    /** The answer is kept as text. */
+    type: Schema.Literal("text")
+  }),
+  Schema.Struct({
+    /** The answer is read as JSON; what is none, or does not match, is asked again. */
     type: Schema.Literal("json"),
-    schema: RawObject.annotate({
-      description: "a JSON Schema (2020-12); the answer is parsed and must match it"
-    })
+    /** A JSON Schema (2020-12); the answer is parsed and must match it. */
+    schema: RawObject
   })
 ]).annotate({ identifier: "OutputSpec" })
 export type OutputSpec = typeof OutputSpec.Type
 
 export const StepRetries = Schema.Struct({
+  /** Tries after the first, where the failure may pass or the answer does not match. */
   max: withDefault(Count.check(Schema.isLessThanOrEqualTo(RETRIES_MAX)), 2),
+  /** The pause before the first of them; it doubles with each. */
   backoff_ms: withDefault(Count.check(Schema.isLessThanOrEqualTo(BACKOFF_MS_MAX)), 1_000),
+  /** The longest pause. */
   backoff_max_ms: withDefault(Count.check(Schema.isLessThanOrEqualTo(BACKOFF_MS_MAX)), 60_000)
 }).annotate({ identifier: "StepRetries" })
 export type StepRetries = typeof StepRetries.Type
 
 export const AgentDefinition = Schema.Struct({
+  /** Unique in the workflow; prompts of others refer to its output by it. */
   name: AgentName,
-  role: optional(Sentence.annotate({ description: "what it is there for, for people" })),
+  /** What it is there for, for people. */
+  role: optional(Sentence),
+  /** The system prompt; places as in `prompt`. */
   system: optional(Template),
-  prompt: Template.annotate({
-    description:
-      "`{{input}}`, `{{input.field}}`, `{{research}}`: the input, and outputs of agents it depends on"
-  }),
+  /** `{{input}}`, `{{input.field}}`, `{{research}}`: the input, and outputs of agents it depends on. */
+  prompt: Template,
+  /** Who is called. */
   provider: Id,
+  /** As the provider and the price book name it. */
   model: Id,
+  /** Tried in this order when the first model fails for good; at most 8. */
   fallback: withDefault(Schema.Array(ModelRef).check(Schema.isMaxLength(8)), []),
+  /** What the answer must be. */
   output: withDefault(OutputSpec, { type: "text" }),
-  /** What a call is expected to use; without max_completion_tokens the answer is bounded by it. */
+  /**
+   * What a call is expected to use, for the look before the workflow starts; without `max_completion_tokens` the
+   * answer is bounded by it.
+   */
   estimate: optional(
-    Schema.Struct({ prompt_tokens: optional(PositiveCount), completion_tokens: optional(PositiveCount) })
+    Schema.Struct({
+      /** Default: from the length of the prompt. */
+      prompt_tokens: optional(PositiveCount),
+      /** The most output, where `max_completion_tokens` says nothing. */
+      completion_tokens: optional(PositiveCount)
+    })
   ),
+  /** The most output. Default: `estimate.completion_tokens`, else the tenant's `default_completion_tokens`. */
   max_completion_tokens: optional(PositiveCount),
+  /** Default: the provider's. */
   temperature: optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
+  /** For one call, its retries included. Default: 24 hours. */
   deadline_ms: optional(PositiveCount.check(Schema.isLessThanOrEqualTo(86_400_000))),
+  /** How often it is tried again, and when. */
   retries: withDefault(StepRetries, {}),
+  /** Agents that must be done before it starts; none: it starts at once. */
   depends_on: withDefault(Schema.Array(AgentName).check(Schema.isMaxLength(AGENTS_MAX)), [])
 }).annotate({ identifier: "AgentDefinition" })
 export type AgentDefinition = typeof AgentDefinition.Type
 
 /** A budget of type `workflow`, in the tenant's currency: made before the first call, and inactive once the workflow has ended. */
 export const WorkflowBudget = Schema.Struct({
+  /** For the workflow's whole life: money in the tenant's currency, or a whole number of tokens or calls. */
   limit: NonNegativeDecimal,
+  /** What is counted: money, tokens, or calls. */
   measure: withDefault(Measure, "cost"),
+  /** `hard` parks or fails what has no room; `soft` only warns. */
   enforcement: withDefault(Enforcement, "hard"),
+  /** Who may approve more, and how much. Default: as of `create_budget`. */
   override_policy: optional(OverridePolicy)
 }).annotate({ identifier: "WorkflowBudget" })
 export type WorkflowBudget = typeof WorkflowBudget.Type
 
 export const WorkflowDefinition = Schema.Struct({
+  /** By which a declared one is started; becomes the `operation` of its calls, where nothing else is said. */
   name: Name,
+  /** At most 64. */
   agents: Schema.Array(AgentDefinition).check(Schema.isMinLength(1), Schema.isMaxLength(AGENTS_MAX)),
+  /** Calls at the same time. */
   concurrency: withDefault(PositiveCount.check(Schema.isLessThanOrEqualTo(CONCURRENCY_MAX)), 4),
+  /** Its own, beside all others that apply. Default: none. */
   budget: optional(WorkflowBudget),
-  token_warning_at: withDefault(Count, 10_000).annotate({
-    description: "an alert is raised when a budget of its own in tokens has no more than this left; 0: never"
-  }),
+  /** An alert is raised when a budget of its own in tokens has no more than this left; 0: never. */
+  token_warning_at: withDefault(Count, 10_000),
+  /** Asks for an override when it parks; `{}` asks for what is missing. Default: it only waits. */
   request_override: optional(
     Schema.Struct({
+      /** So much, in the budget's unit. Default: what is missing. */
       amount: optional(NonNegativeDecimal),
+      /** For whoever decides. Default: a sentence that names the workflow. */
       reason: optional(Sentence)
-    }).annotate({
-      description: "asks for an override when it parks: of so much, or of what is missing"
     })
   )
 }).annotate({ identifier: "WorkflowDefinition" })

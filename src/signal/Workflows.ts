@@ -40,60 +40,101 @@ export type StepState = typeof StepState.Type
 
 /** Why a workflow waits: what refused it, when it looks again at the latest, and who can let it go on. */
 export const Parked = Schema.Struct({
+  /** A sentence for people. */
   reason: Sentence,
+  /** Whose calls were refused. */
   agents: Schema.Array(Name),
+  /** The budgets that have no room. */
   violations: Schema.Array(Violation),
+  /** When it looks again at the latest. */
   retry_at: Schema.NullOr(Timestamp),
-  approvers: Schema.Array(Name).annotate({
-    description: "roles or owners who may approve an override of what refused it"
-  }),
-  overrides: Schema.Array(Id).annotate({ description: "overrides that the workflow itself has asked for" }),
+  /** Roles or owners who may approve an override of what refused it. */
+  approvers: Schema.Array(Name),
+  /** Overrides that the workflow itself has asked for. */
+  overrides: Schema.Array(Id),
+  /** When it was parked. */
   since: Timestamp
 }).annotate({ identifier: "Parked" })
 export type Parked = typeof Parked.Type
 
 export const WorkflowFailure = Schema.Struct({
+  /** Whose step failed; null where it was none. */
   agent: Schema.NullOr(Name),
-  error: Schema.String.annotate({
-    description:
-      "the _tag of the error, or output_does_not_match, prompt_cannot_be_filled, key_revoked, key_expired"
-  }),
+  /**
+   * The `_tag` of the error, or `output_does_not_match`, `prompt_cannot_be_filled`, `key_revoked`, `key_expired`,
+   * `key_unknown`.
+   */
+  error: Schema.String,
+  /** What to do about it. */
   message: Sentence
 }).annotate({ identifier: "WorkflowFailure" })
 export type WorkflowFailure = typeof WorkflowFailure.Type
 
 /** Where a workflow stands. No prompt, no input and no output is in it. */
 export const WorkflowProgress = Schema.Struct({
+  /** For `get_workflow`, `cancel_workflow`, `resume_workflow`. */
   workflow_id: Id,
+  /** The definition's. */
   name: Name,
+  /** `parked`: a budget refused, and it waits for room; `cancelling`: calls on their way are settled. */
   state: WorkflowState,
+  /** What it does when a budget refuses. */
   on_denied: OnDenied,
+  /** Agents that have answered. */
   steps_done: Count,
+  /** All agents. */
   steps_total: Count,
+  /** Those whose calls are on their way. */
   current_agents: Schema.Array(Name),
+  /** Of all calls so far, failed ones too. */
   prompt_tokens: Count,
+  /** Of all calls so far, failed ones too. */
   completion_tokens: Count,
+  /** `prompt_tokens` + `completion_tokens`. */
   total_tokens: Count,
+  /** Of all calls so far, in `currency`. */
   cost: Decimal,
-  currency: Schema.NullOr(Currency).annotate({ description: "the tenant's; null until something was used" }),
+  /** The tenant's; null until something was used. */
+  currency: Schema.NullOr(Currency),
+  /** Its own budget, as it stood after the last step; null where it has none. */
   budget: Schema.NullOr(
-    Schema.Struct({ budget_id: Id, measure: Measure, limit: Decimal, remaining: Decimal })
-  ).annotate({ description: "its own budget, as it stood after the last step" }),
-  remaining: Schema.NullOr(Decimal).annotate({ description: "of its own budget" }),
+    Schema.Struct({
+      /** For `request_override` and `get_budget_status`. */
+      budget_id: Id,
+      /** The unit of the amounts. */
+      measure: Measure,
+      /** As it was defined, or raised. */
+      limit: Decimal,
+      /** What may still be spent. */
+      remaining: Decimal
+    })
+  ),
+  /** Of its own budget; null where it has none. */
+  remaining: Schema.NullOr(Decimal),
+  /** `steps_done` of `steps_total`, rounded down. */
   completion_percent: Count,
+  /** How much of its own budget is used; null where it has none. */
   budget_percent: Schema.NullOr(Schema.Finite),
+  /** Why it waits; null where it does not. */
   parked: Schema.NullOr(Parked),
+  /** Why it failed; null where it did not. */
   failure: Schema.NullOr(WorkflowFailure),
+  /** Who started it. */
   owner: Name,
+  /** What all its calls carry, beside `workflow_id` and `agent`. */
   attribution: Attribution,
+  /** When it was started. */
   started_at: Timestamp,
+  /** When it last changed. */
   updated_at: Timestamp,
+  /** Null while it runs. */
   ended_at: Schema.NullOr(Timestamp)
 }).annotate({ identifier: "WorkflowProgress" })
 export type WorkflowProgress = typeof WorkflowProgress.Type
 
 /** One fact of the topic `workflows`: what happened, to which agent, and where the workflow stands since then. */
 export const WorkflowFact = Schema.Struct({
+  /** What happened. */
   what: Schema.Literals([
     "started",
     "step_started",
@@ -107,27 +148,44 @@ export const WorkflowFact = Schema.Struct({
     "failed",
     "cancelled"
   ]),
+  /** Whose step it was; null where it was none. */
   agent: Schema.NullOr(Name),
+  /** Why, where there is something to say. */
   detail: Schema.NullOr(Sentence),
+  /** When it happened. */
   at: Timestamp,
   ...WorkflowProgress.fields
 }).annotate({ identifier: "WorkflowFact" })
 export type WorkflowFact = typeof WorkflowFact.Type
 
 export const WorkflowStep = Schema.Struct({
+  /** Its name. */
   agent: Name,
+  /** `pending`: waits for others, or for a free place. */
   state: StepState,
+  /** Agents that must be done before. */
   depends_on: Schema.Array(Name),
+  /** How often it was called. */
   tries: Count,
-  request_id: Schema.NullOr(Id).annotate({ description: "of its last try: WORKFLOW/AGENT/TRY" }),
+  /** Of its last try: WORKFLOW/AGENT/TRY; null before the first. */
+  request_id: Schema.NullOr(Id),
+  /** Who is called. */
   provider: Id,
+  /** Who is called. */
   model: Id,
+  /** What it answered: text, or JSON; null until then. */
   output: Schema.Json,
+  /** Why it failed; null where it did not. */
   failure: Schema.NullOr(WorkflowFailure),
+  /** Of all tries. */
   prompt_tokens: Count,
+  /** Of all tries. */
   completion_tokens: Count,
+  /** Of all tries, in the tenant's currency. */
   cost: Decimal,
+  /** When it was first called; null before. */
   started_at: Schema.NullOr(Timestamp),
+  /** Null until it is done or has failed. */
   ended_at: Schema.NullOr(Timestamp)
 }).annotate({ identifier: "WorkflowStep" })
 export type WorkflowStep = typeof WorkflowStep.Type
@@ -135,10 +193,11 @@ export type WorkflowStep = typeof WorkflowStep.Type
 /** A workflow with its input, its definition and what its agents have answered. */
 export const Workflow = Schema.Struct({
   ...WorkflowProgress.fields,
+  /** What it was started with. */
   input: Schema.Json,
-  definition: Schema.Json.annotate({
-    description: "its definition, as start_workflow takes it, with every default written out"
-  }),
+  /** Its definition, as `start_workflow` takes it, with every default written out. */
+  definition: Schema.Json,
+  /** One per agent. */
   steps: Schema.Array(WorkflowStep)
 }).annotate({ identifier: "Workflow" })
 export type Workflow = typeof Workflow.Type
@@ -148,23 +207,42 @@ export const StartWorkflow = command("start_workflow", {
   roles: ["app"],
   description:
     "Starts a workflow of agents: a declared one by its name, or one that is given here. Its calls are budgeted, held and recorded like any other, attributed to it.",
+  fails: ["NotFound", "BudgetExceeded"],
   payload: {
+    /** The name of one that the host declared, or a whole definition. */
     workflow: Schema.Union([Name, WorkflowDefinition]),
+    /** Any JSON for `{{input}}`; at most 256 KiB, 16 levels deep. */
     input: boundedJson(INPUT_BYTES_MAX, INPUT_DEPTH_MAX),
+    /**
+     * When a budget refuses: `park` waits for room or an override, `fail` ends it, and starts nothing where the
+     * first call has no room.
+     */
     on_denied: withDefault(OnDenied, "park"),
     ...attributionFields,
-    /** The workflow's own id; without it one is made. */
+    /** The workflow's own id, at most 128 characters; without it one is made. One that is taken is a `Conflict`. */
     workflow_id: optional(WorkflowId)
   },
-  success: Schema.Struct({ workflow_id: Id, workflow: WorkflowProgress })
+  success: Schema.Struct({
+    /** For `get_workflow` and the topic `workflows`. */
+    workflow_id: Id,
+    /** Where it stands. */
+    workflow: WorkflowProgress
+  })
 })
 
 export const GetWorkflow = query("get_workflow", {
   family: "workflows",
   roles: ["app", "analyst", "operator"],
   description: "Shows one workflow: its steps, their outputs, what they cost, and what it waits for.",
-  payload: { workflow_id: Id },
-  success: Schema.Struct({ workflow: Workflow })
+  fails: ["NotFound"],
+  payload: {
+    /** One of `list_workflows`. */
+    workflow_id: Id
+  },
+  success: Schema.Struct({
+    /** All of it, outputs included. */
+    workflow: Workflow
+  })
 })
 
 export const ListWorkflows = query("list_workflows", {
@@ -172,15 +250,26 @@ export const ListWorkflows = query("list_workflows", {
   roles: ["app", "analyst", "operator"],
   description: "Lists workflows, the newest first.",
   payload: {
+    /** Only these. */
     state: optional(WorkflowState),
+    /** Only of this name. */
     name: optional(Name),
+    /** Only for this user. */
     user_id: attributionFields.user_id,
+    /** Only for this team. */
     team_id: attributionFields.team_id,
+    /** Only for this project. */
     project_id: attributionFields.project_id,
+    /** Only for this feature. */
     feature: attributionFields.feature,
     ...pageFields
   },
-  success: Schema.Struct({ items: Schema.Array(WorkflowProgress), next_cursor: Schema.NullOr(Schema.String) })
+  success: Schema.Struct({
+    /** Newest first. */
+    items: Schema.Array(WorkflowProgress),
+    /** For the next page; null on the last. */
+    next_cursor: Schema.NullOr(Schema.String)
+  })
 })
 
 export const CancelWorkflow = command("cancel_workflow", {
@@ -188,14 +277,30 @@ export const CancelWorkflow = command("cancel_workflow", {
   roles: ["app", "operator"],
   description:
     "Ends a workflow: calls on their way are cancelled and settled, what is held is given back, nothing more starts.",
-  payload: { workflow_id: Id, reason: optional(Sentence) },
-  success: Schema.Struct({ workflow: WorkflowProgress })
+  fails: ["NotFound"],
+  payload: {
+    /** One that is cancelled already stays so; one that has ended otherwise is a `Conflict`. */
+    workflow_id: Id,
+    /** Why, for whoever reads the workflow. */
+    reason: optional(Sentence)
+  },
+  success: Schema.Struct({
+    /** Where it stands. */
+    workflow: WorkflowProgress
+  })
 })
 
 export const ResumeWorkflow = command("resume_workflow", {
   family: "workflows",
   roles: ["app", "operator"],
   description: "Lets a parked workflow try again now. One that is not parked goes on as it does.",
-  payload: { workflow_id: Id },
-  success: Schema.Struct({ workflow: WorkflowProgress })
+  fails: ["NotFound"],
+  payload: {
+    /** One that runs; one that has ended is a `Conflict`. */
+    workflow_id: Id
+  },
+  success: Schema.Struct({
+    /** Where it stands. */
+    workflow: WorkflowProgress
+  })
 })
