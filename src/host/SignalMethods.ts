@@ -281,7 +281,8 @@ export interface SignalMethods {
   readonly restart_actor: Method<"restart_actor">
 
   /**
-   * Lists signals that nobody could take, the newest first. The newest thousand are kept.
+   * Lists signals that nobody could take, and alerts that never reached a channel (address alerts), the newest
+   * first. The newest thousand are kept.
    *
    * Roles: `operator`, `admin`.
    */
@@ -289,7 +290,7 @@ export interface SignalMethods {
 
   /**
    * Sends a dead letter again, as the key that sent it first. It is gone when it is answered, and stays when it
-   * fails again.
+   * fails again. An alert is owed to its channel again, with fresh tries.
    *
    * Roles: `operator`, `admin`.
    *

@@ -27,7 +27,49 @@ import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
 import { CorrectUsage, GetUsage, TrackUsage } from "./Tracking.ts"
 import { CancelWorkflow, GetWorkflow, ListWorkflows, ResumeWorkflow, StartWorkflow } from "./Workflows.ts"
 
-export const SIGNALS = {
+/** Named one by one, so that a declaration file names each definition too: what is inferred is written out, without its comments. */
+export type Signals = {
+  readonly track_usage: typeof TrackUsage
+  readonly correct_usage: typeof CorrectUsage
+  readonly get_usage: typeof GetUsage
+  readonly check_budget: typeof CheckBudget
+  readonly extend_hold: typeof ExtendHold
+  readonly release_hold: typeof ReleaseHold
+  readonly create_budget: typeof CreateBudget
+  readonly update_budget: typeof UpdateBudget
+  readonly get_budget_status: typeof GetBudgetStatus
+  readonly request_override: typeof RequestOverride
+  readonly decide_override: typeof DecideOverride
+  readonly list_overrides: typeof ListOverrides
+  readonly calculate_cost: typeof CalculateCost
+  readonly get_pricing: typeof GetPricing
+  readonly update_pricing: typeof UpdatePricing
+  readonly update_exchange_rates: typeof UpdateExchangeRates
+  readonly configure_manager: typeof ConfigureManager
+  readonly get_status: typeof GetStatus
+  readonly get_audit_trail: typeof GetAuditTrail
+  readonly cleanup_old_data: typeof CleanupOldData
+  readonly forget_user: typeof ForgetUser
+  readonly complete: typeof Complete
+  readonly start_workflow: typeof StartWorkflow
+  readonly get_workflow: typeof GetWorkflow
+  readonly list_workflows: typeof ListWorkflows
+  readonly cancel_workflow: typeof CancelWorkflow
+  readonly resume_workflow: typeof ResumeWorkflow
+  readonly list_actors: typeof ListActors
+  readonly inspect_actor: typeof InspectActor
+  readonly stop_actor: typeof StopActor
+  readonly restart_actor: typeof RestartActor
+  readonly list_dead_letters: typeof ListDeadLetters
+  readonly redrive_dead_letter: typeof RedriveDeadLetter
+  readonly subscribe: typeof Subscribe
+  readonly unsubscribe: typeof Unsubscribe
+  readonly create_key: typeof CreateKey
+  readonly list_keys: typeof ListKeys
+  readonly revoke_key: typeof RevokeKey
+}
+
+export const SIGNALS: Signals = {
   track_usage: TrackUsage,
   correct_usage: CorrectUsage,
   get_usage: GetUsage,
@@ -66,13 +108,23 @@ export const SIGNALS = {
   create_key: CreateKey,
   list_keys: ListKeys,
   revoke_key: RevokeKey
-} as const
+}
 
-export type Signals = typeof SIGNALS
 export type SignalName = keyof Signals
 
 /** Signals between parts of the runtime. They are no part of the contract: no door finds them. */
-const INTERNAL_SIGNALS = {
+type InternalSignals = {
+  readonly record_audit: typeof RecordAudit
+  readonly clean_usage: typeof CleanUsage
+  readonly record_cleanup: typeof RecordCleanup
+  readonly raise_alert: typeof RaiseAlert
+  readonly find_request: typeof FindRequest
+  readonly forget_named: typeof ForgetNamed
+  readonly forget_step: typeof ForgetStep
+  readonly record_forgetting: typeof RecordForgetting
+}
+
+const INTERNAL_SIGNALS: InternalSignals = {
   record_audit: RecordAudit,
   clean_usage: CleanUsage,
   record_cleanup: RecordCleanup,
@@ -81,11 +133,11 @@ const INTERNAL_SIGNALS = {
   forget_named: ForgetNamed,
   forget_step: ForgetStep,
   record_forgetting: RecordForgetting
-} as const
+}
 
 /** Everything that an actor can be sent. */
-export const ACTOR_SIGNALS = { ...SIGNALS, ...INTERNAL_SIGNALS }
-export type ActorSignals = typeof ACTOR_SIGNALS
+export type ActorSignals = Signals & InternalSignals
+export const ACTOR_SIGNALS: ActorSignals = { ...SIGNALS, ...INTERNAL_SIGNALS }
 export type ActorSignalName = keyof ActorSignals
 
 /** What a signal takes, as it is written on the wire. */
