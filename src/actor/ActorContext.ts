@@ -43,6 +43,8 @@ export interface ActorOptions<P extends Protocol = ActorSignals> {
    * leave; one with timers, children, or signals that it has not answered never does. Default: yes.
    */
   readonly mayPassivate?: () => boolean
+  /** Whether what it is lies in the store, so that it goes on after somebody has stopped the actor. Default: no. */
+  readonly isDurable?: boolean
 }
 
 export interface ActorContext<P extends Protocol = ActorSignals> {

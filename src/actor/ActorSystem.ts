@@ -42,6 +42,7 @@ export interface LivingActor {
 }
 
 export interface ActorDetails {
+  readonly isDurable: boolean
   readonly children: ReadonlyArray<string>
   readonly supervision: ReadonlyArray<SupervisionEntry>
   readonly mailbox: {
@@ -63,6 +64,7 @@ const detailsOf = (actor: Actor): ActorDetails => {
   const { ref } = actor
   const children = Array.from(actor.children ?? []).slice(0, CHILDREN_SHOWN)
   return {
+    isDurable: actor.options.isDurable ?? false,
     children: children.map((child) => child.ref.address.text),
     supervision: [...(actor.log?.entries ?? [])],
     mailbox: {

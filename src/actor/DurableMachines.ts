@@ -172,6 +172,7 @@ class Machines {
       this.#system.spawn<P>({
         address,
         protocol,
+        isDurable: true,
         ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
         behaviour: (actor) =>
           Effect.suspend(() => {

@@ -5,7 +5,6 @@
  */
 import { Effect } from "effect"
 import type { ActorEntry, ActorSystem } from "../actor/ActorSystem.ts"
-import type { Address } from "../actor/Address.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, Forbidden, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -27,8 +26,15 @@ const entryFor = (
   return Effect.succeed(entry)
 }
 
-const afterStop = (system: ActorSystem, address: Address): string => {
+/** Asked before it is stopped: then it is not there to be asked. */
+const afterStop = (system: ActorSystem, { address, details }: ActorEntry): string => {
   if (address.kind === WORKFLOW) return "its workflow goes on within seconds: cancel_workflow ends it"
+  if (details().isDurable) {
+    return (
+      "its machine lies in the store and goes on: within seconds where something of it runs, at its moment where it " +
+      "waits for one, else with its next signal; only what brings it to its end ends it"
+    )
+  }
   return system.comesBack(address)
     ? "it comes back when it is asked again"
     : "it does not come back by itself"
@@ -41,8 +47,8 @@ export const stopActor = (
 ): Effect.Effect<SignalSuccess<"stop_actor">, SignalError> =>
   Effect.gen(function* () {
     const entry = yield* entryFor(system, address, principal)
+    const after = afterStop(system, entry)
     yield* system.stop(entry.address)
-    const after = afterStop(system, entry.address)
     return { stopped: true, address, message: `${address} has stopped; ${after}` }
   })
 
