@@ -92,11 +92,20 @@ export const openConnection = (
   /** Set while the server closes: new requests are refused then. */
   let onIdle: (() => void) | undefined
 
+  const tellRefused = (method: string, error: SignalError) => {
+    if (door.refused !== undefined) shared.runFork(within(trace, door.refused(method, principal, error)))
+  }
+
   const fail = (call: RpcCall, error: SignalError, settle: Settle) => {
     meter.answered(call.method, error._tag)
     if (call.id !== undefined) return settle(writeError(call.id, error))
     door.deadLetter(call, principal, error)
     settle(undefined)
+  }
+
+  const refuse = (call: RpcCall, error: SignalError, settle: Settle) => {
+    tellRefused(call.method, error)
+    fail(call, error, settle)
   }
 
   const succeed = (call: RpcCall, result: unknown, settle: Settle, afterwards?: () => void) => {
@@ -135,14 +144,14 @@ export const openConnection = (
 
   const perform = (call: RpcCall, settle: Settle) => {
     const admitted = door.admit(call, principal)
-    if (Result.isFailure(admitted)) return fail(call, admitted.failure, settle)
+    if (Result.isFailure(admitted)) return refuse(call, admitted.failure, settle)
     if (!isOverTime(admitted.success)) {
       return run(call, door.ask(admitted.success, principal), settle, (result) =>
         succeed(call, result, settle)
       )
     }
     if (call.id === undefined && admitted.success.name !== "unsubscribe")
-      return fail(call, needsAnswer(), settle)
+      return refuse(call, needsAnswer(), settle)
     run(call, openedBy(admitted.success), settle, ({ answer, release }) =>
       succeed(call, answer, settle, release)
     )
@@ -151,12 +160,14 @@ export const openConnection = (
   const handle = (item: RpcItem, settle: Settle) => {
     const wait = shared.rates.take(principal.keyId, 1, shared.now())
     if (isRefusal(item)) {
+      const error = wait > 0 ? tooFast(limits, wait) : item.refusal
       meter.answered("", item.refusal._tag)
-      return settle(writeError(item.id, wait > 0 ? tooFast(limits, wait) : item.refusal))
+      tellRefused("", error)
+      return settle(writeError(item.id, error))
     }
-    if (onIdle !== undefined) return fail(item, goingAway(), settle)
-    if (wait > 0) return fail(item, tooFast(limits, wait), settle)
-    if (inFlight >= limits.inFlightMax) return fail(item, tooManyInFlight(limits.inFlightMax), settle)
+    if (onIdle !== undefined) return refuse(item, goingAway(), settle)
+    if (wait > 0) return refuse(item, tooFast(limits, wait), settle)
+    if (inFlight >= limits.inFlightMax) return refuse(item, tooManyInFlight(limits.inFlightMax), settle)
     perform(item, settle)
   }
 

@@ -12,7 +12,7 @@ import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalog
 import { decodePayload, encodeSuccess, findSignal } from "../signal/Decode.ts"
 import { InvalidRequest, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import { type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
+import { type RoutedSignal, refuse, SignalRouter } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { RpcCall } from "./JsonRpc.ts"
 import { askKeys, type Credentials, isKeySignal } from "./KeySignals.ts"
@@ -39,6 +39,8 @@ export interface Door {
   readonly ask: (admitted: Admitted, principal: Principal) => Effect.Effect<unknown, SignalError>
   /** The one error that a cause comes down to. A defect is logged, and shows nothing but the log line's incident. */
   readonly errorOf: (cause: Cause.Cause<SignalError>, method: string) => SignalError
+  /** Hears of what was refused here or at a limit in front; absent where nobody wants to hear of it. */
+  readonly refused: SignalRouter["refused"]
   readonly deadLetter: (call: RpcCall, principal: Principal, error: SignalError) => void
 }
 
@@ -114,12 +116,13 @@ export const makeDoor = Effect.fnUntraced(function* (
     },
     ask: (admitted, principal) =>
       Effect.suspend(() => {
-        if (isOverTime(admitted)) return Effect.fail(needsConnection())
+        if (isOverTime(admitted)) return refuse(router, admitted.name, principal, needsConnection())
         return Effect.map(send(admitted, principal), (success) =>
           encodeSuccess(admitted.name, success as SignalSuccess<SignalName>)
         )
       }),
     errorOf,
+    refused: router.refused,
     deadLetter: (call, principal, error) => {
       const letter = {
         principal,

@@ -49,9 +49,15 @@ export const makeHttpSignals = (options: HttpSignalsOptions) => {
     return undefined
   }
 
+  const told = (method: string, principal: Principal, error: SignalError): Effect.Effect<void> =>
+    door.refused === undefined ? Effect.void : door.refused(method, principal, error)
+
   const perform = (call: RpcCall, principal: Principal): Effect.Effect<string | undefined> => {
     const admitted = door.admit(call, principal)
-    if (Result.isFailure(admitted)) return Effect.succeed(fail(call, principal, admitted.failure))
+    if (Result.isFailure(admitted)) {
+      const { failure } = admitted
+      return Effect.map(told(call.method, principal, failure), () => fail(call, principal, failure))
+    }
     return door.ask(admitted.success, principal).pipe(
       Effect.map((result) => (call.id === undefined ? undefined : writeResult(call.id, result))),
       Effect.exit,
@@ -66,13 +72,17 @@ export const makeHttpSignals = (options: HttpSignalsOptions) => {
   const answerTo = (item: RpcItem, principal: Principal): Effect.Effect<string | undefined> => {
     if (!isRefusal(item)) return perform(item, principal)
     meter.answered("", item.refusal._tag)
-    return Effect.succeed(writeError(item.id, item.refusal))
+    return Effect.as(told("", principal, item.refusal), writeError(item.id, item.refusal))
   }
 
   const answerAll = Effect.fnUntraced(function* (text: string, principal: Principal) {
     const { isBatch, items } = readMessage(text)
     const waitMs = options.rates.take(principal.keyId, items.length, options.now())
-    if (waitMs > 0) return yield* Effect.fail(overloaded(tooFast(limits, waitMs)))
+    if (waitMs > 0) {
+      const error = tooFast(limits, waitMs)
+      for (const item of items) yield* told(isRefusal(item) ? "" : item.method, principal, error)
+      return yield* Effect.fail(overloaded(error))
+    }
     const answers = yield* Effect.forEach(items, (item) => answerTo(item, principal), {
       concurrency: "unbounded"
     })
@@ -93,11 +103,14 @@ export const makeHttpSignals = (options: HttpSignalsOptions) => {
     Effect.gen(function* () {
       const { principal } = yield* authenticate(request, options.access)
       const text = yield* readBody(request, limits.messageBytesMax)
+      const trace = readTraceparent(request.headers.traceparent)
       if (!options.inFlight.enter(principal.keyId)) {
-        return yield* Effect.fail(overloaded(tooManyInFlight(limits.inFlightMax)))
+        const error = tooManyInFlight(limits.inFlightMax)
+        yield* within(trace, told("", principal, error))
+        return yield* Effect.fail(overloaded(error))
       }
       const leave = Effect.sync(() => options.inFlight.leave(principal.keyId))
-      const answered = within(readTraceparent(request.headers.traceparent), answerAll(text, principal))
+      const answered = within(trace, answerAll(text, principal))
       return yield* Effect.ensuring(answered, leave)
     })
 }

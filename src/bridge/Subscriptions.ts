@@ -11,7 +11,7 @@ import type { SignalPayload } from "../signal/Catalogue.ts"
 import { encodeEvent } from "../signal/Decode.ts"
 import { InvalidRequest, NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import type { OpenTopic, SignalRouter, TopicEvent } from "../signal/SignalRouter.ts"
+import { type OpenTopic, refuse, type SignalRouter, type TopicEvent } from "../signal/SignalRouter.ts"
 import type { Topic } from "../signal/Subscriptions.ts"
 import { makeEventBuffer } from "./EventBuffer.ts"
 import { errorObject, writeEvent } from "./JsonRpc.ts"
@@ -140,7 +140,8 @@ export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   ) =>
     Effect.callback<Opened, SignalError>((resume) => {
       if (!tally.enter(principal.tenant)) {
-        return resume(Effect.fail(tooManySubscriptions(limits.subscriptionsPerTenantMax)))
+        const error = tooManySubscriptions(limits.subscriptionsPerTenantMax)
+        return resume(refuse(router, method, principal, error))
       }
       const id = `${options.connectionId}.${++made}`
       const subscription: Subscription = { isClosed: false, fiber: undefined }
@@ -168,7 +169,7 @@ export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   return {
     subscribe: (payload) => {
       const filter = authorizeSubscription(payload, principal)
-      if (Result.isFailure(filter)) return Effect.fail(filter.failure)
+      if (Result.isFailure(filter)) return refuse(router, "subscribe", principal, filter.failure)
       return start(
         "subscribe",
         router.subscribe(payload.topic, filter.success, payload.from_cursor, principal),

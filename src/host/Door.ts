@@ -26,7 +26,13 @@ import {
   UnknownSignal
 } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import { type OpenTopic, type RoutedSignal, SignalRouter, type TopicEvent } from "../signal/SignalRouter.ts"
+import {
+  type OpenTopic,
+  type RoutedSignal,
+  refuse,
+  SignalRouter,
+  type TopicEvent
+} from "../signal/SignalRouter.ts"
 import type { Topic } from "../signal/Subscriptions.ts"
 import type {
   EventOf,
@@ -130,13 +136,20 @@ const doorOf = (router: SignalRouter, credentials: Credentials, principal: Princ
       ? askKeys(credentials, name, payload as never, principal)
       : router.ask(name as RoutedSignal, payload as never, principal)
 
+  const refused = (name: string, error: SignalError) => refuse(router, name, principal, error)
+
+  /** What was checked here; what it was refused for is told like any other refusal. */
+  const checked = <A>(name: string, result: Result.Result<A, SignalError>): Effect.Effect<A, SignalError> =>
+    Result.isFailure(result) ? refused(name, result.failure) : Effect.succeed(result.success)
+
   const send = (name: SignalName, params: unknown): Effect.Effect<unknown, SignalError> =>
     Effect.suspend(() => {
       const elsewhere = NO_SIGNAL_HERE[name]
-      if (elsewhere !== undefined) return Effect.fail(new UnknownSignal({ signal: name, message: elsewhere }))
+      if (elsewhere !== undefined)
+        return refused(name, new UnknownSignal({ signal: name, message: elsewhere }))
       const payload = admit(name, params, principal)
-      if (Result.isFailure(payload)) return Effect.fail(payload.failure)
-      if ("stream" in payload.success && payload.success.stream === true) return Effect.fail(byStream)
+      if (Result.isFailure(payload)) return refused(name, payload.failure)
+      if ("stream" in payload.success && payload.success.stream === true) return refused(name, byStream)
       return Effect.map(ask(name, payload.success), (success) =>
         encodeSuccess(name, success as SignalSuccess<SignalName>)
       )
@@ -148,7 +161,10 @@ const doorOf = (router: SignalRouter, credentials: Credentials, principal: Princ
       withoutDefects(
         "complete",
         Effect.gen(function* () {
-          const payload = yield* Effect.fromResult(admit("complete", { ...params, stream: true }, principal))
+          const payload = yield* checked(
+            "complete",
+            admit("complete", { ...params, stream: true }, principal)
+          )
           const { events } = yield* router.stream(payload, principal)
           return streamWithoutDefects("complete", Stream.mapEffect(events, partOf))
         })
@@ -157,10 +173,11 @@ const doorOf = (router: SignalRouter, credentials: Credentials, principal: Princ
       withoutDefects(
         "subscribe",
         Effect.gen(function* () {
-          const asked = yield* Effect.fromResult(
+          const asked = yield* checked(
+            "subscribe",
             decodePayload("subscribe", subscriptionParams(topic, options))
           )
-          const filter = yield* Effect.fromResult(authorizeSubscription(asked, principal))
+          const filter = yield* checked("subscribe", authorizeSubscription(asked, principal))
           return eventsOf(yield* router.subscribe(topic, filter, asked.from_cursor, principal))
         })
       ),

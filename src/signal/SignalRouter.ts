@@ -4,7 +4,7 @@
  * Owns: the interface between the doors (bridge, embedding host) and the actors behind them.
  * Does not decide: where an actor lives. A door decodes and authorizes before it sends.
  */
-import { Context, type Effect, type Stream } from "effect"
+import { Context, Effect, type Stream } from "effect"
 import type { SignalName, SignalPayload, SignalSuccess } from "./Catalogue.ts"
 import type { Forbidden, InvalidParams, SignalError } from "./Errors.ts"
 import type { Principal } from "./Principal.ts"
@@ -44,6 +44,22 @@ export interface SignalRouter {
     fromCursor: string | undefined,
     principal: Principal
   ) => Effect.Effect<OpenTopic, SignalError | InvalidParams | Forbidden>
+  /**
+   * Hears of what a door has refused by itself, so that nobody was asked. `method` is as it came; empty where nobody could
+   * read it. Absent where nobody wants to hear of it.
+   */
+  readonly refused?: (method: string, principal: Principal, error: SignalError) => Effect.Effect<void>
 }
+
+/** Fails, after the router has heard of it if it wants to. */
+export const refuse = (
+  { refused }: SignalRouter,
+  method: string,
+  principal: Principal,
+  error: SignalError
+): Effect.Effect<never, SignalError> =>
+  refused === undefined
+    ? Effect.fail(error)
+    : Effect.andThen(refused(method, principal, error), Effect.fail(error))
 
 export const SignalRouter = Context.Service<SignalRouter>("bursar/signal/SignalRouter")

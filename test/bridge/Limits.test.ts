@@ -65,6 +65,39 @@ describe("past a limit", () => {
     )
   )
 
+  it.live("and at every other check of a door, whoever traces hears of the refusal", () =>
+    withBridge(
+      Effect.gen(function* () {
+        const limits = { requestsPerSecondPerKey: 0.001, requestBurstPerKey: 6, subscriptionsPerTenantMax: 0 }
+        const { bridge, stub, wsUrl } = yield* startBridge({ limits })
+        const { key, key_id } = yield* makeKey(bridge, { roles: ["app"] })
+        const client = yield* openClient(wsUrl, { key })
+        yield* client.call("get_status", {})
+        yield* client.call("release_hold", { hold: "h" })
+        yield* client.call("subscribe", { topic: "budgets" })
+        client.sendText("no JSON")
+        yield* client.next
+        client.send({ jsonrpc: "2.0", method: "nothing", params: {} })
+        yield* client.call("release_hold", { hold_id: "h" })
+        yield* client.call("release_hold", { hold_id: "h" })
+        yield* postSignals(bridge, [release(1), 7], {}, key)
+        assert.deepStrictEqual(
+          stub.refused,
+          [
+            "get_status Forbidden",
+            "release_hold InvalidParams",
+            "subscribe Overloaded",
+            " ParseError",
+            "nothing UnknownSignal",
+            "release_hold Overloaded",
+            "release_hold Overloaded",
+            " Overloaded"
+          ].map((line) => `${line} ${key_id}`)
+        )
+      })
+    )
+  )
+
   it.live("requests of a key are Overloaded on every connection of it, and 429 over HTTP", () =>
     withBridge(
       Effect.gen(function* () {

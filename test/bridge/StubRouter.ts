@@ -16,6 +16,8 @@ type Answer = (asked: Asked) => Effect.Effect<unknown, SignalError>
 
 /** What tests say and see of the router. */
 export interface Stub {
+  /** What the doors refused by themselves: `METHOD ERROR KEY`. */
+  readonly refused: Array<string>
   readonly asked: Array<Asked>
   /** Answers a signal instead of the stub's own answer. */
   readonly answers: Map<string, Answer>
@@ -44,8 +46,10 @@ export const makeStub = (): Stub => {
     return answers.get(signal.name)?.(signal) ?? Effect.succeed(OWN_ANSWERS[signal.name])
   }
   const opened = (events: Stream.Stream<TopicEvent, SignalError>): OpenTopic => ({ cursor: "c0", events })
+  const refused: Array<string> = []
   const stub: Stub = {
     asked,
+    refused,
     answers,
     stream: Stream.never,
     topic: Stream.never,
@@ -55,6 +59,10 @@ export const makeStub = (): Stub => {
         Effect.sync(() => {
           asked.push({ name: "complete", payload, principal })
           return opened(stub.stream)
+        }),
+      refused: (method, { keyId }, { _tag }) =>
+        Effect.sync(() => {
+          refused.push(`${method} ${_tag} ${keyId}`)
         }),
       subscribe: (topic, filter, fromCursor, principal) =>
         Effect.sync(() => {

@@ -48,6 +48,56 @@ describe("a traced program", () => {
   }
   const named = (spans: ReadonlyArray<Span>, name: string) => spans.filter((span) => span.name === name)
 
+  it("shows what a door has refused: whom, and why, and nothing of what came", async () => {
+    const { key, key_id } = await program.call("create_key", { name: "app", roles: ["app"] })
+    const app = await program.connect(key)
+    const refusals: ReadonlyArray<readonly [string, string, object]> = [
+      ["complete", "InvalidParams", { ...FAST, messages: SECRET, max_tokens: 5 }],
+      ["configure_manager", "Forbidden", { retention_days: 9 }],
+      ["subscribe", "InvalidParams", { topic: SECRET }],
+      ["no_such_signal", "UnknownSignal", {}]
+    ]
+    for (const [method, tag, params] of refusals) {
+      assert.strictEqual((await failureOf(app.call(method, params))).tag, tag)
+    }
+    const traceparent = `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", traceparent }
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "get_actor", params: {} })
+    await fetch(`${program.url}/signals`, { method: "POST", headers, body })
+    const refused = await eventually(
+      async () => receiver.spans.filter(({ kind, facts }) => kind === 2 && facts["bursar.key_id"] === key_id),
+      ({ length }) => length === 5
+    )
+    assert.deepStrictEqual(
+      refused.map(({ name, facts }) => `${name} ${facts["rpc.method"]} ${facts["error.type"]}`).sort(),
+      [
+        "complete complete InvalidParams",
+        "configure_manager configure_manager Forbidden",
+        "jsonrpc _OTHER UnknownSignal",
+        "jsonrpc _OTHER UnknownSignal",
+        "subscribe subscribe InvalidParams"
+      ]
+    )
+    for (const span of refused) {
+      assert.strictEqual(span.status.code, 2)
+      assert.deepInclude(span.facts, { "rpc.system.name": "jsonrpc", "bursar.tenant": "default" })
+    }
+    const [forbidden] = named(refused, "configure_manager")
+    assert.strictEqual(forbidden?.facts["rpc.response.status_code"], "-32003")
+    const unknown = named(refused, "jsonrpc")
+    assert.include(
+      unknown.map(({ facts }) => facts["rpc.method_original"]),
+      "get_actor"
+    )
+    assert.isTrue(
+      unknown.some(
+        ({ traceId, parentSpanId }) => traceId === "ab".repeat(16) && parentSpanId === "cd".repeat(8)
+      )
+    )
+    assert.notInclude(JSON.stringify(named(refused, "complete")), SECRET)
+    assert.notInclude(JSON.stringify(named(refused, "subscribe")), SECRET)
+  })
+
   it("shows a call from the door to each attempt, a retry too, and what each cost", async () => {
     const answer = await wire.call("complete", {
       ...FAST,
