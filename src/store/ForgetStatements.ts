@@ -223,7 +223,8 @@ const live = (sql: SqlClient.SqlClient, claim: Claim, step: Step<"live">): Doing
       [tenant, step.from ?? ""]
     )
     const to = begun?.pseudonym ?? step.to
-    if (step.from !== null) yield* renameLive(sql, fence, tenant, step.from, to)
+    const isResumed = begun !== undefined
+    if (step.from !== null && !isResumed) yield* renameLive(sql, fence, tenant, step.from, to)
     endKeysAndPseudonym(fence, step, to)
     const row = yield* fence.run<LiveRow>(sql)
     return {
@@ -231,6 +232,7 @@ const live = (sql: SqlClient.SqlClient, claim: Claim, step: Step<"live">): Doing
       next: null,
       live: {
         to,
+        isResumed,
         hadPseudonym: numberOf(row.hadPseudonym) > 0,
         budgets: numberOf(row.budgets),
         periods: numberOf(row.periods),

@@ -101,12 +101,15 @@ const renameLive = (tenant: Forgettable, names: Names) => {
 
 const live = (tenant: Forgettable, step: Extract<ForgetStep, { readonly kind: "live" }>): ForgetDone => {
   const { from } = step
-  const nothing = { to: step.to, hadPseudonym: false, budgets: 0, periods: 0, overrides: 0, keys: [] }
+  const counts = { budgets: 0, periods: 0, overrides: 0, keys: [] }
+  const nothing = { to: step.to, isResumed: false, hadPseudonym: false, ...counts }
   if (from === null) return { changed: 0, next: null, live: nothing }
-  const renaming = tenant.renamings.get(from) ?? { from, to: step.to, upToSeq: tenant.head.usageSeq }
-  tenant.renamings.set(from, renaming)
-  const counts = renameLive(tenant, namesOf(tenant, from, renaming.to))
-  return { changed: 0, next: null, live: { ...nothing, to: renaming.to, ...counts } }
+  const begun = tenant.renamings.get(from)
+  if (begun !== undefined)
+    return { changed: 0, next: null, live: { ...nothing, to: begun.to, isResumed: true } }
+  tenant.renamings.set(from, { from, to: step.to, upToSeq: tenant.head.usageSeq })
+  const renamed = renameLive(tenant, namesOf(tenant, from, step.to))
+  return { changed: 0, next: null, live: { ...nothing, ...renamed } }
 }
 
 type Change = (tenant: Forgettable, names: Names) => number

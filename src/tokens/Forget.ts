@@ -88,7 +88,7 @@ const stepsOf = (env: ForgetEnvironment, payload: SignalPayload<"forget_named">,
           })
         )
 
-  return Effect.gen(function* () {
+  const pass = Effect.gen(function* () {
     const { live, traces } = yield* begun
     const counts = { usage_rows: 0, requests: 0, cleaned_sums: 0, audit_entries: 0, alerts: 0, commands: 0 }
     const forgotten: { -readonly [Field in keyof Forgotten]: Forgotten[Field] } = {
@@ -107,9 +107,29 @@ const stepsOf = (env: ForgetEnvironment, payload: SignalPayload<"forget_named">,
       }
       yield* step({ kind: "end", from })
     }
-    return { forgotten, ended_keys: live.keys }
+    return { forgotten, ended_keys: live.keys, isResumed: live.isResumed }
+  })
+
+  return Effect.gen(function* () {
+    const first = yield* pass
+    if (!first.isResumed) return { forgotten: first.forgotten, ended_keys: first.ended_keys }
+    // Who came back after it had begun is forgotten under another name: so no two figures become one.
+    const rest = yield* pass
+    return {
+      forgotten: sumOf(first.forgotten, rest.forgotten),
+      ended_keys: [...first.ended_keys, ...rest.ended_keys]
+    }
   })
 }
+
+const sumOf = (a: Forgotten, b: Forgotten): Forgotten => ({
+  pseudonym_deleted: a.pseudonym_deleted || b.pseudonym_deleted,
+  ...(Object.fromEntries(
+    Object.entries(a).flatMap(([field, value]) =>
+      typeof value === "number" ? [[field, value + (b[field as "budgets"] ?? 0)]] : []
+    )
+  ) as Omit<Forgotten, "pseudonym_deleted">)
+})
 
 export const forget = (
   env: ForgetEnvironment,

@@ -15,7 +15,8 @@ export type HistoryTable = (typeof HISTORY)[number]
 
 /**
  * - `live`: budgets, periods, open holds and overrides, in one statement; the user's keys end, and his pseudonym is
- *   nobody's. Memory must be read again afterwards.
+ *   nobody's. Memory must be read again afterwards. Where a renaming is under way already, nothing live is renamed
+ *   (`isResumed`): what is live under the old name is of a user who has come back, and gets a name of its own.
  * - the tables of the history, from after a place on; a place of `null` is the beginning.
  * - `end`: nothing is under way any more.
  *
@@ -49,6 +50,8 @@ export interface ForgetDone {
   /** Of `live`: what was renamed, and the name in whose place it is. */
   readonly live?: {
     readonly to: string
+    /** It was begun before, and is to be brought to its end first. */
+    readonly isResumed: boolean
     readonly hadPseudonym: boolean
     readonly budgets: number
     readonly periods: number

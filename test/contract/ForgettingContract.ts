@@ -177,17 +177,22 @@ export const forgetting = (check: Check): void => {
     })
   )
   check(
-    "can be done again, and keeps the name that was taken first",
+    "begun before, it keeps the name that was taken first, and leaves what is live to who came back",
     Effect.gen(function* () {
       const { store, claim } = yield* filled
-      yield* store.forget(claim, live)
+      assert.deepInclude((yield* store.forget(claim, live)).live, { isResumed: false })
+      const before = yield* store.load(claim, 0)
       const again = yield* store.forget(claim, { ...live, to: "another name" })
-      assert.deepInclude(again.live, { to: ANON, budgets: 0, periods: 0, overrides: 0 })
+      assert.deepInclude(again.live, { to: ANON, isResumed: true, budgets: 0, periods: 0, overrides: 0 })
+      assert.deepStrictEqual(yield* store.load(claim, 0), before)
       for (const kind of HISTORY) {
         const step = { kind, from: ADA, to: ANON, after: null }
         assert.isAbove((yield* store.forget(claim, step)).changed, 0, kind)
         assert.strictEqual((yield* store.forget(claim, step)).changed, 0, kind)
       }
+      yield* store.forget(claim, { kind: "end", from: ADA })
+      const anew = yield* store.forget(claim, { ...live, to: "another name" })
+      assert.deepInclude(anew.live, { to: "another name", isResumed: false })
     })
   )
   check(

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { beforeAll } from "vitest"
 import { isPseudonym } from "../../src/signal/Pseudonym.ts"
-import { changeRows, rowsWith, tableLocker } from "../support/Dump.ts"
+import { changeRows, rowsWith, tableLocker, whileRowsLocked } from "../support/Dump.ts"
 import { makeDatabase, type Program, runProgram, startProgram } from "../support/Program.ts"
 import { eventually, failureOf, type Json } from "../support/Wire.ts"
 
@@ -376,6 +376,91 @@ describe("forget_user", () => {
     const after = await figuresOf(tenant)
     assert.deepStrictEqual(after.money, before.money)
     assert.strictEqual(after.total_cost, before.total_cost)
+    await verified()
+  })
+
+  it("is finished after a kill, also where the user has come back meanwhile: no two figures become one", async () => {
+    const tenant = await makeTenant()
+    const { call } = tenant
+    const report = (request_id: string) =>
+      call("track_usage", { request_id, ...MODEL, ...COUNTS, user_id: ANN })
+    await call("create_budget", { ...DAILY, type: "user", entity_id: "*", limit: "10000" })
+    await call("create_budget", {
+      ...DAILY,
+      type: "user",
+      entity_id: "*",
+      period: "lifetime",
+      limit: "10000"
+    })
+    await report("before")
+    await whileLocked("completion", async () => {
+      const forgetting = call("forget_user", { user_id: ANN }).catch(() => "killed")
+      await eventually(
+        () => rowsWith(databaseUrl, ANN, ["user_renaming"]),
+        (rows) => rows.length === 1
+      )
+      await program.kill()
+      await forgetting
+    })
+    program = await startProgram({ databaseUrl })
+    await report("after")
+    const before = await figuresOf(tenant)
+    await verified()
+    await call("forget_user", { user_id: ANN })
+    assert.deepStrictEqual(
+      (await rowsWith(databaseUrl, ANN)).filter((row) => row.includes(tenant.tenant)),
+      []
+    )
+    const after = await figuresOf(tenant)
+    assert.deepStrictEqual(after.totals, before.totals)
+    assert.strictEqual(after.total_cost, before.total_cost)
+    await verified()
+  })
+
+  it("is finished after a kill in the middle of the machines: each names the user no more, and goes on once", async () => {
+    const tenant = await makeTenant()
+    const { call } = tenant
+    const ids = ["wf-1", "wf-2", "wf-3"]
+    for (const workflow_id of ids) {
+      const agents = [{ name: "one", provider: "simulator", model: "sim-fast", prompt: "{{input}}" }]
+      const workflow = { name: "parks", agents, budget: { limit: "0", measure: "requests" } }
+      await call("start_workflow", { workflow, input: ANN, user_id: ANN, workflow_id })
+      await eventually(
+        async () => (await call("get_workflow", { workflow_id })).workflow,
+        ({ state }) => state === "parked"
+      )
+    }
+    const address = `workflow/${tenant.tenant}/wf-2`
+    await whileRowsLocked(
+      databaseUrl,
+      "SELECT 1 FROM machine WHERE address = $1 FOR UPDATE",
+      [address],
+      async () => {
+        const forgetting = call("forget_user", { user_id: ANN }).catch(() => "killed")
+        // The first one is rewritten; the second one waits for the lock.
+        await eventually(
+          () => rowsWith(databaseUrl, ANN, ["machine"]),
+          (rows) => rows.filter((row) => row.includes(tenant.tenant)).length === 2
+        )
+        await program.kill()
+        await forgetting
+      }
+    )
+    program = await startProgram({ databaseUrl })
+    await call("forget_user", { user_id: ANN })
+    assert.deepStrictEqual(
+      (await rowsWith(databaseUrl, ANN)).filter((row) => row.includes(tenant.tenant)),
+      []
+    )
+    for (const workflow_id of ids) {
+      const { workflow } = await call("get_workflow", { workflow_id })
+      assert.notInclude(JSON.stringify(workflow), ANN)
+      await call("cancel_workflow", { workflow_id })
+      await eventually(
+        async () => (await call("get_workflow", { workflow_id })).workflow,
+        ({ state }) => state === "cancelled"
+      )
+    }
     await verified()
   })
 })

@@ -49,6 +49,26 @@ export const tableLocker =
       Effect.runPromise
     )
 
+/** Nobody else writes the rows that a statement locks while something is done. */
+export const whileRowsLocked = <A>(
+  databaseUrl: string,
+  lock: string,
+  parameters: ReadonlyArray<string>,
+  act: () => Promise<A>
+): Promise<A> =>
+  Effect.gen(function* () {
+    const sql = yield* PgClient.PgClient
+    return yield* sql.withTransaction(
+      Effect.andThen(
+        sql.unsafe(lock, parameters),
+        Effect.tap(Effect.promise(act), () => sql.unsafe(END_WAITING))
+      )
+    )
+  }).pipe(
+    Effect.provide(serverLayer({ url: Redacted.make(databaseUrl), idleInTransactionTimeout: "1 minute" })),
+    Effect.runPromise
+  )
+
 /** A statement that nobody of ours would send. */
 export const changeRows = (
   databaseUrl: string,
