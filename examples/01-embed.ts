@@ -6,7 +6,9 @@ import { startBursar } from "../src/index.ts"
 
 const bursar = await startBursar({ dataDirectory: mkdtempSync(join(tmpdir(), "bursar-")) })
 
+// Under the same request_id it is made once, however often the script is started on the same data.
 await bursar.create_budget({
+  request_id: "setup/research",
   name: "Research",
   type: "team",
   entity_id: "research",

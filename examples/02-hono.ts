@@ -18,7 +18,7 @@ const bursar = await startBursar({ databaseUrl: DATABASE_URL, dataDirectory: BUR
 
 // Everybody has the same budget of their own. The request_id makes this safe to run at each start: it is made once.
 await bursar.create_budget({
-  request_id: "each user's day",
+  request_id: "setup/each-user",
   name: "Each user",
   type: "user",
   entity_id: "*",

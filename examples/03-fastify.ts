@@ -17,7 +17,7 @@ const bursar = await startBursar({ databaseUrl: DATABASE_URL, dataDirectory: BUR
 
 // A budget may count requests or tokens too, and need not begin anew.
 await bursar.create_budget({
-  request_id: "trial",
+  request_id: "setup/trial",
   name: "Trial",
   type: "user",
   entity_id: "*",

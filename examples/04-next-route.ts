@@ -19,7 +19,7 @@ const start = async (): Promise<Bursar> => {
   const { DATABASE_URL, BURSAR_DATA } = process.env
   const bursar = await startBursar({ databaseUrl: DATABASE_URL, dataDirectory: BURSAR_DATA })
   await bursar.create_budget({
-    request_id: "each user's day",
+    request_id: "setup/each-user",
     name: "Each user",
     type: "user",
     entity_id: "*",

@@ -15,6 +15,7 @@ import {
   serve,
   type WorkflowDefinition
 } from "./effect.ts"
+import { type Known, refuseUnknown } from "./host/KnownOptions.ts"
 import { type HostLogging, loggingLayer } from "./host/Logging.ts"
 import { type Bursar, startRunning } from "./host/Running.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
@@ -142,6 +143,38 @@ const telemetryOf = ({ traces, metrics, ...rest }: TelemetryOptions): TelemetryC
   ...(metrics === undefined ? {} : { metrics: targetOf(metrics) })
 })
 
+const PROVIDER = { apiKey: true, baseUrl: true } as const
+const OTLP_TARGET = { url: true, headers: true } as const
+
+const KNOWN: Known<StartOptions> = {
+  dataDirectory: true,
+  databaseUrl: true,
+  anthropic: PROVIDER,
+  openai: PROVIDER,
+  simulator: true,
+  alerts: { privateTargets: true, trustedCa: true, smtp: { url: true, from: true } },
+  cluster: { host: true, port: true, address: true },
+  workflows: true,
+  openWorkflowsMax: true,
+  tenant: true,
+  listen: { host: true, port: true, adminKey: true, allowedHosts: true, trustsProxy: true },
+  log: { level: true, write: true },
+  telemetry: {
+    traces: OTLP_TARGET,
+    metrics: OTLP_TARGET,
+    protocol: true,
+    serviceName: true,
+    resourceAttributes: true,
+    sampleRatio: true,
+    followsParent: true,
+    content: true,
+    tracesEveryMs: true,
+    metricsEveryMs: true,
+    timeoutMs: true
+  },
+  record: { file: true, maxBytes: true, content: true }
+}
+
 const layerOptions = (options: StartOptions): BursarOptions => ({
   dataDirectory: options.dataDirectory ?? "./.bursar",
   simulator: options.simulator ?? true,
@@ -162,8 +195,12 @@ const listen = ({ adminKey, ...options }: ListenOptions, dataDirectory: string) 
     return yield* serve({ ...options, adminKey: key })
   })
 
-/** Starts a runtime. It is ready when the promise is fulfilled. */
+/**
+ * Starts a runtime. It is ready when the promise is fulfilled. Rejects with `InvalidParams` where there is no such option,
+ * at whatever depth.
+ */
 export const startBursar = async (options: StartOptions = {}): Promise<Bursar> => {
+  refuseUnknown(options, KNOWN)
   const known = layerOptions(options)
   const { bursar } = await startRunning<BursarServices, unknown>({
     layer: Layer.provideMerge(layer(known), loggingLayer(options.log ?? {})),

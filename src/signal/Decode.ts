@@ -25,6 +25,9 @@ const STRICT = { errors: "all", onExcessProperty: "error" } as const
 const ISSUES_MAX = 50
 /** Marks the message of an unknown field, and carries the names that were possible to where the path is known. */
 const UNKNOWN_FIELD = "\u0001"
+/** Between the fields of an object and the places of fields that are inside of it. */
+const INSIDE = "\u0003"
+const INSIDE_DEPTH_MAX = 3
 /** Marks the message of a name that cannot stand here, and carries what names must be. */
 const WRONG_NAME = "\u0002"
 
@@ -35,6 +38,31 @@ const namesMustBe = ({ indexSignatures }: SchemaAST.Objects): string =>
     .map(({ annotations }) => annotations?.expected)
     .find((expected) => typeof expected === "string") ?? "another name"
 
+/** The objects that a value can be. Lists are none: a field of their items belongs to no item in particular. */
+const objectsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.Objects> => {
+  if (SchemaAST.isObjects(ast)) return [ast]
+  return SchemaAST.isUnion(ast) ? ast.types.flatMap(objectsOf) : []
+}
+
+/** The paths of all fields inside of an object's fields: `workflow.request_override`. */
+const pathsInside = (ast: SchemaAST.Objects, depth = 1): ReadonlyArray<string> =>
+  ast.propertySignatures.flatMap(({ name, type }) =>
+    objectsOf(type).flatMap((object) => [
+      ...object.propertySignatures.map((inner) => `${String(name)}.${String(inner.name)}`),
+      ...(depth < INSIDE_DEPTH_MAX ? pathsInside(object, depth + 1) : []).map(
+        (path) => `${String(name)}.${path}`
+      )
+    ])
+  )
+
+/** Where a field belongs that is unknown where it stands, if it is known in exactly one place inside. */
+const placeOf = (field: string, paths: ReadonlyArray<string>): string | undefined => {
+  const places = new Set(
+    paths.filter((path) => path.endsWith(`.${field}`)).map((path) => path.slice(0, -field.length - 1))
+  )
+  return places.size === 1 ? [...places][0] : undefined
+}
+
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
     const fields = "ast" in issue && SchemaAST.isObjects(issue.ast) ? issue.ast : undefined
@@ -42,7 +70,8 @@ const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
     if (issue._tag === "InvalidType" && names.length > 0) return `Expected an object with ${names.join(", ")}`
     if (issue._tag !== "UnexpectedKey") return SchemaIssue.defaultLeafHook(issue)
     if (fields !== undefined && fields.indexSignatures.length > 0) return WRONG_NAME + namesMustBe(fields)
-    return UNKNOWN_FIELD + names.join(UNKNOWN_FIELD)
+    const inside = fields === undefined ? [] : pathsInside(fields)
+    return UNKNOWN_FIELD + names.join(UNKNOWN_FIELD) + INSIDE + inside.join(INSIDE)
   }
 })
 
@@ -57,7 +86,10 @@ const wordingOf = (message: string, path: ReadonlyArray<string | number>): strin
     return `Expected ${message.slice(WRONG_NAME.length)}: ${JSON.stringify(field)} is none`
   }
   if (!message.startsWith(UNKNOWN_FIELD)) return message
-  const names = message.split(UNKNOWN_FIELD).filter((name) => name !== "")
+  const [known = "", ...inside] = message.split(INSIDE)
+  const names = known.split(UNKNOWN_FIELD).filter((name) => name !== "")
+  const place = placeOf(field, inside)
+  if (place !== undefined) return `Unknown field here. It belongs inside ${JSON.stringify(place)}`
   if (names.length === 0) return `Unexpected name ${JSON.stringify(field)}`
   const guess = nearest(field, names)
   return guess === undefined

@@ -11,6 +11,7 @@ import { ActorSystem, layer as actorLayer } from "../actor/ActorSystem.ts"
 import type { DurableMachines } from "../actor/DurableMachines.ts"
 import { recordOf } from "../actor/Inspection.ts"
 import type { DoorServices } from "../host/Door.ts"
+import { type Known, refuseUnknown } from "../host/KnownOptions.ts"
 import { type HostLogging, loggingLayer } from "../host/Logging.ts"
 import { type Bursar, startRunning } from "../host/Running.ts"
 import type { Adapter } from "../provider/Adapter.ts"
@@ -39,6 +40,13 @@ export interface TestOptions {
   readonly tenant?: string
   /** Default: warnings and errors, to standard error. */
   readonly log?: HostLogging
+}
+
+const KNOWN: Known<TestOptions> = {
+  providers: true,
+  startAt: true,
+  tenant: true,
+  log: { level: true, write: true }
 }
 
 export type TestServices = DoorServices | ActorSystem | DurableMachines | LedgerStore
@@ -76,8 +84,9 @@ export interface TestBursar extends Bursar {
   ) => Promise<SignalRecord>
 }
 
-/** Starts one, in milliseconds. */
+/** Starts one, in milliseconds. Rejects with `InvalidParams` where there is no such option. */
 export const startTestBursar = async (options: TestOptions = {}): Promise<TestBursar> => {
+  refuseUnknown(options, KNOWN)
   const startAt = new Date(options.startAt ?? MONDAY).getTime()
   if (Number.isNaN(startAt)) throw new RangeError(`startAt is no time: ${options.startAt}`)
   const begun = Layer.effectDiscard(TestClock.setTime(startAt)).pipe(

@@ -3,7 +3,8 @@ import { request } from "node:http"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import type { Settings } from "../../src/Config.ts"
-import { type LogEntry, type StartOptions, startBursar } from "../../src/index.ts"
+import { InvalidParams, type LogEntry, type StartOptions, startBursar } from "../../src/index.ts"
+import { startTestBursar } from "../../src/testing.ts"
 import { makeDatabase, makeFolder } from "../support/Program.ts"
 
 const RECORDING = join(makeFolder(), "bursar.jsonl")
@@ -72,5 +73,33 @@ describe("the options of a host", () => {
       assert.isObject(fields)
       assert.match(at, /Z$/u)
     }
+  })
+
+  // As plain JavaScript gives them: a default would stand in place of what was meant.
+  const refused: ReadonlyArray<readonly [object, string]> = [
+    [{ data: "./here" }, 'data: Unknown option. Did you mean "dataDirectory" or "databaseUrl"?'],
+    [{ datadirectory: undefined }, 'datadirectory: Unknown option. Did you mean "dataDirectory"?'],
+    [{ anthropic: { api_key: "k" } }, 'anthropic.api_key: Unknown option. Did you mean "apiKey"?'],
+    [
+      { alerts: { smtp: { uri: "smtp://x", from: "x" } }, logs: {} },
+      'alerts.smtp.uri: Unknown option. Did you mean "url"? (and 1 more, see issues)'
+    ],
+    [{ listen: true }, "listen: Expected an object with host, port, adminKey, allowedHosts, trustsProxy"],
+    [{ listen: { constructor: 1 } }, "listen.constructor: Unknown option. Known are:"]
+  ]
+  it.each(refused)("that there are not are refused: %j", async (options, message) => {
+    const failure = await startBursar(options).catch((error: unknown) => error)
+    assert.instanceOf(failure, InvalidParams)
+    assert.include(failure.message, message)
+  })
+
+  it("of a test's runtime that there are not are refused as well", async () => {
+    const options: object = { provider: [], log: { lvl: "none" } }
+    const failure = await startTestBursar(options).catch((error: unknown) => error)
+    assert.instanceOf(failure, InvalidParams)
+    assert.deepStrictEqual(
+      failure.issues.map(({ path }) => path.join(".")),
+      ["provider", "log.lvl"]
+    )
   })
 })

@@ -459,3 +459,28 @@ describe("what this version does not do yet is refused, and nothing is ignored",
     })
   }
 })
+
+describe("a field that is right elsewhere", () => {
+  const agents = [{ name: "a", provider: "p", model: "m", prompt: "{{input}}" }]
+  const workflow = { name: "w", agents }
+  const table: ReadonlyArray<readonly [SignalName, Fields, string, string]> = [
+    ["update_budget", { budget_id: "b", updates: {}, limit: "1" }, "limit", "updates"],
+    ["start_workflow", { input: 1, workflow, request_override: {} }, "request_override", "workflow"],
+    ["start_workflow", { input: 1, workflow, budget: { limit: "1" } }, "budget", "workflow"],
+    ["start_workflow", { input: 1, workflow, limit: "1" }, "limit", "workflow.budget"],
+    ["check_budget", { request_id: "r", cached_tokens: 1 }, "cached_tokens", ""],
+    ["track_usage", { ...REPORT, cached_tokens: 1 }, "cached_tokens", "prompt_tokens_details"],
+    // In both details: it could be either.
+    ["track_usage", { ...REPORT, audio_tokens: 1 }, "audio_tokens", ""]
+  ]
+  for (const [name, params, field, place] of table) {
+    it(`${name} {${field}}: ${place === "" ? "no place is told" : `belongs inside ${place}`}`, () => {
+      const [issue, ...others] = issuesOf(name, params)
+      assert.deepStrictEqual(others, [])
+      assert.deepStrictEqual(issue?.path, [field])
+      if (place === "") assert.notInclude(issue?.message, "belongs")
+      else
+        assert.strictEqual(issue?.message, `Unknown field here. It belongs inside ${JSON.stringify(place)}`)
+    })
+  }
+})
