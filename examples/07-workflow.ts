@@ -25,9 +25,9 @@ const { workflow_id } = await bursar.send("start_workflow", { workflow: "report"
 for await (const { event } of progress) {
   if (!("workflow" in event)) continue
   const { what, agent, completion_percent, remaining, ended_at } = event.workflow
-  console.log(
-    `${what}${agent === null ? "" : ` ${agent}`}: ${completion_percent} %, ${remaining} tokens left`
-  )
+  // Its budget is made when it has started.
+  const left = remaining === null ? "" : `, ${remaining} tokens left`
+  console.log(`${what}${agent === null ? "" : ` ${agent}`}: ${completion_percent} %${left}`)
   if (ended_at !== null) break
 }
 

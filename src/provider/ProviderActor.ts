@@ -30,7 +30,9 @@ export interface ProviderSurroundings {
   readonly callOf: (payload: CompletePayload) => RunningCall | undefined
 }
 
-export const providerAddress = (name: string): Address => sharedAddress("provider", name)
+export const PROVIDER = "provider"
+
+export const providerAddress = (name: string): Address => sharedAddress(PROVIDER, name)
 export const callAddress = (call: Call): Address =>
   scopedAddress("call", call.identity.principal.tenant, call.identity.requestId)
 

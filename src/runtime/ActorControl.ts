@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import type { ActorEntry, ActorSystem } from "../actor/ActorSystem.ts"
+import { PROVIDER } from "../provider/ProviderActor.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, Forbidden, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -29,6 +30,7 @@ const entryFor = (
 /** Asked before it is stopped: then it is not there to be asked. */
 const afterStop = (system: ActorSystem, { address, details }: ActorEntry): string => {
   if (address.kind === WORKFLOW) return "its workflow goes on within seconds: cancel_workflow ends it"
+  if (address.kind === PROVIDER) return "the next complete that names it begins it again"
   if (details().isDurable) {
     return (
       "its machine lies in the store and goes on: within seconds where something of it runs, at its moment where it " +

@@ -4,6 +4,7 @@
  * Owns: the words. Does not decide: what is in a recording (RecordingReader).
  */
 import type { SignalRecord } from "../signal/Inspection.ts"
+import { isFailure, isRefusal } from "../signal/Refusals.ts"
 import type { Recorded } from "./RecordingReader.ts"
 
 type WireSignal = typeof SignalRecord.Encoded
@@ -44,8 +45,6 @@ const violationsOf = ({ answer }: WireSignal): ReadonlyArray<string> => {
     return `${name} (${of}): limit ${limit} ${unit}, spent ${spent}, held ${held}; ${requested} asked for, ${shortfall} short; override ${override}`
   })
 }
-
-const isRefusal = ({ outcome }: WireSignal): boolean => outcome === "refused" || outcome === "BudgetExceeded"
 
 /** One event as a line. */
 export const lineOf = (event: WireEvent): string => {
@@ -173,11 +172,12 @@ export class RecordingSummary {
     this.#signals.set(record.signal, figures)
     figures.answered += 1
     if (figures.durations.length < DURATIONS_MAX) figures.durations.push(record.duration_ms)
-    if (record.outcome === "ok") return
-    if (isRefusal(record)) figures.refused += 1
-    else figures.failed += 1
-    const why = isRefusal(record) ? budgetsOf(record) : record.outcome
-    const groups = isRefusal(record) ? this.#refused : this.#failed
+    const [isRefused, hasFailed] = [isRefusal(record), isFailure(record)]
+    if (isRefused) figures.refused += 1
+    else if (hasFailed) figures.failed += 1
+    else return
+    const why = isRefused ? budgetsOf(record) : record.outcome
+    const groups = isRefused ? this.#refused : this.#failed
     const key = `${record.signal}\n${whoOf(record)}\n${why}`
     const known = groups.get(key)
     if (known !== undefined) Object.assign(known, { count: known.count + 1, last: record })

@@ -131,8 +131,11 @@ export const WorkflowDefinition = Schema.Struct({
   concurrency: withDefault(PositiveCount.check(Schema.isLessThanOrEqualTo(CONCURRENCY_MAX)), 4),
   /** Its own, beside all others that apply. Default: none. */
   budget: optional(WorkflowBudget),
-  /** An alert is raised when a budget of its own in tokens has no more than this left; 0: never. */
-  token_warning_at: withDefault(Count, 10_000),
+  /**
+   * An alert is raised when a budget of its own in tokens has no more than this left; 0: never. Default: 10,000, or a fifth
+   * of that budget where that is less.
+   */
+  token_warning_at: optional(Count),
   /** Asks for an override when it parks; `{}` asks for what is missing. Default: it only waits. */
   request_override: optional(
     Schema.Struct({

@@ -10,6 +10,7 @@ import { nearest } from "../signal/Nearest.ts"
 import { byteLength } from "../signal/Text.ts"
 import type { AgentDefinition, WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
 import { schemaProblem } from "./Output.ts"
+import { fieldProblem } from "./SchemaFields.ts"
 import { placesOf, valueAt } from "./Template.ts"
 
 type Issue = InvalidParams["issues"][number]
@@ -89,9 +90,11 @@ const promptIssues = (
       return [{ path, message: `{{${name}}} is neither input nor an agent that this one depends on${hint}` }]
     }
     const source = agents.find((other) => other.name === name)
-    return fields.length > 0 && source?.output.type === "text"
-      ? [{ path, message: `${name} answers text, which has no fields: give it an output of type json` }]
-      : []
+    if (fields.length === 0 || source === undefined || name === "input") return []
+    if (source.output.type === "text")
+      return [{ path, message: `${name} answers text, which has no fields: give it an output of type json` }]
+    const problem = fieldProblem(source.output.schema, name, fields)
+    return problem === undefined ? [] : [{ path, message: problem }]
   })
 }
 

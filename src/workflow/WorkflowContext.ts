@@ -7,7 +7,7 @@
 import type { Schema } from "effect"
 import type { Attribution } from "../signal/Attribution.ts"
 import type { Violation } from "../signal/Errors.ts"
-import { formatAmount, parseAmount } from "../signal/Money.ts"
+import { formatAmount, parseAmount, UNIT } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { AgentDefinition, WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
@@ -119,11 +119,20 @@ export interface WorkflowContext extends WorkflowInput {
   readonly ending: "failed" | "cancelled" | null
 }
 
+const TOKEN_WARNING_AT = 10_000n
+
+/** A warning that comes before the first call says nothing: of a small budget it is a fifth. */
+const tokenWarningAtOf = ({ budget, token_warning_at }: WorkflowDefinition): number => {
+  if (token_warning_at !== undefined) return token_warning_at
+  const fifth = budget?.measure === "tokens" ? budget.limit / UNIT / 5n : TOKEN_WARNING_AT
+  return Number(fifth < TOKEN_WARNING_AT ? fifth : TOKEN_WARNING_AT)
+}
+
 export const planOf = (definition: WorkflowDefinition): Plan => ({
   name: definition.name,
   agents: definition.agents,
   concurrency: definition.concurrency,
-  tokenWarningAt: definition.token_warning_at,
+  tokenWarningAt: tokenWarningAtOf(definition),
   budget:
     definition.budget === undefined
       ? null

@@ -198,13 +198,16 @@ describe("an actor", () => {
   })
 })
 
-it("a refused call is counted once, though it is two refused signals", () => {
-  const { counters } = reduce(EMPTY_MODEL, [
+it("counts refused signals, and no look at what has no room", () => {
+  const look = { request_id: "wf/a/look", hold: false }
+  const { counters, calls } = reduce(EMPTY_MODEL, [
     event({ signal: record({ outcome: "refused" }) }),
     event({ signal: record({ signal: "complete", outcome: "BudgetExceeded" }) }),
+    event({ signal: record({ outcome: "refused", request_id: "wf/a/look", payload: look }) }),
     event({ signal: record({ outcome: "NotFound" }) })
   ])
-  expect(counters).toEqual({ signals: 3, refused: 2, refusedChecks: 1, failed: 1 })
+  expect(counters).toEqual({ signals: 4, refused: 2, failed: 1 })
+  expect([...calls.keys()], "a look is no call").toEqual(["r1"])
 })
 
 it("an actor that started runs", () => {

@@ -19,6 +19,7 @@ it.effect("a workflow goes on, and says what ends it", () =>
         return (yield* stopActor(system, { address: address.text }, WHO)).message
       })
     assert.include(yield* message("workflow"), "cancel_workflow ends it")
+    assert.include(yield* message("provider"), "the next complete that names it begins it again")
     assert.include(yield* message("till"), "does not come back")
   }).pipe(told)
 )

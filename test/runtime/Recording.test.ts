@@ -228,6 +228,25 @@ describe("a recording", () => {
     assert.strictEqual(readFileSync(foreign, "utf8"), "dear diary\n")
   })
 
+  it("sums up refusals, and no look at what has no room", async () => {
+    const file = newFile()
+    const check = (n: number, hold: boolean) => ({
+      ...answered(n, undefined, { hold }),
+      name: "check_budget",
+      definition: ACTOR_SIGNALS.check_budget,
+      answer: { success: { allowed: false, reason: "no room", violations: [] } }
+    })
+    await recordWhile({ file }, ({ inspection }) =>
+      Effect.sync(() => {
+        inspection.signal(check(1, true))
+        for (const n of [2, 3, 4]) inspection.signal(check(n, false))
+      })
+    )
+    const summary = await show(file, { isSummary: true })
+    assert.include(summary, "1 × check_budget")
+    assert.include(summary, "check_budget: 4 answered, 1 refused, 0 failed")
+  })
+
   it("can be filtered, and shows no control characters of others", async () => {
     const file = newFile()
     await recordWhile({ file }, ({ inspection }) =>

@@ -6,6 +6,20 @@ import { inputIssues } from "../../src/workflow/Definition.ts"
 import { declare } from "../../src/workflow/Workflows.ts"
 import { agent, definitionOf, graph, problemsOf } from "./support/Graphs.ts"
 
+const ARTICLE = {
+  type: "json",
+  schema: {
+    type: "object",
+    properties: {
+      title: { type: "string" },
+      by: { $ref: "#/$defs/Name" },
+      parts: { type: "array", items: { $ref: "#/$defs/Name" } },
+      more: { type: "object", properties: { x: { type: "string" } }, additionalProperties: true }
+    },
+    $defs: { Name: { type: "object", properties: { name: { type: "string" } } } }
+  }
+} as const
+
 const CASES: ReadonlyArray<readonly [string, Parameters<typeof problemsOf>[0], ReadonlyArray<string>]> = [
   ["a row", graph("a, b < a, c < b"), []],
   ["a diamond", graph("a, b < a, c < a, d < b c"), []],
@@ -45,6 +59,34 @@ const CASES: ReadonlyArray<readonly [string, Parameters<typeof problemsOf>[0], R
     { name: "n", agents: [agent("a"), agent("b", ["a"], { prompt: "{{a.title}}" })] },
     ["agents.1.prompt: a answers text, which has no fields: give it an output of type json"]
   ],
+  ...(
+    [
+      ["a field that its schema has", "{{a.title}} {{a.by.name}} {{a.parts.0.name}}", []],
+      ["a field that may be there: additional ones are", "{{a.more.anything}}", []],
+      [
+        "a misspelt field of an answer",
+        "{{a.titel}}",
+        [
+          'agents.1.prompt: a has no field "titel" by its schema, which has title, by, parts, more. Did you mean "title"?'
+        ]
+      ],
+      [
+        "a field of a field",
+        "{{a.by.nope}} {{a.title.length}}",
+        [
+          'agents.1.prompt: a.by has no field "nope" by its schema, which has name. Did you mean "name"?',
+          "agents.1.prompt: a.title is string by its schema, which has no fields"
+        ]
+      ]
+    ] as const
+  ).map(
+    ([name, prompt, problems]) =>
+      [
+        name,
+        { name: "n", agents: [agent("a", [], { output: ARTICLE }), agent("b", ["a"], { prompt })] },
+        problems
+      ] as const
+  ),
   [
     "a schema with a type that there is not",
     {

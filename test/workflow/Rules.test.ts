@@ -33,6 +33,19 @@ const refused: StepEnd = {
   refusal: { reason: "Refused: no room", violations: [], retryAt: START + 60_000 }
 }
 
+describe("the warning that few tokens are left", () => {
+  it.each([
+    ["10,000 of a large budget", { limit: "50001", measure: "tokens" }, undefined, 10_000],
+    ["a fifth of a small one", { limit: "5000", measure: "tokens" }, undefined, 1_000],
+    ["whole tokens", { limit: "4.5", measure: "tokens" }, undefined, 0],
+    ["what was given, however large", { limit: "5000", measure: "tokens" }, 10_000, 10_000],
+    ["never, where that was given", { limit: "5000", measure: "tokens" }, 0, 0]
+  ] as const)("comes at %s", (_, budget, token_warning_at, expected) => {
+    const more = token_warning_at === undefined ? {} : { token_warning_at }
+    assert.strictEqual(contextOf(graph("a", { budget, ...more })).plan.tokenWarningAt, expected)
+  })
+})
+
 /** Whoever may start has started. */
 const start = (context: WorkflowContext): WorkflowContext => startThese(context, startable(context))
 

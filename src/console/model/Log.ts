@@ -4,8 +4,8 @@
  * Owns: the filter's little language (words, all must match; `field:word` looks in one field) and what a refusal says.
  */
 import type { Violation } from "../../signal/Errors.ts"
+import { isFailure, isRefusal } from "../../signal/Refusals.ts"
 import type { LogEntry, WireRecord } from "./Model.ts"
-import { isRefusal } from "./Reduce.ts"
 
 export type WireViolation = typeof Violation.Encoded
 export type OutcomeFilter = "all" | "refused" | "failed"
@@ -45,7 +45,7 @@ export const filterOf = (text: string, outcome: OutcomeFilter): ((entry: LogEntr
     if (entry.kind === "gap") return true
     const { record } = entry
     if (outcome === "refused" && !isRefusal(record)) return false
-    if (outcome === "failed" && (record.outcome === "ok" || isRefusal(record))) return false
+    if (outcome === "failed" && !isFailure(record)) return false
     return tests.every((test) => test(record))
   }
 }

@@ -147,9 +147,8 @@ export type LogEntry =
 
 interface Counters {
   readonly signals: number
+  /** Signals, not calls: a refused call is two, the call and its check. */
   readonly refused: number
-  /** Refused approvals: a refused call is two refused signals, the call and its check. */
-  readonly refusedChecks: number
   readonly failed: number
 }
 
@@ -210,7 +209,7 @@ export const EMPTY_MODEL: Model = {
   letterToldAt: 0,
   log: [],
   alerts: [],
-  counters: { signals: 0, refused: 0, refusedChecks: 0, failed: 0 },
+  counters: { signals: 0, refused: 0, failed: 0 },
   denied: new Map()
 }
 

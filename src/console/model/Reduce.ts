@@ -10,6 +10,7 @@
 
 import type { ActorFact } from "../../signal/Inspection.ts"
 import { parseAmount } from "../../signal/Money.ts"
+import { foundNoRoom, isFailure, isRefusal } from "../../signal/Refusals.ts"
 import type { Topic } from "../../signal/Subscriptions.ts"
 import { boundCalls, requestIdOf, withActor, withCheck, withProgress, withUsage } from "./Calls.ts"
 import {
@@ -101,24 +102,18 @@ const addGap = (draft: Draft, topic: Topic, count: number | null, why: string, a
   } else log.push({ id: ++entryId, kind: "gap", count, why, at })
 }
 
-/** Budget said no: to a check, or to a signal that spends by itself. */
-export const isRefusal = (record: WireRecord): boolean =>
-  record.outcome === "refused" || record.outcome === "BudgetExceeded"
-
 const addSignal = (draft: Draft, record: WireRecord): void => {
   draft.log().push({ id: ++entryId, kind: "signal", record })
-  const { signals, refused, refusedChecks, failed } = draft.next.counters
-  const isRefused = isRefusal(record)
+  const { signals, refused, failed } = draft.next.counters
   draft.next.counters = {
     signals: signals + 1,
-    refused: refused + (isRefused ? 1 : 0),
-    refusedChecks: refusedChecks + (record.outcome === "refused" ? 1 : 0),
-    failed: failed + (record.outcome !== "ok" && !isRefused ? 1 : 0)
+    refused: refused + (isRefusal(record) ? 1 : 0),
+    failed: failed + (isFailure(record) ? 1 : 0)
   }
 }
 
 const addCheck = (draft: Draft, record: WireRecord): void => {
-  if (record.signal !== "check_budget" || record.request_id === null) return
+  if (record.signal !== "check_budget" || record.request_id === null || foundNoRoom(record)) return
   const known = draft.next.calls.get(record.request_id)
   const call = withCheck(known, record)
   if (call !== undefined && call !== known) draft.calls().set(record.request_id, call)

@@ -71,7 +71,7 @@ interface FigureProps {
 const Totals = () => {
   const totals = useModel((model) => model.totals)
   const calls = useModel((model) => model.calls)
-  const { refusedChecks: refused, signals } = useModel((model) => model.counters)
+  const { refused, signals } = useModel((model) => model.counters)
   const inFlight = inFlightOf(calls.values())
   const currency = totals?.currency ?? "USD"
   return (

@@ -1,8 +1,8 @@
 /** One signal in full: who sent it to whom, what it asked, what was answered, and why it was refused. */
+import { foundNoRoom, isFailure } from "../../signal/Refusals.ts"
 import { clock, latency } from "../model/Figures.ts"
 import { retryAtIn, violationsIn } from "../model/Log.ts"
 import type { WireRecord } from "../model/Model.ts"
-import { isRefusal } from "../model/Reduce.ts"
 import { CopyButton } from "../parts/Copy.tsx"
 import { Dialog } from "../parts/Dialog.tsx"
 import { Json } from "../parts/Json.tsx"
@@ -15,7 +15,7 @@ interface SignalDetailProps {
 }
 
 export const SignalDetail = ({ record, onClose }: SignalDetailProps) => {
-  const isRefused = isRefusal(record)
+  const isRefused = record.outcome !== "ok" && !isFailure(record)
   return (
     <Dialog
       kind="drawer"
@@ -23,7 +23,9 @@ export const SignalDetail = ({ record, onClose }: SignalDetailProps) => {
       title={
         <>
           <code>{record.signal}</code>{" "}
-          <span className={`outcome ${outcomeTone(record)}`}>{record.outcome}</span>
+          <span className={`outcome ${outcomeTone(record)}`}>
+            {foundNoRoom(record) ? "no room" : record.outcome}
+          </span>
         </>
       }
     >
@@ -70,4 +72,4 @@ export const SignalDetail = ({ record, onClose }: SignalDetailProps) => {
 }
 
 export const outcomeTone = (record: WireRecord): string =>
-  record.outcome === "ok" ? "is-ok" : isRefusal(record) ? "is-refused" : "is-failed"
+  isFailure(record) ? "is-failed" : record.outcome === "ok" || foundNoRoom(record) ? "is-ok" : "is-refused"

@@ -6,10 +6,10 @@
  */
 import { useVirtualizer } from "@tanstack/react-virtual"
 import { memo, useEffect, useId, useMemo, useRef, useState } from "react"
+import { foundNoRoom, isRefusal } from "../../signal/Refusals.ts"
 import { clock, count, latency } from "../model/Figures.ts"
 import { filterOf, type OutcomeFilter } from "../model/Log.ts"
 import { LOG_MAX, type LogEntry, type WireRecord } from "../model/Model.ts"
-import { isRefusal } from "../model/Reduce.ts"
 import { Choice } from "../parts/Choice.tsx"
 import { useMedia, useModel } from "../parts/Console.ts"
 import { Icon } from "../parts/Icon.tsx"
@@ -33,7 +33,7 @@ const SignalRow = memo(({ record }: { readonly record: WireRecord }) => (
       {clock(Date.parse(record.at) + record.duration_ms)}
     </time>
     <span className={`outcome ${outcomeTone(record)}`} title={record.outcome}>
-      {isRefusal(record) ? "refused" : record.outcome}
+      {foundNoRoom(record) ? "no room" : isRefusal(record) ? "refused" : record.outcome}
     </span>
     <code className="signal-name">{record.signal}</code>
     <span className="signal-address">
