@@ -13,6 +13,7 @@ import { requestFor } from "../provider/CallRequest.ts"
 import type { Providers } from "../provider/Providers.ts"
 import { estimatePrompt } from "../provider/TokenEstimate.ts"
 import { attributionOf } from "../signal/Attribution.ts"
+import type { BudgetStanding } from "../signal/Budget.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -98,6 +99,14 @@ export const settle = (
     }
   })
 
+const NOTHING_ELSE = { redefined: [], approved: [], hasNewPrices: false }
+
+const whereItStands = ({ budget_id, entity_id, remaining }: BudgetStanding) => ({
+  budgetId: definitionIdOf(budget_id),
+  entityId: entity_id,
+  remaining
+})
+
 export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
   keys: around.keys,
   calls: {
@@ -107,13 +116,18 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
   },
   money: {
     ask: (name, payload, principal) => around.tokenManagers.ask(name, payload, principal),
-    onRoom: (tenant, budgetIds, listener) =>
+    onRoom: (tenant, { onNews, onAdmitted }) =>
       around.hub.listen(tenant, {
-        onCommit: (_, standings) => {
-          if (standings.some(({ budget_id }) => budgetIds.has(definitionIdOf(budget_id)))) listener()
-        },
-        onReset: (standings) => {
-          if (standings.some(({ budget_id }) => budgetIds.has(definitionIdOf(budget_id)))) listener()
+        onCommit: ({ budgets, overrides, prices }, standings) =>
+          onNews({
+            standings: standings.map(whereItStands),
+            redefined: budgets.map(({ id }) => definitionIdOf(id)),
+            approved: overrides.filter(({ status }) => status === "approved").map(({ id }) => id),
+            hasNewPrices: prices.length > 0
+          }),
+        onReset: (standings) => onNews({ ...NOTHING_ELSE, standings: standings.map(whereItStands) }),
+        onProgress: ({ workflow_id }) => {
+          if (workflow_id !== undefined) onAdmitted(workflow_id)
         }
       })
   }

@@ -7,6 +7,7 @@
 import type { Effect } from "effect"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError, Unavailable } from "../signal/Errors.ts"
+import type { Amount } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Completion } from "../signal/Providers.ts"
 
@@ -34,6 +35,7 @@ export type MoneySignal =
   | "check_budget"
   | "get_budget_status"
   | "request_override"
+  | "list_overrides"
   | "find_request"
   | "raise_alert"
 
@@ -43,11 +45,28 @@ export interface WorkflowMoney {
     payload: SignalPayload<Name>,
     principal: Principal
   ) => Effect.Effect<SignalSuccess<Name>, SignalError>
-  /**
-   * Calls back when one of these budgets may have more room than before: its limit, an override, a reset, usage that came
-   * to less than was held. Only what happens on this node is told. Returns how to stop.
-   */
-  readonly onRoom: (tenant: string, budgetIds: ReadonlySet<string>, listener: () => void) => () => void
+  /** Tells what is committed on this node, which is where the tenant's TokenManager is. Returns how to stop. */
+  readonly onRoom: (tenant: string, listener: RoomListener) => () => void
+}
+
+/** What was committed, as far as it may give somebody room. */
+export interface RoomNews {
+  readonly standings: ReadonlyArray<{
+    readonly budgetId: string
+    readonly entityId: string | null
+    readonly remaining: Amount
+  }>
+  /** Budgets whose rules have changed. */
+  readonly redefined: ReadonlyArray<string>
+  /** Overrides that were approved. */
+  readonly approved: ReadonlyArray<string>
+  readonly hasNewPrices: boolean
+}
+
+export interface RoomListener {
+  readonly onNews: (news: RoomNews) => void
+  /** A call of this workflow has its hold. */
+  readonly onAdmitted: (workflowId: string) => void
 }
 
 /** Whoever a key speaks for now, or how it ended. Who speaks without a key is whoever it was. */

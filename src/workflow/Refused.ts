@@ -5,10 +5,10 @@
  * be room again.
  * Does not decide: whether there is room (the TokenManager), or what goes on then (Parking).
  *
- * Changes that are committed on this node are heard at once. Others (another node's, a price that fell) are found by
- * looking: more and more seldom, but at least twice a minute.
+ * Changes are heard when they are committed, and whoever is next in line looks (RoomLine). What no commit tells is found
+ * by looking once a minute, and at the moment of a reset.
  */
-import { Clock, Effect, Latch, Result } from "effect"
+import { Clock, Effect, Result } from "effect"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import { parseAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
@@ -19,14 +19,25 @@ import { keyFailure } from "./KeyEnds.ts"
 import type { LookedAt } from "./Parking.ts"
 import { retryAtOf } from "./Parking.ts"
 import type { WorkflowPorts } from "./Ports.ts"
+import type { Place, RoomLine } from "./RoomLine.ts"
 import { agentOf, type Refusal, type Refusing, type WorkflowContext } from "./WorkflowContext.ts"
 
-const LOOK_MS = 2_000
-const LOOK_MS_MAX = 30_000
+/** What no commit tells: a budget that took another's place, a rate. */
+const LOOK_MS = 60_000
+/** Whether its key has ended is asked more often; that is no signal. */
+const KEY_MS = 30_000
+/** Until workflows that were begun again are in line. */
+const GATHER_MS = 2_000
+/** Until the call of who goes on is admitted or refused; it is not waited for any longer. */
+const CLAIM_MS = 10_000
+const APPROVED_MAX = 1_000
 
 export interface RefusedOrder
   extends Pick<AgentOrder, "workflowId" | "workflowName" | "principal" | "attribution"> {
   readonly round: number
+  readonly since: Millis
+  /** What it has asked for since it parked. */
+  readonly overrides: ReadonlyArray<string>
   readonly refusals: ReadonlyArray<Refusal & { readonly definition: AgentDefinition }>
   readonly requestOverride: { readonly amount?: string; readonly reason?: string } | null
 }
@@ -37,6 +48,8 @@ export const refusedOrderOf = (context: WorkflowContext): RefusedOrder => ({
   principal: context.principal,
   attribution: context.attribution,
   round: context.parked?.round ?? 0,
+  since: context.parked?.since ?? context.now,
+  overrides: context.parked?.overrides ?? [],
   refusals: (context.parked?.refusals ?? []).map((refusal) => ({
     ...refusal,
     definition: agentOf(context, refusal.agent)
@@ -55,6 +68,15 @@ const refusing = ({ refusals }: RefusedOrder): ReadonlyArray<Refusing> => {
   return [...byBudget.values()]
 }
 
+/** The agents that this budget keeps waiting. */
+const agentsOf = ({ refusals }: RefusedOrder, { budget_id }: Refusing): string =>
+  refusals
+    .filter(({ violations }) => violations.some((violation) => violation.budget_id === budget_id))
+    .map(({ agent }) => agent)
+    .join(", ")
+
+const unitOf = ({ measure, currency }: Refusing): string => ` ${measure === "cost" ? currency : measure}`
+
 const overrideFor = (
   order: RefusedOrder,
   violation: Refusing,
@@ -68,7 +90,7 @@ const overrideFor = (
   reason:
     order.requestOverride?.reason ??
     toSentence(
-      `The workflow ${order.workflowName} (${order.workflowId}) is parked: ${violation.shortfall} is missing in ${violation.name}`
+      `For the workflow ${order.workflowId} (${order.workflowName}), which is parked at ${agentsOf(order, violation)}: ${violation.shortfall}${unitOf(violation)} is missing in ${violation.name}`
     )
 })
 
@@ -163,27 +185,66 @@ const mayGoOn = (ports: WorkflowPorts, order: RefusedOrder) =>
     return false
   })
 
-/** Waits until a step that was refused may go on. */
+/** Whether an override that it has asked for is approved: after a restart nobody tells it again. */
+const hasApproval = (ports: WorkflowPorts, order: RefusedOrder): Effect.Effect<boolean> =>
+  Effect.gen(function* () {
+    if (order.overrides.length === 0) return false
+    for (const { budget_id } of refusing(order)) {
+      const payload = { status: "approved", budget_id, limit: APPROVED_MAX } as const
+      const { items } = yield* ports.money.ask("list_overrides", payload, insiderOf(order.principal))
+      if (items.some(({ id }) => order.overrides.includes(id))) return true
+    }
+    return false
+  }).pipe(Effect.catch(() => Effect.succeed(false)))
+
+/** Gives up its place when it is interrupted. */
+const placeIn = (line: RoomLine, { workflowId, principal: { tenant }, ...order }: RefusedOrder) =>
+  Effect.acquireRelease(
+    Effect.sync(() => line.enter({ workflowId, tenant, ...order })),
+    (place) => Effect.sync(() => place.leave())
+  )
+
+/** Its turn has come; or it has lost its key. */
+const turnOf = (ports: WorkflowPorts, order: RefusedOrder, place: Place) =>
+  Effect.gen(function* () {
+    const retryAt = retryAtOf(order.refusals)
+    const begunAt = yield* Clock.currentTimeMillis
+    const lookAt = Math.min(retryAt === null || retryAt <= begunAt ? Infinity : retryAt, begunAt + LOOK_MS)
+    let now = begunAt
+    while (true) {
+      const pauseMs = now < lookAt ? Math.min(KEY_MS, lookAt - now) : KEY_MS
+      const isMine = yield* Effect.race(
+        Effect.as(place.turn.await, true),
+        Effect.as(Effect.sleep(pauseMs), false)
+      )
+      if (isMine) return "look"
+      if (yield* hasLostKey(ports, order)) return "lost key"
+      now = yield* Clock.currentTimeMillis
+      if (now >= lookAt) place.mustLook()
+    }
+  })
+
+/** Waits until a step that was refused may go on, and it is this workflow's turn. */
 export const awaitRoom = (
   ports: WorkflowPorts,
+  line: RoomLine,
   order: RefusedOrder
 ): Effect.Effect<{ readonly at: Millis }> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const changed = Latch.makeUnsafe(false)
-      const budgets = new Set(refusing(order).map(({ budget_id }) => budget_id))
-      const { tenant } = order.principal
       // Before the first look: what changes between the two is heard.
-      const stop = ports.money.onRoom(tenant, budgets, () => changed.openUnsafe())
-      yield* Effect.addFinalizer(() => Effect.sync(stop))
-      const retryAt = retryAtOf(order.refusals)
-      let pauseMs = LOOK_MS
-      while (!(yield* mayGoOn(ports, order))) {
-        const now = yield* Clock.currentTimeMillis
-        const untilReset = retryAt === null || retryAt <= now ? LOOK_MS_MAX : retryAt - now
-        yield* Effect.race(changed.await, Effect.sleep(Math.min(pauseMs, untilReset)))
-        changed.closeUnsafe()
-        pauseMs = Math.min(pauseMs * 2, LOOK_MS_MAX)
+      const place = yield* placeIn(line, order)
+      if (yield* hasApproval(ports, order)) place.approve()
+      // After a restart all of them come back at once: whoever is before this one may still be on its way.
+      yield* Effect.race(place.approval.await, Effect.sleep(GATHER_MS))
+      place.mustLook()
+      while ((yield* turnOf(ports, order, place)) === "look") {
+        if (yield* mayGoOn(ports, order)) {
+          const end = place.goOn()
+          yield* Effect.forkDetach(Effect.andThen(Effect.sleep(CLAIM_MS), Effect.sync(end)))
+          break
+        }
+        place.pass()
       }
       return { at: yield* Clock.currentTimeMillis }
     })

@@ -8,7 +8,7 @@
  * A call is a child of the machine, `call.AGENT`: it is run again under the same key after a crash, and interrupted when
  * it is stopped.
  */
-import type { Context } from "effect"
+import { type Context, Effect } from "effect"
 import { assign, enqueueActions, type PromiseActorLogic, setup } from "xstate"
 import { durably } from "../actor/DurableLogic.ts"
 import type { Millis } from "../signal/Text.ts"
@@ -28,6 +28,7 @@ import { goOn, type LookedAt, lookedAt } from "./Parking.ts"
 import { isAllDone, runningAgents, start, startable } from "./Plan.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import { awaitRoom, lookAtRefusals, type RefusedOrder, refusedOrderOf } from "./Refused.ts"
+import { RoomLine } from "./RoomLine.ts"
 import { afterSettling, cancel, type Settled, settle, settlingOf } from "./Settling.ts"
 import { endStep, type StepEnd } from "./StepEnd.ts"
 import { type Failure, newContext, type WorkflowContext, type WorkflowInput } from "./WorkflowContext.ts"
@@ -224,17 +225,25 @@ export type WorkflowMachine = typeof machine
 export const makeWorkflowMachine = (
   services: Context.Context<never>,
   ports: WorkflowPorts
-): WorkflowMachine =>
-  machine.provide({
+): WorkflowMachine => {
+  const line = new RoomLine(ports)
+  return machine.provide({
     actors: {
       makeBudget: durably(services, ({ input }: { readonly input: OwnBudgetOrder }) =>
         makeOwnBudget(ports, input)
       ),
-      callAgent: durably(services, ({ input }: { readonly input: AgentOrder }) => callAgent(ports, input)),
+      callAgent: durably(services, ({ input }: { readonly input: AgentOrder }) =>
+        Effect.ensuring(
+          callAgent(ports, input),
+          Effect.sync(() => line.end(input.principal.tenant, input.workflowId))
+        )
+      ),
       lookAtRefusals: durably(services, ({ input }: { readonly input: RefusedOrder }) =>
         lookAtRefusals(ports, input)
       ),
-      awaitRoom: durably(services, ({ input }: { readonly input: RefusedOrder }) => awaitRoom(ports, input)),
+      awaitRoom: durably(services, ({ input }: { readonly input: RefusedOrder }) =>
+        awaitRoom(ports, line, input)
+      ),
       endBudget: durably(services, ({ input }: { readonly input: BudgetEndOrder }) =>
         endOwnBudget(ports, input)
       ),
@@ -243,3 +252,4 @@ export const makeWorkflowMachine = (
       )
     }
   })
+}

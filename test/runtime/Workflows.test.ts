@@ -331,7 +331,7 @@ describe("whose it is", () => {
       (await by.call("list_workflows", { feature: "whose" })).items.map((item: Json) => item.workflow_id)
     for (const by of [ann, annToo, forAda, operator, wire]) assert.deepStrictEqual(await listed(by), [id])
     assert.deepStrictEqual(await listed(bob), [])
-    const never = (await failureOf(shown(bob, "never"))).message.replaceAll("never", id)
+    const never = (await failureOf(shown(bob, "of-nobody"))).message.replaceAll("of-nobody", id)
     assert.strictEqual((await failureOf(shown(bob, id))).message, never)
     for (const signal of ["cancel_workflow", "resume_workflow"]) {
       assert.strictEqual((await failureOf(bob.call(signal, { workflow_id: id }))).tag, "NotFound")

@@ -14,6 +14,7 @@ import { parseAmount } from "../../src/signal/Money.ts"
 import { callAgent } from "../../src/workflow/AgentCall.ts"
 import { orderOf } from "../../src/workflow/AgentOrder.ts"
 import { awaitRoom, lookAtRefusals, refusedOrderOf } from "../../src/workflow/Refused.ts"
+import { RoomLine } from "../../src/workflow/RoomLine.ts"
 import { endStep, type StepEnd } from "../../src/workflow/StepEnd.ts"
 import type { WorkflowContext } from "../../src/workflow/WorkflowContext.ts"
 import { completionOf, exceeded, FakePorts, used, violationOf } from "./support/FakePorts.ts"
@@ -285,18 +286,32 @@ describe("while it is parked", () => {
   const allowed = { allowed: true } as never
   const refused = { allowed: false } as never
 
-  it.effect("looks as soon as something was committed, and goes on when there is room", () =>
+  /** Since it came into the line it has looked once. */
+  const inLine = (ports: FakePorts, order = refusedOrderOf(parkedOn())) =>
+    Effect.gen(function* () {
+      const waiting = yield* Effect.forkChild(awaitRoom(ports, new RoomLine(ports), order))
+      yield* TestClock.adjust(2_000)
+      assert.strictEqual(ports.named("check_budget").length, 1)
+      return waiting
+    })
+
+  it.effect("looks when the news says that there may be room, and not otherwise", () =>
     Effect.gen(function* () {
       const ports = new FakePorts().script("check_budget", refused, refused, allowed)
-      const waiting = yield* Effect.forkChild(awaitRoom(ports, refusedOrderOf(parkedOn())))
-      yield* TestClock.adjust(0)
-      assert.strictEqual(ports.named("check_budget").length, 1)
-      ports.change()
-      yield* TestClock.adjust(0)
-      assert.strictEqual(ports.named("check_budget").length, 2)
-      ports.change()
-      yield* TestClock.adjust(0)
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 0 })
+      const waiting = yield* inLine(ports)
+      const looksAfter = (tell: () => void) =>
+        Effect.gen(function* () {
+          tell()
+          yield* TestClock.adjust(0)
+          return ports.named("check_budget").length
+        })
+      assert.strictEqual(yield* looksAfter(() => ports.leaves("0.299999999999")), 1, "0.3 is asked for")
+      assert.strictEqual(yield* looksAfter(() => ports.change({ hasNewPrices: true })), 1)
+      assert.strictEqual(yield* looksAfter(() => ports.change({ redefined: ["another"] })), 1)
+      assert.strictEqual(yield* looksAfter(() => ports.leaves("0.3")), 2)
+      assert.strictEqual(yield* looksAfter(() => ports.change({ redefined: ["budget_1"] })), 3)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 2_000 })
+      yield* TestClock.adjust(10_000)
       assert.strictEqual(ports.listeners.size, 0)
       assert.deepInclude(ports.named("check_budget")[0], {
         request_id: "wf/a/look",
@@ -309,26 +324,34 @@ describe("while it is parked", () => {
     })
   )
 
-  it.effect("looks by itself, more and more seldom, but at least twice a minute", () =>
+  it.effect("goes on when a price comes, where none was known", () =>
+    Effect.gen(function* () {
+      const ports = new FakePorts().script("check_budget", refused, allowed)
+      const waiting = yield* inLine(ports, refusedOrderOf(parkedOn({ violations: [] })))
+      ports.change({ hasNewPrices: true })
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 2_000 })
+    })
+  )
+
+  it.effect("looks by itself once a minute", () =>
     Effect.gen(function* () {
       const ports = new FakePorts().script("check_budget", refused)
-      yield* Effect.forkChild(awaitRoom(ports, refusedOrderOf(parkedOn())))
+      yield* inLine(ports)
       const looks: Array<number> = []
-      for (let second = 0; second <= 120; second += 1) {
-        yield* TestClock.adjust(second === 0 ? 0 : 1_000)
-        if (ports.named("check_budget").length > looks.length) looks.push(second)
+      for (let second = 3; second <= 200; second += 1) {
+        yield* TestClock.adjust(1_000)
+        if (ports.named("check_budget").length > looks.length + 1) looks.push(second)
       }
-      assert.deepStrictEqual(looks, [0, 2, 6, 14, 30, 60, 90, 120])
+      assert.deepStrictEqual(looks, [62, 122, 182])
     })
   )
 
   it.effect("looks at the moment of the reset", () =>
     Effect.gen(function* () {
-      const ports = new FakePorts().script("check_budget", refused, refused, allowed)
-      const order = refusedOrderOf(parkedOn({ retryAt: 5_000 }))
-      const waiting = yield* Effect.forkChild(awaitRoom(ports, order))
-      yield* TestClock.adjust(4_999)
-      assert.strictEqual(ports.named("check_budget").length, 2)
+      const ports = new FakePorts().script("check_budget", refused, allowed)
+      const waiting = yield* inLine(ports, refusedOrderOf(parkedOn({ retryAt: 5_000 })))
+      yield* TestClock.adjust(2_999)
+      assert.strictEqual(ports.named("check_budget").length, 1)
       yield* TestClock.adjust(1)
       assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 5_000 })
     })
@@ -338,9 +361,9 @@ describe("while it is parked", () => {
     Effect.gen(function* () {
       const away = new Unavailable({ message: "away", retry_after_ms: 1 })
       const ports = new FakePorts().script("check_budget", away as never, allowed)
-      const waiting = yield* Effect.forkChild(awaitRoom(ports, refusedOrderOf(parkedOn())))
-      yield* TestClock.adjust(2_000)
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 2_000 })
+      const waiting = yield* inLine(ports)
+      yield* TestClock.adjust(60_000)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 62_000 })
     })
   )
 })

@@ -8,6 +8,7 @@ import { callAgent } from "../../src/workflow/AgentCall.ts"
 import { orderOf } from "../../src/workflow/AgentOrder.ts"
 import type { KeyStanding } from "../../src/workflow/Ports.ts"
 import { awaitRoom, lookAtRefusals, refusedOrderOf } from "../../src/workflow/Refused.ts"
+import { RoomLine } from "../../src/workflow/RoomLine.ts"
 import { endStep } from "../../src/workflow/StepEnd.ts"
 import { completionOf, FakePorts, used, violationOf } from "./support/FakePorts.ts"
 import { contextOf, graph, inputOf, START } from "./support/Graphs.ts"
@@ -96,12 +97,14 @@ describe("a parked workflow whose key has ended", () => {
     Effect.gen(function* () {
       const ports = new FakePorts().script("check_budget", { allowed: false } as never)
       ports.standings.push({ holder: HOLDER }, away, REVOKED)
-      const waiting = yield* Effect.forkChild(awaitRoom(ports, parked))
-      yield* TestClock.adjust(2_000)
-      assert.lengthOf(ports.named("check_budget"), 2, "what cannot be said is not so")
-      yield* TestClock.adjust(4_000)
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 6_000 })
-      assert.lengthOf(ports.named("check_budget"), 2)
+      const waiting = yield* Effect.forkChild(awaitRoom(ports, new RoomLine(ports), parked))
+      yield* TestClock.adjust(32_000)
+      assert.lengthOf(ports.named("check_budget"), 1)
+      yield* TestClock.adjust(29_999)
+      assert.isUndefined(waiting.pollUnsafe(), "what cannot be said is not so")
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 62_000 })
+      assert.lengthOf(ports.named("check_budget"), 1, "the key is asked more often than the budget")
     })
   )
 

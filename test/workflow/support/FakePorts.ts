@@ -4,7 +4,13 @@ import type { SignalPayload, SignalSuccess } from "../../../src/signal/Catalogue
 import { BudgetExceeded, type SignalError, Unavailable, type Violation } from "../../../src/signal/Errors.ts"
 import { parseAmount } from "../../../src/signal/Money.ts"
 import type { Completion } from "../../../src/signal/Providers.ts"
-import type { KeyStanding, MoneySignal, WorkflowPorts } from "../../../src/workflow/Ports.ts"
+import type {
+  KeyStanding,
+  MoneySignal,
+  RoomListener,
+  RoomNews,
+  WorkflowPorts
+} from "../../../src/workflow/Ports.ts"
 
 type Answer<A> = A | SignalError
 
@@ -63,7 +69,7 @@ export class FakePorts implements WorkflowPorts {
   readonly asked: Array<{ readonly name: string; readonly payload: unknown }> = []
   readonly completions: Array<Answer<Completion>> = []
   readonly answers = new Map<MoneySignal, Array<unknown>>()
-  readonly listeners = new Set<() => void>()
+  readonly listeners = new Set<RoomListener>()
 
   /** What the next asks of this name are answered with; the last one stays. */
   script<Name extends MoneySignal>(
@@ -115,7 +121,7 @@ export class FakePorts implements WorkflowPorts {
         if (next === undefined) return Effect.die(new Error(`nobody has scripted ${name}`))
         return given(next as Answer<SignalSuccess<Name>>)
       }),
-    onRoom: (_tenant: string, _budgets: ReadonlySet<string>, listener: () => void) => {
+    onRoom: (_tenant: string, listener: RoomListener) => {
       this.listeners.add(listener)
       return () => {
         this.listeners.delete(listener)
@@ -124,8 +130,20 @@ export class FakePorts implements WorkflowPorts {
   }
 
   /** Something was committed. */
-  change(): void {
-    for (const listener of this.listeners) listener()
+  change(news: Partial<RoomNews> = { redefined: ["budget_1"] }): void {
+    const nothing = { standings: [], redefined: [], approved: [], hasNewPrices: false }
+    for (const { onNews } of [...this.listeners]) onNews({ ...nothing, ...news })
+  }
+
+  /** The budget of `violationOf` has so much left. */
+  leaves(remaining: string, approved: ReadonlyArray<string> = []): void {
+    const standing = { budgetId: "budget_1", entityId: "red", remaining: parseAmount(remaining) }
+    this.change({ standings: [standing], approved })
+  }
+
+  /** A call of this workflow has its hold. */
+  admit(workflowId: string): void {
+    for (const { onAdmitted } of [...this.listeners]) onAdmitted(workflowId)
   }
 }
 
