@@ -17,13 +17,17 @@ import { type Bursar, startRunning } from "../host/Running.ts"
 import type { Adapter } from "../provider/Adapter.ts"
 import { simulator } from "../provider/Simulator.ts"
 import { durableLayer, durableRunLayer } from "../runtime/DurableRuntime.ts"
+import { type RecordingFailed, type RecordOptions, recordingLayer } from "../runtime/Recorder.ts"
 import { layer as runtimeLayer } from "../runtime/Runtime.ts"
 import { VERSION } from "../runtime/Version.ts"
 import type { SignalName } from "../signal/Catalogue.ts"
 import type { SignalRecord } from "../signal/Inspection.ts"
+import type { WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
+import { declare, type WorkflowRefused } from "../workflow/Workflows.ts"
 import { memoryStore } from "./MemoryStore.ts"
 import { Recorder } from "./Probe.ts"
+import { seededOrder } from "./SeededScheduler.ts"
 import { pass, settle } from "./VirtualTime.ts"
 
 /** A Monday morning, with all of the day, the week, the month and the year before it. */
@@ -38,6 +42,16 @@ export interface TestOptions {
   readonly startAt?: Date | number | string
   /** The tenant that the client speaks for. Default: `default`. */
   readonly tenant?: string
+  /**
+   * Draws the order in which ready fibers go on from this number, and where a fiber lets others pass: the same for the same
+   * seed. So a test looks for races over many seeds, and runs the one that found something again. Without it fibers go on
+   * in the order in which they became ready.
+   */
+  readonly seed?: number | undefined
+  /** Workflows that `start_workflow` knows by name. */
+  readonly workflows?: ReadonlyArray<typeof WorkflowDefinition.Encoded>
+  /** Records what actors do into a file; `readRecording` reads it back. Default: nothing is recorded. */
+  readonly record?: RecordOptions
   /** Default: warnings and errors, to standard error. */
   readonly log?: HostLogging
 }
@@ -53,20 +67,36 @@ export type TestServices = DoorServices | ActorSystem | DurableMachines | Ledger
 
 /** The runtime as layers, under the clock of the test around it: `Effect.provide(testLayer())` in an `it.effect`. */
 export const testLayer = ({
-  providers = []
-}: Pick<TestOptions, "providers"> = {}): Layer.Layer<TestServices> =>
+  providers = [],
+  workflows = [],
+  record,
+  seed
+}: Pick<TestOptions, "providers" | "workflows" | "record" | "seed"> = {}): Layer.Layer<
+  TestServices,
+  TestRefused
+> =>
   durableRunLayer.pipe(
     Layer.provideMerge(
-      runtimeLayer({
-        // Pauses before a retry are as long as they can be, and not as it comes.
-        providers: { adapters: [simulator(), ...providers], settings: { random: () => 1 } },
-        version: VERSION
-      })
+      Layer.unwrap(
+        Effect.map(declare(workflows), (declared) =>
+          runtimeLayer({
+            // Pauses before a retry are as long as they can be, and not as it comes.
+            providers: { adapters: [simulator(), ...providers], settings: { random: () => 1 } },
+            workflows: declared,
+            version: VERSION
+          })
+        )
+      )
     ),
+    Layer.merge(recordingLayer(record, VERSION)),
     Layer.provideMerge(durableLayer),
     Layer.provideMerge(actorLayer),
-    Layer.provideMerge(memoryStore)
+    Layer.provideMerge(memoryStore),
+    Layer.provideMerge(seededOrder(seed))
   )
+
+/** Workflows that cannot be, or a file that cannot be written. */
+type TestRefused = WorkflowRefused | RecordingFailed
 
 export interface TestBursar extends Bursar {
   /** What time it is here. */
@@ -90,10 +120,12 @@ export const startTestBursar = async (options: TestOptions = {}): Promise<TestBu
   const startAt = new Date(options.startAt ?? MONDAY).getTime()
   if (Number.isNaN(startAt)) throw new RangeError(`startAt is no time: ${options.startAt}`)
   const begun = Layer.effectDiscard(TestClock.setTime(startAt)).pipe(
-    Layer.provideMerge(TestClock.layer(NO_WARNING))
+    Layer.provideMerge(TestClock.layer(NO_WARNING)),
+    // Beneath the clock, which waits for what it wakes.
+    Layer.provideMerge(seededOrder(options.seed))
   )
   const { bursar, services } = await startRunning({
-    layer: testLayer(options).pipe(
+    layer: testLayer({ ...options, seed: undefined }).pipe(
       Layer.provideMerge(begun),
       Layer.provideMerge(loggingLayer(options.log ?? {}))
     ),

@@ -3,7 +3,7 @@
  *
  * Owns: letting everything run that can run without time passing, and letting time pass.
  * Does not decide: what runs when. Effect's scheduler runs fibers one after the other, in the order in which they became
- * ready; its TestClock wakes sleepers in the order of their moments, each with everything that it wakes in turn, before
+ * ready, or in one that is drawn from a seed (SeededScheduler); its TestClock wakes sleepers in the order of their moments, each with everything that it wakes in turn, before
  * the next. So the same test does the same in each run, as long as nothing in it waits for the outside world.
  */
 import { Effect } from "effect"
