@@ -5,13 +5,18 @@
  * Owns: where it dies, and that a dead process neither writes nor sends anything any more.
  */
 import { Context, Effect, Layer, Schema } from "effect"
-import { assign, emit, setup } from "xstate"
+import { assign, emit, sendParent, setup } from "xstate"
 import { layer as actorLayer } from "../../src/actor/ActorSystem.ts"
 import { scopedAddress } from "../../src/actor/Address.ts"
 import { durably, type Invocation, signalTo, tell } from "../../src/actor/DurableLogic.ts"
 import { durableMachine } from "../../src/actor/DurableMachine.ts"
 import { DurableMachines, layer as machinesLayer } from "../../src/actor/DurableMachines.ts"
-import { MachineNotWritten, MachineOutcomeUnknown, MachineStore } from "../../src/actor/MachineStore.ts"
+import {
+  MachineNotWritten,
+  MachineOutcomeUnknown,
+  MachineStore,
+  MachineStoreUnreachable
+} from "../../src/actor/MachineStore.ts"
 import { SignalDelivery } from "../../src/actor/SignalDelivery.ts"
 import { protocol } from "../../src/signal/Protocol.ts"
 import { command } from "../../src/signal/Signal.ts"
@@ -31,6 +36,8 @@ export const depot = scopedAddress("depot", "t", "1")
 export interface WorkerContext {
   readonly taken: ReadonlyArray<string>
   readonly results: ReadonlyArray<string>
+  /** What child machines have sent before they ended. */
+  readonly heard: ReadonlyArray<string>
   readonly ticks: number
 }
 
@@ -38,15 +45,57 @@ type Job = (invocation: Invocation<{ readonly from: number }>) => Effect.Effect<
 
 const toDepot = (text: string) => signalTo(depot, Arrived, { text })
 
-/** Takes work at any time, does a job for it, and rests a second. Each of these tells the depot. */
+interface TaskContext {
+  readonly from: number
+  readonly result: string
+}
+
+/** A child machine: does a job, says so, lets it cool down for a while, and tells the depot before it ends. */
+const taskMachine = (job: Job) =>
+  setup({
+    types: {
+      context: {} as TaskContext,
+      input: {} as { readonly from: number },
+      output: {} as string
+    },
+    actors: { job: durably(Context.empty(), job) },
+    actions: {
+      doneToDepot: tell(({ context }: { readonly context: TaskContext }) => toDepot(`done ${context.result}`))
+    }
+  }).createMachine({
+    id: "task",
+    context: ({ input }) => ({ from: input.from, result: "" }),
+    initial: "doing",
+    output: ({ context }) => context.result,
+    states: {
+      doing: {
+        invoke: {
+          src: "job",
+          id: "job",
+          input: ({ context }) => ({ from: context.from }),
+          onDone: {
+            target: "cooling",
+            actions: [
+              assign({ result: ({ event }) => event.output }),
+              sendParent(({ event }) => ({ type: "heard", text: event.output }))
+            ]
+          }
+        }
+      },
+      cooling: { after: { 300: "done" } },
+      done: { entry: "doneToDepot", type: "final" }
+    }
+  })
+
+/** Takes work at any time, has a child machine do a job for it, and rests a second. Each of these tells the depot. */
 const workerMachine = (job: Job) =>
   setup({
     types: {
       context: {} as WorkerContext,
-      events: {} as { readonly type: "work"; readonly text: string },
+      events: {} as { readonly type: "work" | "heard"; readonly text: string },
       input: {} as Record<string, never>
     },
-    actors: { job: durably(Context.empty(), job) },
+    actors: { task: taskMachine(job) },
     actions: {
       takenToDepot: tell(({ event }: { readonly event: { readonly text?: string } }) =>
         toDepot(event.text ?? "")
@@ -58,8 +107,9 @@ const workerMachine = (job: Job) =>
   }).createMachine({
     id: "worker",
     initial: "idle",
-    context: { taken: [], results: [], ticks: 0 },
+    context: { taken: [], results: [], heard: [], ticks: 0 },
     on: {
+      heard: { actions: assign({ heard: ({ context, event }) => [...context.heard, event.text] }) },
       work: {
         target: ".working",
         actions: [
@@ -73,8 +123,8 @@ const workerMachine = (job: Job) =>
       idle: {},
       working: {
         invoke: {
-          src: "job",
-          id: "job",
+          src: "task",
+          id: "task",
           input: ({ context }) => ({ from: context.taken.length }),
           onDone: {
             target: "resting",
@@ -156,7 +206,12 @@ const storeOf = (rows: MemoryMachines, mortal: Mortal): MachineStore => {
   const of = { address: worker.text, message: "simulated" }
   return {
     ...store,
-    claim: (machine, owner) => mortal.step(store.claim(machine, owner)),
+    claim: (machine, owner) =>
+      Effect.suspend(() =>
+        mortal.isTroubled()
+          ? Effect.fail(new MachineStoreUnreachable({ message: "simulated" }))
+          : mortal.step(store.claim(machine, owner))
+      ),
     commit: (claim, commit) =>
       Effect.suspend(() => {
         if (mortal.isTroubled()) return Effect.fail(new MachineNotWritten(of))
@@ -171,8 +226,8 @@ const storeOf = (rows: MemoryMachines, mortal: Mortal): MachineStore => {
   }
 }
 
-/** One life of the process: its machines, until its scope closes. */
-export const processOn = (world: Outside, mortal: Mortal) =>
+/** One life of the process, with its version of the machines, until its scope closes. */
+export const processOn = (world: Outside, mortal: Mortal, version: string) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(
       machinesLayer.pipe(
@@ -195,7 +250,8 @@ export const processOn = (world: Outside, mortal: Mortal) =>
       durableMachine({
         kind: "worker",
         machine: workerMachine(job),
-        version: "1",
+        version,
+        migrate: ({ value, context }) => ({ value, context }) as never,
         protocol: workerProtocol,
         signals: {
           work: {
