@@ -60,6 +60,9 @@ const KNOWN: Known<TestOptions> = {
   providers: true,
   startAt: true,
   tenant: true,
+  seed: true,
+  workflows: true,
+  record: { file: true, maxBytes: true, content: true },
   log: { level: true, write: true }
 }
 
