@@ -12,7 +12,7 @@ export interface Json {
   readonly [name: string]: unknown
 }
 
-/** The types of src/, while they are open. */
+/** The types of the project, while they are open. */
 export interface Types {
   readonly checker: Checker
   /** A constant that a file exports. */
@@ -24,10 +24,10 @@ export interface Types {
 const root = fileURLToPath(new URL("../", import.meta.url))
 
 /** Opens the compiler; it is a process of its own, so it is closed whatever happens. */
-export const withTypes = <A>(use: (types: Types) => A): A => {
+export const withTypes = <A>(use: (types: Types) => A, configFile = "scripts/texts.tsconfig.json"): A => {
   const api = new API({ cwd: root })
   try {
-    const config = `${root}scripts/texts.tsconfig.json`
+    const config = `${root}${configFile}`
     const project = api.updateSnapshot({ openProjects: [config] }).getProject(config)
     if (project === undefined) throw new Error(`${config} could not be opened`)
     const { program, checker } = project
@@ -73,7 +73,7 @@ export const textOf = ({ checker }: Types, type: Type, name: string): string => 
 type Fields = ReadonlyMap<string, Type>
 
 /** The objects that a type can be; of a list, its items; of a record, its values. `Json` has itself inside. */
-const objectsIn = ({ checker }: Types, type: Type): ReadonlyArray<Type> => {
+export const objectsIn = ({ checker }: Types, type: Type): ReadonlyArray<Type> => {
   const seen = new Map<number, Type>()
   const look = (inner: Type): void => {
     if (seen.has(inner.id)) return
@@ -89,7 +89,7 @@ const objectsIn = ({ checker }: Types, type: Type): ReadonlyArray<Type> => {
   return [...seen.values()].filter((inner) => inner.isObjectType() && !checker.isArrayType(inner))
 }
 
-const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null
+export const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null
 
 /** Fields that say nothing of themselves, each by its path. */
 export type Missing = (path: string) => void

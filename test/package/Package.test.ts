@@ -88,6 +88,12 @@ describe("the package", () => {
     assert.include(stderr, "ERR_PACKAGE_PATH_NOT_EXPORTED")
   })
 
+  it("says in an editor what each field is, those too that a definition has from elsewhere", async () => {
+    const { stdout } = await project.run("cat", ["node_modules/bursar/dist/signal/Budgeting.d.ts"])
+    assert.match(stdout, /\/\*\* How long the money is held[^*]+\*\/\s+hold_ttl_ms: /u)
+    assert.match(stdout, /\/\*\* One conversation[^*]+\*\/\s+conversation_id: /u)
+  })
+
   it("has types that hold in strict mode, its own and those that it brings", async () => {
     for (const name of EXAMPLES) project.addExample(name)
     project.write("tsconfig.json", JSON.stringify({ compilerOptions: STRICT, include: ["*.ts"] }))
