@@ -112,7 +112,10 @@ export const tell = <Args, Params>(
   outgoing: (args: Args, params: Params) => Told
 ): ((args: Args, params: Params) => void) => {
   const action = (): void => {
-    throw new Error("`tell` sends from a durable machine only")
+    throw new Error(
+      "`tell` sends from a durable machine only: it is committed with a step. From a machine in memory ask, in an Effect that " +
+        "a state invokes, with a request_id of your own"
+    )
   }
   TELLS.set(action, outgoing)
   return action
