@@ -364,6 +364,7 @@ CREATE TABLE machine_outbox (
   receiver text NOT NULL,
   signal text NOT NULL,
   params text NOT NULL,
+  traceparent text,
   PRIMARY KEY (address, seq)
 );
 

@@ -28,6 +28,8 @@ import { stateText } from "./Machine.ts"
 import type { MachineCommit, MachineFact, MachineStatus, OutgoingSignal } from "./MachineStore.ts"
 import { jsonProblem, messageOf } from "./PlainJson.ts"
 import { markOf, type SeenSignals } from "./SeenSignals.ts"
+import { writeTraceparent } from "./TraceContext.ts"
+import type { ParentSpan } from "./Tracing.ts"
 
 /** A machine between two commits. */
 export interface Standing {
@@ -79,6 +81,12 @@ const ofStep = (standing: Standing | undefined, stepped: Stepped, now: Millis): 
   createdAt: standing?.createdAt ?? now,
   updatedAt: now
 })
+
+/** What goes out because of a signal goes on with its trace, also when it goes out after a restart. */
+const tracedBy = (span: ParentSpan, stepped: Stepped): Stepped => {
+  const traceparent = writeTraceparent(span)
+  return { ...stepped, outgoing: stepped.outgoing.map((signal) => ({ ...signal, traceparent })) }
+}
 
 export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
   readonly #definition: DurableMachine<Machine, P>
@@ -265,7 +273,8 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
     if (event === undefined || isError(event)) return event
     const refusal = this.#refusal()
     if (refusal !== undefined) return refusal
-    this.#take(step(this.#context, (this.#standing as Standing).state, event as EventObject))
+    const stepped = step(this.#context, (this.#standing as Standing).state, event as EventObject)
+    this.#take(envelope.span === undefined ? stepped : tracedBy(envelope.span, stepped))
     this.event = (event as EventObject).type
     if (mark !== undefined) this.marks.set(mark.id, Math.max(mark.mark, this.marks.get(mark.id) ?? 0))
     return undefined

@@ -14,6 +14,7 @@ import { type DeadLetters, previewOf } from "./DeadLetters.ts"
 import type { MachineStore, OutgoingSignal } from "./MachineStore.ts"
 import { senderOf } from "./SeenSignals.ts"
 import type { SignalDelivery } from "./SignalDelivery.ts"
+import { readTraceparent, within } from "./TraceContext.ts"
 
 /** Signals that may wait to be delivered. With more, the machine takes nothing until some have arrived. */
 export const OUTGOING_MAX = 1_000
@@ -91,7 +92,8 @@ export class MachineOutbox {
 
   #deliver(signal: OutgoingSignal): Effect.Effect<void> {
     const { address, delivery } = this.#surroundings
-    const once = delivery.deliver(senderOf(address, signal), signal).pipe(
+    const delivered = delivery.deliver(senderOf(address, signal), signal)
+    const once = within(readTraceparent(signal.traceparent), delivered).pipe(
       Effect.timeoutOrElse({
         duration: ANSWER_TIMEOUT,
         orElse: () =>

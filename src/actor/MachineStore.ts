@@ -37,6 +37,8 @@ export interface OutgoingSignal {
   readonly signal: string
   /** The payload as it is written on the wire: plain JSON. */
   readonly params: Schema.JsonObject
+  /** The trace of the signal that it answers to, as a `traceparent`; absent where there is none. */
+  readonly traceparent?: string
 }
 
 /**

@@ -48,7 +48,13 @@ export class Tracing {
   }
 
   /** A span that begins now. Whoever begins it ends it. */
-  begin(name: string, kind: Tracer.SpanKind, parent: ParentSpan | undefined, facts: SpanFacts): Tracer.Span {
+  begin(
+    name: string,
+    kind: Tracer.SpanKind,
+    parent: ParentSpan | undefined,
+    facts: SpanFacts,
+    causes: ReadonlyArray<ParentSpan> = []
+  ): Tracer.Span {
     const { tracer, clock } = this.#options
     const span = tracer.span({
       name,
@@ -58,7 +64,7 @@ export class Tracing {
       sampled: this.#isKept(parent),
       startTime: clock.currentTimeNanosUnsafe(),
       annotations: Context.empty(),
-      links: []
+      links: causes.map((span) => ({ span, attributes: {} }))
     })
     describe(span, facts)
     return span
@@ -84,6 +90,19 @@ export class Tracing {
       const parent = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
       const span = this.begin(name, kind, parent, facts)
       return Effect.onExit(this.under(span, run(span)), (exit) => this.answered(span, exit))
+    })
+  }
+
+  /** Runs what was set off by another trace, and may last longer than anybody keeps that open: in one of its own, linked. */
+  caused<A, E, R>(
+    name: string,
+    cause: ParentSpan | undefined,
+    facts: SpanFacts,
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const span = this.begin(name, "internal", undefined, facts, cause === undefined ? [] : [cause])
+      return Effect.onExit(this.under(span, effect), (exit) => Effect.sync(() => this.end(span, exit)))
     })
   }
 

@@ -26,7 +26,7 @@ import { type ClusterFailed, type ClusterKey, clientProtocol, listen, serializat
 import { hostKind } from "./Host.ts"
 import { type Lease, makeLease } from "./Lease.ts"
 import { takingClock } from "./TakingClock.ts"
-import { DRAINED_WITHIN_MS, PING_MS, PING_PAUSE_MS, PINGS_MISSED, SHARDING, SHARDS } from "./Timing.ts"
+import { PING_MS, PING_PAUSE_MS, PINGS_MISSED, SHARDING, SHARDS } from "./Timing.ts"
 import { entityOf } from "./Wire.ts"
 
 export { ClusterFailed, type ClusterKey } from "./Channel.ts"
@@ -131,8 +131,7 @@ const makePlacement = (lease: Lease) =>
       Effect.suspend(() => {
         isLeaving = true
         hosted -= 1
-        const stopped = Effect.timeoutOption(stopAll, DRAINED_WITHIN_MS)
-        return hosted === 0 ? Effect.andThen(stopped, lease.leave) : Effect.asVoid(stopped)
+        return hosted === 0 ? Effect.andThen(stopAll, lease.leave) : stopAll
       })
     const node = Option.match(runnerAddress, {
       onNone: () => "",

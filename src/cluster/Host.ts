@@ -5,13 +5,14 @@
  * its shard is let go.
  * Does not decide: what an actor answers, or how it is started and stopped (the resident).
  */
-import { Cause, Clock, Effect, type Scope, Stream } from "effect"
+import { Cause, Clock, Effect, Fiber, type Scope, Stream } from "effect"
 import { Entity, Sharding } from "effect/cluster"
 import { type Address, addressOf } from "../actor/Address.ts"
 import { reportIncident } from "../actor/Incident.ts"
 import type { Resident } from "../actor/Placement.ts"
 import { readTraceparent, within } from "../actor/TraceContext.ts"
 import { type SignalError, UnknownSignal } from "../signal/Errors.ts"
+import { DRAINED_WITHIN_MS } from "./Timing.ts"
 import {
   entityOf,
   MOVED,
@@ -91,6 +92,12 @@ const answerFollow = (
     })
   )
 
+/** Whatever does not come to its end goes on without holding its shard: who has the head next fences it. */
+const withinReason = (leave: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.flatMap(Effect.forkDetach(leave), (leaving) =>
+    Effect.asVoid(Effect.interruptible(Effect.timeoutOption(Fiber.await(leaving), DRAINED_WITHIN_MS)))
+  )
+
 /**
  * Serves a kind of address until the scope closes. Answers how all of its actors that are here are stopped, beside each
  * other: each answers what it has begun, and has committed it.
@@ -110,7 +117,7 @@ export const hostKind = (
     here.add(address)
     yield* Effect.addFinalizer(() =>
       Effect.ensuring(
-        onClock(resident.leave(address)),
+        withinReason(onClock(resident.leave(address))),
         Effect.sync(() => here.delete(address))
       )
     )
@@ -121,7 +128,10 @@ export const hostKind = (
     })
   })
   const stopAll = Effect.suspend(() =>
-    Effect.forEach([...here], resident.leave, { concurrency: "unbounded", discard: true })
+    Effect.forEach([...here], (address) => withinReason(resident.leave(address)), {
+      concurrency: "unbounded",
+      discard: true
+    })
   )
   return Effect.flatMap(Sharding.Sharding, (sharding) =>
     Effect.as(

@@ -32,10 +32,13 @@ export const TAKEN_AGAIN_MS_MAX: Millis = 200
 /** How long an ask waits for its owner before it is `Unavailable`: longer than a killed node is missed. */
 export const PATIENCE_MS: Millis = 15_000
 
-/** A node pings the others so often, and takes for dead whoever misses three that may take a second each. */
+/**
+ * A node pings the others so often, and takes for dead whoever misses so many that may take a second each: it lives, for its
+ * session with the store does, and the others do not reach it. A machine with too much to do must not look like that.
+ */
 export const PINGED_EVERY_MS: Millis = 900
 export const PING_MS: Millis = 1_000
-export const PINGS_MISSED = 3
+export const PINGS_MISSED = 6
 export const PING_PAUSE_MS: Millis = 250
 
 /** A connection on which nothing came for so long is dropped, and what waits on it is sent again. */

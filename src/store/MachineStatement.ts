@@ -60,10 +60,13 @@ export const machineStatement = (
       int8Array(outgoing.map(({ seq }) => seq)),
       textArray(outgoing.map(({ to }) => storable(to))),
       textArray(outgoing.map(({ signal }) => signal)),
-      textArray(outgoing.map(({ params }) => JSON.stringify(params)))
+      textArray(outgoing.map(({ params }) => JSON.stringify(params))),
+      textArray(outgoing.map(({ traceparent }) => traceparent ?? ""))
     )
-    parts.push(`outbox AS (INSERT INTO machine_outbox (address, seq, receiver, signal, params)
-SELECT m.address, x.* FROM m, unnest($${at}::int8[], $${at + 1}::text[], $${at + 2}::text[], $${at + 3}::text[]) x)`)
+    parts.push(`outbox AS (INSERT INTO machine_outbox (address, seq, receiver, signal, params, traceparent)
+SELECT m.address, x.seq, x.receiver, x.signal, x.params, nullif(x.trace, '') FROM m, unnest(
+  $${at}::int8[], $${at + 1}::text[], $${at + 2}::text[], $${at + 3}::text[], $${at + 4}::text[]
+) AS x(seq, receiver, signal, params, trace))`)
   }
   if (forgotten.length > 0) {
     const at = next(textArray(forgotten))

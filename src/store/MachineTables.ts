@@ -52,6 +52,7 @@ export const MACHINE_TABLES: ReadonlyArray<string> = [
   receiver text NOT NULL,
   signal text NOT NULL,
   params text NOT NULL,
+  traceparent text,
   PRIMARY KEY (address, seq)
 )`,
 

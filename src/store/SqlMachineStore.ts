@@ -111,7 +111,11 @@ const claim = Effect.fnUntraced(function* (
     readonly receiver: string
     readonly signal: string
     readonly params: string
-  }>("SELECT seq, receiver, signal, params FROM machine_outbox WHERE address = $1 ORDER BY seq", [address])
+    readonly traceparent: string | null
+  }>(
+    "SELECT seq, receiver, signal, params, traceparent FROM machine_outbox WHERE address = $1 ORDER BY seq",
+    [address]
+  )
   const seen = yield* sql.unsafe<{ readonly id: string; readonly mark: bigint }>(
     "SELECT id, mark FROM machine_seen WHERE address = $1 ORDER BY revision, id",
     [address]
@@ -121,11 +125,12 @@ const claim = Effect.fnUntraced(function* (
     row: rowFrom(head),
     wasRemoved: false,
     outgoing: outgoing.map(
-      ({ seq, receiver, signal, params }): OutgoingSignal => ({
+      ({ seq, receiver, signal, params, traceparent }): OutgoingSignal => ({
         seq: Number(seq),
         to: receiver,
         signal,
-        params: JSON.parse(params)
+        params: JSON.parse(params),
+        ...(traceparent === null ? {} : { traceparent })
       })
     ),
     seen: seen.map(({ id, mark }) => ({ id, mark: Number(mark) }))

@@ -8,6 +8,8 @@
  * that was admitted or charged, but whose answer nobody has heard, ends as `lost`.
  */
 import { Clock, Effect, Result, Schema } from "effect"
+import { readTraceparent } from "../actor/TraceContext.ts"
+import { CurrentTracing } from "../actor/Tracing.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import { type SignalError, Violation } from "../signal/Errors.ts"
 import { formatAmount } from "../signal/Money.ts"
@@ -236,6 +238,25 @@ const answerTo = (ports: WorkflowPorts, order: AgentOrder, payload: SignalPayloa
     })
   )
 
+/** A call of a workflow is a trace of its own, linked to whoever started the workflow: that may be days ago. */
+const traced = <A, E>(order: AgentOrder, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.flatMap(CurrentTracing, (tracing) => {
+    if (tracing === undefined) return effect
+    const facts = {
+      "gen_ai.operation.name": "invoke_agent",
+      "gen_ai.agent.name": order.agent.name,
+      "bursar.tenant": order.principal.tenant,
+      "bursar.workflow_id": order.workflowId,
+      "bursar.request_id": stepRequestId(order.workflowId, order.agent.name, order.tryNumber)
+    }
+    return tracing.caused(
+      `invoke_agent ${order.agent.name}`,
+      readTraceparent(order.traceparent),
+      facts,
+      effect
+    )
+  })
+
 const run = (ports: WorkflowPorts, order: AgentOrder) =>
   Effect.gen(function* () {
     const payload = payloadOf(order)
@@ -263,7 +284,7 @@ export const callAgent = (ports: WorkflowPorts, order: AgentOrder): Effect.Effec
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     if (order.notBefore !== null && order.notBefore > now) yield* Effect.sleep(order.notBefore - now)
-    const end = yield* run(ports, order)
+    const end = yield* traced(order, run(ports, order))
     const facts = yield* orElse(order, budgetFacts(ports, order), {})
     return { ...end, ...facts, at: yield* Clock.currentTimeMillis }
   }).pipe(

@@ -31,6 +31,8 @@ export interface AgentOrder {
   /** The input, and the outputs of the agents that it depends on. */
   readonly values: { readonly [name: string]: Schema.Json }
   readonly startedAt: Millis
+  /** The trace of whoever started the workflow. */
+  readonly traceparent?: string
   /** Its own budget, where it has one, and when to warn of it; `null`: never. */
   readonly budgetId: string | null
   readonly warnAt: number | null
@@ -54,6 +56,7 @@ export const orderOf = (context: WorkflowContext, name: string): AgentOrder => {
     attribution: context.attribution,
     values: { input: context.input, ...Object.fromEntries(outputs) },
     startedAt: context.startedAt,
+    ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
     budgetId: context.ownBudget?.budgetId ?? null,
     warnAt: warns ? plan.tokenWarningAt : null
   }

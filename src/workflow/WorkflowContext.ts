@@ -102,6 +102,8 @@ export interface WorkflowInput {
   /** Of what it was started with, so that a repeat can be told from another one. */
   readonly digest: string
   readonly startedAt: Millis
+  /** The trace of whoever started it; absent where there is none. */
+  readonly traceparent?: string
 }
 
 export interface WorkflowContext extends WorkflowInput {

@@ -9,6 +9,7 @@ import { Clock, Effect, Schema } from "effect"
 import type { DurableKind } from "../actor/DurableMachines.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
 import { MachineStore } from "../actor/MachineStore.ts"
+import { currentTraceparent } from "../actor/TraceContext.ts"
 import { type Attribution, attributionOf } from "../signal/Attribution.ts"
 import { canonicalJson } from "../signal/Canonical.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
@@ -265,7 +266,7 @@ class Desk implements Workflows {
     const { keyId, owner, tenant, roles, attribution: forced, isInstallation } = principal
     const attribution = withoutWorkflow(attributionOf(payload))
     const { workflow, input, on_denied } = payload
-    return Effect.map(Clock.currentTimeMillis, (startedAt) => ({
+    return Effect.zipWith(Clock.currentTimeMillis, currentTraceparent, (startedAt, traceparent) => ({
       id: idOf(payload, principal),
       principal: { keyId, owner, tenant, roles, attribution: forced, isInstallation },
       attribution,
@@ -273,7 +274,8 @@ class Desk implements Workflows {
       input,
       onDenied: on_denied,
       digest: digestOf({ workflow, input, on_denied, attribution, forced }),
-      startedAt
+      startedAt,
+      ...(traceparent === undefined ? {} : { traceparent })
     }))
   }
 }

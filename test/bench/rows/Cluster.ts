@@ -15,6 +15,7 @@ import { type BenchDatabase, openDatabase } from "../Database.ts"
 import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, median, micros, number, percentile, type RowReport, sorted } from "../Figures.ts"
 import { type NodeProgram, startNodeProgram } from "../NodeProgram.ts"
+import { startSocketEcho } from "../SocketEcho.ts"
 
 interface Size {
   readonly tenants: number
@@ -258,7 +259,24 @@ const measureAsks = async ({ url }: BenchDatabase, size: Size): Promise<Readonly
       ratio: measured / baseline
     }
   }
+  /** As much as an ask writes, there and back. */
+  const message = Buffer.from(
+    JSON.stringify({ name: "inspect_actor", payload: `{"address":"${remote.tenant}"}` })
+  )
+  const echo = await startSocketEcho()
+  const bare = await timesOf(() => echo.ask(message), size)
+  await echo.end()
+  const remoteAsk = async (): Promise<Comparison> => {
+    const times = await timesOf(() => here.runPromise(surely(look)(remote)), size)
+    return {
+      what: "an ask of the other process (inspect_actor), p50",
+      measured: `${micros(percentile(times, 0.5))} (p99 ${micros(percentile(times, 0.99))})`,
+      baseline: `a bare framed echo over a socket: ${micros(percentile(bare, 0.5))} (p99 ${micros(percentile(bare, 0.99))})`,
+      ratio: percentile(times, 0.5) / percentile(bare, 0.5)
+    }
+  }
   const comparisons = [
+    await remoteAsk(),
     await compare("an ask that needs no store (inspect_actor)", surely(look)),
     await compare("one durable hold", surely(check))
   ]

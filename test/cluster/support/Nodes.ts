@@ -4,7 +4,7 @@
  * Owns: starting them, knowing which of them has a tenant, ending them.
  */
 import { Effect, ManagedRuntime, Redacted } from "effect"
-import { type Bursar, layer, SignalRouter } from "../../../src/effect.ts"
+import { type Adapter, type Bursar, layer, SignalRouter } from "../../../src/effect.ts"
 import type { SignalPayload, SignalSuccess } from "../../../src/signal/Catalogue.ts"
 import type { SignalError } from "../../../src/signal/Errors.ts"
 import { installationPrincipal, type Principal } from "../../../src/signal/Principal.ts"
@@ -30,12 +30,16 @@ export interface TestNode {
   readonly leave: () => Promise<void>
 }
 
-export const startNode = async (databaseUrl: string): Promise<TestNode> => {
+export const startNode = async (
+  databaseUrl: string,
+  adapters: ReadonlyArray<Adapter> = []
+): Promise<TestNode> => {
   const runtime = ManagedRuntime.make(
     layer({
       dataDirectory: "unused",
       databaseUrl: Redacted.make(databaseUrl),
-      cluster: { port: 0 }
+      cluster: { port: 0 },
+      adapters
     })
   )
   const router = await runtime.runPromise(SignalRouter)

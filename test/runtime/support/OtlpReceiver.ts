@@ -40,6 +40,10 @@ export interface Span {
   /** 1: fine, 2: failed. */
   readonly status: { readonly code: number; readonly message?: string }
   readonly facts: { readonly [name: string]: Value }
+  /** Of the process that sent it. */
+  readonly resource: { readonly [name: string]: Value }
+  /** Spans of other traces that set it off. */
+  readonly links?: ReadonlyArray<{ readonly traceId: string; readonly spanId: string }>
 }
 
 interface MetricPoint {
@@ -80,7 +84,8 @@ export class OtlpReceiver {
           ...span,
           startMs: Number(span.startTimeUnixNano) / 1e6,
           endMs: Number(span.endTimeUnixNano) / 1e6,
-          facts: factsOf(span.attributes)
+          facts: factsOf(span.attributes),
+          resource: this.resource
         })
       }
     }
