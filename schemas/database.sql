@@ -412,3 +412,26 @@ CREATE TABLE dead_letter (
   claimed_until timestamptz,
   PRIMARY KEY (tenant, seq)
 );
+
+CREATE TABLE refusal_head (
+  tenant text PRIMARY KEY,
+  last_seq bigint NOT NULL,
+  cleaned bigint NOT NULL DEFAULT 0,
+  lost bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE refusal (
+  tenant text NOT NULL,
+  seq bigint NOT NULL,
+  request_id text NOT NULL,
+  digest text NOT NULL,
+  hour bigint NOT NULL,
+  first_at timestamptz NOT NULL,
+  last_at timestamptz NOT NULL,
+  count bigint NOT NULL,
+  attribution jsonb NOT NULL,
+  budget_ids jsonb NOT NULL,
+  request text NOT NULL,
+  PRIMARY KEY (tenant, seq),
+  UNIQUE (tenant, request_id, digest, hour)
+);

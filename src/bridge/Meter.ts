@@ -7,7 +7,8 @@ import { type Context, Effect, Metric } from "effect"
 import { isSignalName } from "../signal/Catalogue.ts"
 
 const signals = Metric.counter("bursar_signals_total", {
-  description: "Signals answered over the bridge, by name and outcome: ok, or the error's tag",
+  description:
+    "Signals answered over the bridge, by name and outcome: ok, or the error's tag. A check_budget that says no is ok: see bursar_refusals_total",
   incremental: true
 })
 const connections = Metric.gauge("bursar_connections", { description: "Open WebSockets" })

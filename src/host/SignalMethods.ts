@@ -89,6 +89,14 @@ export interface SignalMethods {
   readonly get_budget_status: Method<"get_budget_status">
 
   /**
+   * Says why calls were refused, the newest first: every check_budget and extend_hold that a budget or a rule
+   * refused, also those of complete and of workflows. The newest ten thousand are kept.
+   *
+   * Roles: `app`, `analyst`, `admin`.
+   */
+  readonly list_refusals: Method<"list_refusals">
+
+  /**
    * Asks for more room in a budget until its current period ends, or until an earlier time.
    *
    * Roles: `app`, `admin`.
@@ -173,7 +181,8 @@ export interface SignalMethods {
 
   /**
    * Deletes usage rows older than so many days, and keeps their sums; removes workflows and other durable machines
-   * that ended before. Budgets, totals, the audit trail and the uniqueness of request ids stay as they are.
+   * that ended before, and refusals. Budgets, totals, the audit trail and the uniqueness of request ids stay as they
+   * are.
    *
    * Roles: `admin`.
    *

@@ -24,6 +24,7 @@ import { SIMULATOR_PRICES } from "../provider/SimulatorModels.ts"
 import { SignalRouter } from "../signal/SignalRouter.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import type { PseudonymStore } from "../tokens/PseudonymStore.ts"
+import { RefusalStore } from "../tokens/RefusalStore.ts"
 import type { TokenManagerOptions } from "../tokens/TokenManager.ts"
 import { WORKFLOW } from "../workflow/WorkflowActor.ts"
 import { type Declared, makeWorkflows } from "../workflow/Workflows.ts"
@@ -35,6 +36,7 @@ import { Hub } from "./Hub.ts"
 import { keyStandings } from "./KeyStandings.ts"
 import { claimedHere, placedTokenManagers, tokenManagerResident } from "./PlacedActors.ts"
 import { makePseudonyms } from "./Pseudonyms.ts"
+import { makeRefusals } from "./RefusalCount.ts"
 import { makeRouter } from "./Router.ts"
 import { makeTokenManagers, type TokenManagers } from "./TokenManagers.ts"
 import { tracedRouter } from "./TracedRouter.ts"
@@ -115,6 +117,7 @@ export const layer = (
   | CompletionLog
   | DeliveryStore
   | DeadLetterStore
+  | RefusalStore
   | InstallationSecret
   | KnownKeys
   | DurableMachines
@@ -125,6 +128,7 @@ export const layer = (
       const system = yield* ActorSystem
       const store = yield* LedgerStore
       const letters = yield* DeadLetterStore
+      const refusals = yield* makeRefusals(yield* RefusalStore)
       const hub = new Hub()
       const keys = keyStandings(yield* KnownKeys)
       const alerts = yield* AlertDelivery
@@ -143,7 +147,8 @@ export const layer = (
           builtInPrices: SIMULATOR_PRICES,
           version: config.version,
           observer: observedBy(hub, alerts, disguise.pseudonyms),
-          traces: makeUserTraces({ system, machines, store: feed.store, letters }),
+          traces: makeUserTraces({ system, machines, store: feed.store, letters, refusals }),
+          refusals,
           endedMachines: makeEndedMachines(feed.store),
           onLoaded: (tenant, { anonymize_users }) => disguise.pseudonyms.configured(tenant, anonymize_users)
         },

@@ -1,8 +1,8 @@
 /**
- * Forgets a user in what durable machines know and have told, and in dead letters.
+ * Forgets a user in what durable machines know and have told, in dead letters, and in refusals.
  *
  * Owns: that machines which run for the user stand still meanwhile; the order: machines, then what they have told, then
- * letters, some rows at a time.
+ * letters, then refusals, some rows at a time.
  * Does not decide: what in a text names a user (tokens/ForgottenText), or the ledger's own part (tokens/Forget).
  *
  * What is not about the user is not touched, also where it has the name in its words. A machine that is started for the user
@@ -17,14 +17,17 @@ import type { MachineStore, MachineStoreUnreachable } from "../actor/MachineStor
 import { owedBy } from "../alerts/AlertLetter.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import { isAbout, renamedTexts, wordsWithout } from "../tokens/ForgottenText.ts"
+import type { RefusalKeeper } from "../tokens/RefusalKeeper.ts"
 import type { UserTraces } from "../tokens/UserTraces.ts"
 import { workflowAddress } from "../workflow/WorkflowActor.ts"
+import { renameRefusals } from "./RefusalTraces.ts"
 
 interface Keepers {
   readonly system: ActorSystem
   readonly machines: DurableMachines
   readonly store: MachineStore
   readonly letters: DeadLetterStore
+  readonly refusals: RefusalKeeper
 }
 
 interface Names {
@@ -194,7 +197,9 @@ export const makeUserTraces = (keepers: Keepers): UserTraces => ({
           const names = { from: user, to }
           const machines = yield* renameMachines(keepers, tenant, names, still)
           yield* renameFacts(keepers, tenant, names)
-          return { machines, dead_letters: yield* renameLetters(keepers, tenant, names) }
+          const dead_letters = yield* renameLetters(keepers, tenant, names)
+          const refusals = yield* renameRefusals(keepers.refusals, tenant, names)
+          return { machines, dead_letters, refusals }
         })
       const settled = stopCalls(keepers.system, tenant, still)
       return yield* keepers.machines.whileStill(still, Effect.andThen(settled, effect(rename)))

@@ -171,9 +171,28 @@ const approved = Schema.Struct({
   warnings: Schema.Array(Alert)
 })
 
+/**
+ * Why a call is refused. `no_room`: budgets have none. `unknown_price`: its model has no price, and a hard budget limits
+ * cost. `no_standing`: as many entities stand in default budgets as memory takes, and this one is new to a hard one.
+ */
+export const RefusalKind = Schema.Literals(["no_room", "unknown_price", "no_standing"])
+export type RefusalKind = typeof RefusalKind.Type
+
+/** A model that would have room. */
+export const Alternative = Schema.Struct({
+  /** To ask for in place of the refused one. */
+  provider: Id,
+  /** To ask for in place of the refused one. */
+  model: Id,
+  /** What the same estimate costs there. */
+  estimated_cost: Decimal
+})
+
 const refused = Schema.Struct({
   /** The call must not be made; nothing is held. */
   allowed: Schema.Literal(false),
+  /** What kind of reason it is. */
+  kind: RefusalKind,
   /** A sentence for people, with the first budget that has no room. */
   reason: Sentence,
   /** What was asked for. */
@@ -187,21 +206,13 @@ const refused = Schema.Struct({
   /** When all of them have begun anew and have room; null where none of that is known. */
   retry_at: Schema.NullOr(Timestamp),
   /** Up to three cheaper models for which there is room, of the same provider first; amounts in `currency`. */
-  alternatives: Schema.Array(
-    Schema.Struct({
-      /** To ask for in place of the refused one. */
-      provider: Id,
-      /** To ask for in place of the refused one. */
-      model: Id,
-      /** What the same estimate costs there. */
-      estimated_cost: Decimal
-    })
-  )
+  alternatives: Schema.Array(Alternative)
 })
 
 /** Approval of a call, with its hold; or the refusal, with every budget that has no room. */
 export const Approval = Schema.Union([approved, refused]).annotate({ identifier: "Approval" })
 export type Approval = typeof Approval.Type
+export type Refused = Extract<Approval, { readonly allowed: false }>
 
 /** The data of the warning of an approval that `on_store_down: "allow"` gave without a hold. */
 export const ADMITTED_WITHOUT_HOLD = { admitted_without_hold: true } as const

@@ -17,6 +17,7 @@ import {
 import { CalculateCost, GetPricing, UpdateExchangeRates, UpdatePricing } from "./Cost.ts"
 import { ListDeadLetters, RedriveDeadLetter, RestartActor, StopActor } from "./DeadLetters.ts"
 import { ForgetNamed, ForgetStep, ForgetUser, RecordForgetting } from "./Forgetting.ts"
+import { ListRefusals } from "./KeptRefusals.ts"
 import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
@@ -41,6 +42,7 @@ export type Signals = {
   readonly request_override: typeof RequestOverride
   readonly decide_override: typeof DecideOverride
   readonly list_overrides: typeof ListOverrides
+  readonly list_refusals: typeof ListRefusals
   readonly calculate_cost: typeof CalculateCost
   readonly get_pricing: typeof GetPricing
   readonly update_pricing: typeof UpdatePricing
@@ -79,6 +81,7 @@ export const SIGNALS: Signals = {
   create_budget: CreateBudget,
   update_budget: UpdateBudget,
   get_budget_status: GetBudgetStatus,
+  list_refusals: ListRefusals,
   request_override: RequestOverride,
   decide_override: DecideOverride,
   list_overrides: ListOverrides,

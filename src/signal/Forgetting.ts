@@ -28,6 +28,8 @@ const Forgotten = Schema.Struct({
   machines: Count,
   /** Dead letters that named the user. */
   dead_letters: Count,
+  /** Refusals that named the user. */
+  refusals: Count,
   /** Keys that always spoke for the user: they have ended. */
   keys_ended: Count
 }).annotate({ identifier: "Forgotten" })

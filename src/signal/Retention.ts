@@ -14,7 +14,7 @@ export const CleanupOldData = command("cleanup_old_data", {
   family: "management",
   roles: [],
   description:
-    "Deletes usage rows older than so many days, and keeps their sums; removes workflows and other durable machines that ended before. Budgets, totals, the audit trail and the uniqueness of request ids stay as they are.",
+    "Deletes usage rows older than so many days, and keeps their sums; removes workflows and other durable machines that ended before, and refusals. Budgets, totals, the audit trail and the uniqueness of request ids stay as they are.",
   payload: {
     /** Default: the tenant's `retention_days`. What is younger than 9 days is still needed. */
     older_than_days: optional(RetentionDays),
@@ -28,6 +28,8 @@ export const CleanupOldData = command("cleanup_old_data", {
     usage_rows: Count,
     /** Workflows and other durable machines that had ended; absent where there were none. */
     ended_machines: optional(Count),
+    /** Refusals that were kept; absent where there were none. */
+    refusals: optional(Count),
     /** What was booked before this moment is old. */
     before: Timestamp,
     /** What was done, for people. */
@@ -53,6 +55,7 @@ export const RecordCleanup = command("record_cleanup", {
     before: Timestamp,
     usage_rows: Count,
     ended_machines: optional(Count),
+    refusals: optional(Count),
     answers: Schema.NullOr(Schema.Struct({ request_id: Id, digest: Schema.String, result: Schema.Json }))
   },
   success: Schema.Struct({ recorded: Schema.Literal(true) })

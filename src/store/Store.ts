@@ -18,6 +18,7 @@ import { keyStoreLayer } from "./SqlKeyStore.ts"
 import { ledgerStoreLayer } from "./SqlLedgerStore.ts"
 import { machineStoreLayer } from "./SqlMachineStore.ts"
 import { pseudonymStoreLayer } from "./SqlPseudonymStore.ts"
+import { refusalStoreLayer } from "./SqlRefusals.ts"
 import { installationSecretLayer, sessionStoreLayer } from "./SqlSessionStore.ts"
 import { monthsAheadLayer } from "./UsagePartitions.ts"
 
@@ -37,6 +38,7 @@ const storeOn = (kind: "embedded" | "server") =>
     completionLogLayer,
     deliveryStoreLayer,
     deadLetterStoreLayer,
+    refusalStoreLayer,
     machineStoreLayer(kind),
     pseudonymStoreLayer,
     monthsAheadLayer

@@ -18,6 +18,7 @@
  */
 import { DEAD_LETTER_TABLES } from "./DeadLetterTables.ts"
 import { MACHINE_TABLES } from "./MachineTables.ts"
+import { REFUSAL_TABLES } from "./RefusalTables.ts"
 
 export const TABLES: ReadonlyArray<string> = [
   `CREATE TABLE tenant_head (
@@ -351,5 +352,6 @@ WHERE status = 'expired' AND approved_amount IS NOT NULL`,
   PRIMARY KEY (tenant, request_id)
 )`,
   ...MACHINE_TABLES,
-  ...DEAD_LETTER_TABLES
+  ...DEAD_LETTER_TABLES,
+  ...REFUSAL_TABLES
 ]

@@ -16,8 +16,10 @@ import { MemoryDeliveries, memoryDeliveryStore } from "../store/MemoryDeliveries
 import { makeMemoryLedgerStore } from "../store/MemoryLedgerStore.ts"
 import { memoryMachineStore } from "../store/MemoryMachineStore.ts"
 import { makeMemoryPseudonyms } from "../store/MemoryPseudonyms.ts"
+import { makeMemoryRefusals } from "../store/MemoryRefusals.ts"
 import { LedgerStore } from "../tokens/LedgerStore.ts"
 import { PseudonymStore } from "../tokens/PseudonymStore.ts"
+import { RefusalStore } from "../tokens/RefusalStore.ts"
 
 /** Each time that it is built it is another one, and empty. */
 export const memoryStore = Layer.unwrap(
@@ -39,6 +41,7 @@ export const memoryStore = Layer.unwrap(
       Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
       Layer.succeed(PseudonymStore, makeMemoryPseudonyms(anonymising)),
       Layer.succeed(DeadLetterStore, letters),
+      Layer.sync(RefusalStore, makeMemoryRefusals),
       Layer.sync(MachineStore, () => memoryMachineStore()),
       Layer.sync(CompletionLog, () => new MemoryCompletionLog()),
       credentials

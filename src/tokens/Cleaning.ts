@@ -126,13 +126,14 @@ export const cleanUsage = (
 
 export const recordCleanup = (
   ledger: Ledger,
-  { before, usage_rows, ended_machines, answers }: SignalPayload<"record_cleanup">,
+  { before, usage_rows, ended_machines, refusals, answers }: SignalPayload<"record_cleanup">,
   principal: Principal,
   now: Millis
 ): Decision<SignalSuccess<"record_cleanup">> => {
   const after = {
     usage_rows,
     ...(ended_machines === undefined ? {} : { ended_machines }),
+    ...(refusals === undefined ? {} : { refusals }),
     before: new Date(before).toISOString()
   }
   ledger.audit({

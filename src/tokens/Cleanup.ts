@@ -2,7 +2,7 @@
  * Answers cleanup_old_data.
  *
  * Owns: which rows are old, and taking them away in steps, each a batch of the tenant's one writer between the batches of
- * everybody else; then the durable machines that had ended by then; counting only, in a dry run; one cleanup of a tenant at a
+ * everybody else; then the durable machines that had ended by then, and refusals; counting only, in a dry run; one cleanup of a tenant at a
  * time.
  * Does not decide: what is kept of the rows (Cleaning), or of machines (EndedMachines).
  *
@@ -19,6 +19,7 @@ import { CELL_MS } from "./Cleaning.ts"
 import { contentDigest } from "./Digest.ts"
 import type { EndedMachines } from "./EndedMachines.ts"
 import type { CommandRow, LedgerStore, StoreUnreachable } from "./LedgerStore.ts"
+import type { RefusalKeeper } from "./RefusalKeeper.ts"
 
 /** Rows that one step takes: a statement of some tens of milliseconds. */
 export const CLEANED_AT_ONCE = 1_000
@@ -36,6 +37,7 @@ export interface CleanupEnvironment {
   readonly tenant: string
   readonly ref: ActorRef
   readonly machines: EndedMachines
+  readonly refusals: Pick<RefusalKeeper, "countOld" | "removeOld">
   readonly now: Millis
   readonly retentionDays: number
 }
@@ -46,11 +48,22 @@ const cutOf = (days: number, now: Millis): Millis => Math.floor((now - days * DA
 const KEPT =
   "Budgets, totals, the audit trail and the uniqueness of request ids are kept; get_usage lists and sums the rows that are left"
 
-const machinesIn = (count: number): string =>
-  count === 0 ? "" : ` and ${count} workflow(s) and other durable machine(s) that had ended`
+interface Others {
+  readonly machines: number
+  readonly refusals: number
+}
+
+const othersIn = ({ machines, refusals }: Others): string =>
+  [
+    machines === 0 ? "" : ` and ${machines} workflow(s) and other durable machine(s) that had ended`,
+    refusals === 0 ? "" : ` and ${refusals} refusal(s)`
+  ].join("")
 
 /** Where there were none, the answer says nothing of them. */
-const shownMachines = (count: number) => (count === 0 ? {} : { ended_machines: count })
+const shownOthers = ({ machines, refusals }: Others) => ({
+  ...(machines === 0 ? {} : { ended_machines: machines }),
+  ...(refusals === 0 ? {} : { refusals })
+})
 
 const dryRun = (
   env: CleanupEnvironment,
@@ -59,12 +72,13 @@ const dryRun = (
   Effect.gen(function* () {
     const usage_rows = yield* env.store.countOldUsage(env.tenant, before)
     const machines = yield* env.machines.count(env.tenant, before)
+    const others = { machines, refusals: yield* env.refusals.countOld(env.tenant, before) }
     return {
       dry_run: true,
       usage_rows,
-      ...shownMachines(machines),
+      ...shownOthers(others),
       before,
-      message: `Nothing was deleted: send it with dry_run false to delete ${usage_rows} row(s)${machinesIn(machines)}. ${KEPT}`
+      message: `Nothing was deleted: send it with dry_run false to delete ${usage_rows} row(s)${othersIn(others)}. ${KEPT}`
     }
   })
 
@@ -100,14 +114,18 @@ const takeAway = (
   Effect.gen(function* () {
     const usage = yield* takeUsage(env, before, principal)
     const machines = yield* takeMachines(env, before)
+    const others = {
+      machines: machines.count,
+      refusals: yield* env.refusals.removeOld(env.tenant, before)
+    }
     const isMore = usage.isMore || machines.isMore
     const more = isMore ? "There may be more: send it again, without the request_id or with a new one. " : ""
     return {
       dry_run: false,
       usage_rows: usage.count,
-      ...shownMachines(machines.count),
+      ...shownOthers(others),
       before,
-      message: `${usage.count} row(s)${machinesIn(machines.count)} were deleted. ${more}${KEPT}`
+      message: `${usage.count} row(s)${othersIn(others)} were deleted. ${more}${KEPT}`
     }
   })
 
@@ -144,7 +162,7 @@ export const cleanup = (
       {
         before,
         usage_rows: answer.usage_rows,
-        ...shownMachines(answer.ended_machines ?? 0),
+        ...shownOthers({ machines: answer.ended_machines ?? 0, refusals: answer.refusals ?? 0 }),
         answers: request_id === undefined ? null : { request_id, digest, result }
       },
       principal

@@ -28,7 +28,7 @@ export interface ForgetEnvironment {
   readonly traces: UserTraces
 }
 
-const NO_TRACES: TraceCounts = { machines: 0, dead_letters: 0 }
+const NO_TRACES: TraceCounts = { machines: 0, dead_letters: 0, refusals: 0 }
 
 /** For a ledger beside which nothing is kept. */
 export const nothingElse: UserTraces = {

@@ -100,6 +100,7 @@ const unpriceable = (
   return Result.succeed(
     refusal(
       ledger,
+      "unknown_price",
       `Refused: ${provider}/${model} has no price and a hard cost budget applies; set one with update_pricing, or give check_budget an estimated_cost`,
       estimated
     )
@@ -137,6 +138,7 @@ const crowded = (
     full &&
     refusal(
       ledger,
+      "no_standing",
       `Refused: ${defaults.size} entities stand in default budgets, which is the bound, and "${full.definition.name}" has not seen this ${full.definition.type} yet; a budget of its own admits it`,
       estimated
     )

@@ -91,7 +91,7 @@ export const quarantine = (
     const batch = ledger.seal(batchIdOf(claim, ledger))
     const outcome = yield* commit(env.store, claim, batch)
     if (outcome._tag === "committed") {
-      deliver(decided.success, env.ahead)
+      deliver(env, ledger, decided.success)
       env.observer.committed(env.tenant, batch, [])
       return
     }

@@ -5,7 +5,7 @@
  * Does not decide: what becomes of a hold (Holding, HoldLife).
  */
 import type { Alert, BudgetStanding } from "../signal/Budget.ts"
-import type { Approval } from "../signal/Budgeting.ts"
+import type { Approval, RefusalKind, Refused } from "../signal/Budgeting.ts"
 import type { Violation } from "../signal/Errors.ts"
 import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import { type Amount, amountOfCount, formatAmount } from "../signal/Money.ts"
@@ -77,16 +77,16 @@ export interface Room {
   readonly retryAt: Millis | null
 }
 
-type Refusal = Extract<Approval, { readonly allowed: false }>
-
 export const refusal = (
   ledger: Ledger,
+  kind: RefusalKind,
   reason: string,
   estimated: Pick<Estimate, "tokens" | "cost">,
   room?: Pick<Room, "violations" | "retryAt">,
-  alternatives: Refusal["alternatives"] = []
+  alternatives: Refused["alternatives"] = []
 ): Approval => ({
   allowed: false,
+  kind,
   reason: toSentence(reason),
   estimated_tokens: estimated.tokens,
   estimated_cost: estimated.cost,
@@ -100,11 +100,11 @@ export const refuseForRoom = (
   ledger: Ledger,
   estimated: Pick<Estimate, "tokens" | "cost">,
   room: Room,
-  alternatives?: Refusal["alternatives"]
+  alternatives?: Refused["alternatives"]
 ): Approval => {
   const [first = "no room", ...others] = room.reasons
   const more = others.length > 0 ? `; ${others.length} more budget(s) have no room either` : ""
-  return refusal(ledger, `Refused: ${first}${more}`, estimated, room, alternatives)
+  return refusal(ledger, "no_room", `Refused: ${first}${more}`, estimated, room, alternatives)
 }
 
 /** Asks every budget that applies, in one step. A soft budget never refuses; it warns. */

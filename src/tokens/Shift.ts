@@ -351,7 +351,7 @@ class Shift {
         this.#isStoreInTrouble = false
         if (done.batch !== undefined) this.#learnCommitted(done.batch, done.openHolds)
         if (goesOn) this.#startNextCommit()
-        deliver(done.decided, this.#env.ahead)
+        deliver(this.#env, this.#ledger, done.decided)
         if (done.batch !== undefined) this.#news.tell(done.batch, done.standings)
         return undefined
       case "refused":

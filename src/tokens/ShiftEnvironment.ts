@@ -12,7 +12,10 @@ import type { SignalSuccess } from "../signal/Catalogue.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { AheadAnswers } from "./AheadAnswers.ts"
 import type { LedgerSignal } from "./Decide.ts"
+import type { Ledger } from "./Ledger.ts"
 import type { Batch, LedgerStore } from "./LedgerStore.ts"
+import type { RefusalKeeper } from "./RefusalKeeper.ts"
+import { refusedIn, toldOf } from "./RefusedCall.ts"
 import type { StoreAway } from "./StoreAway.ts"
 import type { Vitals } from "./Vitals.ts"
 
@@ -40,6 +43,7 @@ export interface ShiftEnvironment {
   readonly vitals: Vitals
   readonly ahead: AheadAnswers
   readonly storeAway: StoreAway
+  readonly refusals: RefusalKeeper
   /** Runs beside the loop, and is not interrupted with it. */
   readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   /** Answers what needs no ledger, and passes on what does. */
@@ -53,11 +57,26 @@ export type ShiftEnd =
   | { readonly _tag: "reload" }
   | { readonly _tag: "refused"; readonly envelopes: ReadonlyArray<Envelope<LedgerSignal>> }
 
-export const deliver = (decided: ReadonlyArray<Decided>, ahead: AheadAnswers): void => {
+/** A refusal is kept before its answer goes out: who asks for it then, finds it. */
+const keepRefusal = (
+  { tenant, refusals, clock }: ShiftEnvironment,
+  ledger: Ledger,
+  envelope: Envelope<LedgerSignal>,
+  answer: SignalSuccess<LedgerSignal>
+): void => {
+  const refused = refusedIn(envelope, answer)
+  if (refused !== undefined)
+    refusals.note(tenant, toldOf(ledger, envelope, refused), clock.currentTimeMillisUnsafe())
+}
+
+export const deliver = (env: ShiftEnvironment, ledger: Ledger, decided: ReadonlyArray<Decided>): void => {
+  const { ahead } = env
   for (const { envelope, answer } of decided) {
     if (ahead.size > 0) ahead.settle(envelope, answer)
-    if (Result.isSuccess(answer)) envelope.succeed(answer.success as never)
-    else envelope.fail(answer.failure)
+    if (Result.isSuccess(answer)) {
+      keepRefusal(env, ledger, envelope, answer.success)
+      envelope.succeed(answer.success as never)
+    } else envelope.fail(answer.failure)
   }
 }
 

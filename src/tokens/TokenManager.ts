@@ -28,6 +28,9 @@ import { KEPT_PERIODS_MS, Ledger } from "./Ledger.ts"
 import type { LedgerStore } from "./LedgerStore.ts"
 import { listOverrides } from "./OverrideQuery.ts"
 import { type Activate, quarantine } from "./Quarantine.ts"
+import { RefusalKeeper } from "./RefusalKeeper.ts"
+import { listRefusals } from "./RefusalQuery.ts"
+import { noRefusals } from "./RefusalStore.ts"
 import { runShift } from "./Shift.ts"
 import { type CommitObserver, type ShiftEnvironment, unavailable } from "./ShiftEnvironment.ts"
 import { ADMITTED_AFTER_MS, StoreAway } from "./StoreAway.ts"
@@ -45,6 +48,8 @@ export interface TokenManagerOptions {
   readonly traces?: UserTraces
   /** What had ended goes with a cleanup. */
   readonly endedMachines?: EndedMachines
+  /** Where refusals are kept. */
+  readonly refusals?: RefusalKeeper
   /** Hears how the tenant is configured, each time that it is loaded. */
   readonly onLoaded?: (tenant: string, config: ManagerConfig) => void
 }
@@ -53,6 +58,8 @@ const SALT_BYTES = 32
 const makeSalt = (): string => randomBytes(SALT_BYTES).toString("hex")
 
 const READS_AT_ONCE = 8
+/** For a ledger beside which nothing is kept. */
+const FORGETFUL = new RefusalKeeper(noRefusals)
 const PING_MS = 1_000
 const ACTIVATION_PAUSE_MS_MAX = 1_000
 
@@ -131,7 +138,7 @@ class TokenManager {
   }
 
   #environment(): ShiftEnvironment {
-    const { tenant, store, observer } = this.#options
+    const { tenant, store, observer, refusals = FORGETFUL } = this.#options
     return {
       tenant,
       store,
@@ -141,6 +148,7 @@ class TokenManager {
       vitals: this.#vitals,
       ahead: this.#ahead,
       storeAway: this.#storeAway,
+      refusals,
       fork: this.#fork,
       triage: (envelopes) => this.#triage(envelopes),
       answerOverdue: () => this.#answerOverdue()
@@ -209,6 +217,7 @@ class TokenManager {
       else if (envelope.name === "forget_named") this.#readFor(envelope, this.#answerForget(envelope))
       else if (envelope.name === "get_audit_trail") this.#readFor(envelope, this.#answerAudit(envelope))
       else if (envelope.name === "list_overrides") this.#readFor(envelope, this.#answerOverrides(envelope))
+      else if (envelope.name === "list_refusals") this.#readFor(envelope, this.#answerRefusals(envelope))
       else {
         envelope.fail(
           new UnknownSignal({
@@ -246,11 +255,11 @@ class TokenManager {
   }
 
   #answerCleanup(envelope: Envelope<"cleanup_old_data">): Effect.Effect<void> {
-    const { tenant, store, endedMachines: machines = noMachines } = this.#options
+    const { tenant, store, endedMachines: machines = noMachines, refusals = FORGETFUL } = this.#options
     const work = Effect.suspend(() => {
       const now = this.#clock.currentTimeMillisUnsafe()
       const retentionDays = this.#vitals.config.retention_days
-      const env = { store, tenant, ref: this.#context.ref, machines, now, retentionDays }
+      const env = { store, tenant, ref: this.#context.ref, machines, refusals, now, retentionDays }
       return cleanup(env, envelope.payload, envelope.principal)
     })
     return this.#cleanups
@@ -320,6 +329,18 @@ class TokenManager {
           onSuccess: (page) => envelope.succeed(page),
           onFailure: (error) =>
             envelope.fail(error._tag === "InvalidParams" ? error : unavailable("The store cannot be reached"))
+        })
+      )
+  }
+
+  #answerRefusals(envelope: Envelope<"list_refusals">): Effect.Effect<void> {
+    const { tenant, refusals = FORGETFUL } = this.#options
+    return this.#reads
+      .withPermits(1)(listRefusals(refusals, tenant, envelope.payload))
+      .pipe(
+        Effect.match({
+          onSuccess: (page) => envelope.succeed(page),
+          onFailure: (error) => envelope.fail(error)
         })
       )
   }

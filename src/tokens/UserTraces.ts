@@ -10,6 +10,7 @@ export interface TraceCounts {
   /** Workflows, and other durable machines. */
   readonly machines: number
   readonly dead_letters: number
+  readonly refusals: number
 }
 
 /** Puts a name in the place of the user's. Done again, it finds less to do. */

@@ -105,7 +105,15 @@ export const teachStory = (stub: Stub): void => {
     }
     const shortfall = { requested: cost, shortfall: cost - remaining, override: "none" }
     const violations = [{ ...standingOf(change(spent, held)), ...shortfall }]
-    return { allowed: false, reason: "no room", ...estimate, violations, retry_at: null, alternatives: [] }
+    return {
+      allowed: false,
+      kind: "no_room",
+      reason: "no room",
+      ...estimate,
+      violations,
+      retry_at: null,
+      alternatives: []
+    }
   })
   teach("track_usage", (payload) => {
     const duplicate = usage !== undefined

@@ -33,6 +33,7 @@ const OWN_ANSWERS: { readonly [name: string]: unknown } = {
   get_budget_status: { budgets: [] },
   get_pricing: { items: [] },
   get_usage: { items: [], next_cursor: null },
+  list_refusals: { items: [], next_cursor: null, dropped: 0 },
   get_audit_trail: { items: [], head: { seq: 0, hash: "" }, next_cursor: null },
   list_actors: { items: [], next_cursor: null },
   list_dead_letters: { items: [], next_cursor: null, dropped: 0 }

@@ -88,6 +88,14 @@ const busy = async ({ call }: Tenant, user_id: string) => {
   })
   await call("release_hold", { hold_id: released.hold_id })
   const held = await call("check_budget", { request_id: `held ${who}`, ...MODEL, ...ESTIMATE, user_id })
+  const refused = await call("check_budget", {
+    request_id: `refused ${who}`,
+    ...MODEL,
+    ...ESTIMATE,
+    estimated_cost: "100",
+    user_id
+  })
+  assert.include(refused.reason, user_id)
   const completed = await call("complete", {
     provider: "simulator",
     model: "sim-fast",

@@ -39,6 +39,7 @@ const TABLE: { readonly [Name in SignalName]: Row } = {
   request_override: { may: ["app"], otherTenant: "never", otherUser: "never" },
   decide_override: { may: ["budget_admin"], otherTenant: "never", otherUser: "never" },
   list_overrides: { may: ["analyst", "budget_admin"], otherTenant: "never", otherUser: "never" },
+  list_refusals: { may: ["app", "analyst"], otherTenant: "unseen", otherUser: "Forbidden" },
   calculate_cost: { may: ["app", "analyst", "budget_admin"], otherTenant: "never", otherUser: "done" },
   get_pricing: { may: ["app", "analyst", "budget_admin"], otherTenant: "never", otherUser: "done" },
   update_pricing: { may: ["budget_admin"], otherTenant: "unseen", otherUser: "done" },
@@ -150,6 +151,7 @@ const paramsOf = (name: SignalName, things: Things, user: string, role: Role): J
     case "correct_usage":
       return { request_id: things.spent, usage: { ...counts, completion_tokens: 2 }, reason: "a test" }
     case "get_usage":
+    case "list_refusals":
       return { user_id: user }
     case "check_budget":
       return { request_id: fresh("check"), estimated_cost: "0.01", estimated_tokens: 1, user_id: user }

@@ -35,6 +35,7 @@ const MAY: { readonly [Name in SignalName]: ReadonlyArray<Role> } = {
   request_override: ["app"],
   decide_override: ["budget_admin"],
   list_overrides: ["analyst", "budget_admin"],
+  list_refusals: ["app", "analyst"],
   calculate_cost: ["app", "analyst", "budget_admin"],
   get_pricing: ["app", "analyst", "budget_admin"],
   update_pricing: ["budget_admin"],
@@ -117,11 +118,19 @@ describe("every topic × every role", () => {
 describe("forced attribution", () => {
   const forced: Attribution = { user_id: "ann", tags: { env: "prod" } }
   const who = principal(["app", "analyst"], forced)
-  const attributed = ["track_usage", "check_budget", "get_usage", "complete", "start_workflow"] as const
+  const attributed = [
+    "track_usage",
+    "check_budget",
+    "get_usage",
+    "list_refusals",
+    "complete",
+    "start_workflow"
+  ] as const
   const bare: { readonly [Name in (typeof attributed)[number]]: object } = {
     track_usage: { request_id: "r", provider: "p", model: "m", prompt_tokens: 1, completion_tokens: 1 },
     check_budget: { request_id: "r" },
     get_usage: {},
+    list_refusals: {},
     complete: { provider: "p", model: "m", messages: [{ role: "user", content: "x" }] },
     start_workflow: { workflow: "report", input: "x" }
   }

@@ -236,6 +236,7 @@ const approval = {
 
 const refusal = {
   allowed: false,
+  kind: "no_room",
   reason: "Refused: no room",
   estimated_tokens: 8000,
   estimated_cost: "0.06",
@@ -463,6 +464,48 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
     params: { status: "pending", budget_id: "budget_1", limit: 10, cursor: "x" },
     results: [{ items: [override, pendingOverride], next_cursor: null }]
   },
+  list_refusals: {
+    params: {
+      request_id: "r1",
+      budget_id: "budget_1",
+      from: "2026-03-10T09:00:00.000Z",
+      to: "2026-03-10T11:00:00.000Z",
+      user_id: "ann",
+      tags: { env: "prod" },
+      limit: 10,
+      cursor: "x"
+    },
+    results: [
+      {
+        items: [
+          {
+            refusal_id: "refusal_7",
+            count: 3,
+            first_at: "2026-03-10T10:00:00.000Z",
+            last_at: "2026-03-10T10:00:09.000Z",
+            request_id: "r1",
+            signal: "check_budget",
+            kind: "no_room",
+            principal: "key_1",
+            owner: "ada",
+            attribution: { user_id: "ann", tags: { env: "prod" } },
+            provider: "openai",
+            model: "gpt-4o",
+            estimated_tokens: 8000,
+            estimated_cost: "0.06",
+            currency: "USD",
+            reason: refusal.reason,
+            violations: [...refusal.violations],
+            more_violations: 0,
+            retry_at: null,
+            alternatives: [...refusal.alternatives]
+          }
+        ],
+        next_cursor: "x",
+        dropped: 2
+      }
+    ]
+  },
   calculate_cost: {
     params: {
       provider: "anthropic",
@@ -566,6 +609,7 @@ export const EXAMPLES: { readonly [Name in SignalName]: Example<Name> } = {
         audit_entries: 2,
         machines: 1,
         dead_letters: 1,
+        refusals: 2,
         keys_ended: 1
       }
     ]

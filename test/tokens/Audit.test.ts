@@ -30,6 +30,7 @@ const FORGOTTEN = {
   audit_entries: 0,
   machines: 0,
   dead_letters: 0,
+  refusals: 0,
   keys_ended: 0
 }
 

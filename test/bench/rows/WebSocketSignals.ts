@@ -26,8 +26,10 @@ import { MemoryDeliveries, memoryDeliveryStore } from "../../../src/store/Memory
 import { makeMemoryLedgerStore } from "../../../src/store/MemoryLedgerStore.ts"
 import { memoryMachineStore } from "../../../src/store/MemoryMachineStore.ts"
 import { makeMemoryPseudonyms } from "../../../src/store/MemoryPseudonyms.ts"
+import { makeMemoryRefusals } from "../../../src/store/MemoryRefusals.ts"
 import { LedgerStore } from "../../../src/tokens/LedgerStore.ts"
 import { PseudonymStore } from "../../../src/tokens/PseudonymStore.ts"
+import { RefusalStore } from "../../../src/tokens/RefusalStore.ts"
 import type { ByExtent, Extent } from "../Extent.ts"
 import { type Comparison, median, number, type RowReport, rates } from "../Figures.ts"
 import { ATTRIBUTION, createBudgetsBy, MODEL } from "../Workload.ts"
@@ -82,6 +84,7 @@ const startBridge = async () => {
     Layer.succeed(LedgerStore, makeMemoryLedgerStore({ checksText: false, deliveries })),
     Layer.succeed(DeliveryStore, memoryDeliveryStore(deliveries)),
     Layer.succeed(DeadLetterStore, makeMemoryDeadLetters()),
+    Layer.succeed(RefusalStore, makeMemoryRefusals()),
     Layer.succeed(PseudonymStore, makeMemoryPseudonyms()),
     Layer.succeed(MachineStore, memoryMachineStore())
   )

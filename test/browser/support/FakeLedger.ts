@@ -275,6 +275,7 @@ export class FakeLedger {
         const reason = `${short[0]?.base.name} has no room: ${formatAmount(requested)} USD asked`
         this.#signal("check_budget", requestId, "refused", reason, payload, {
           allowed: false,
+          kind: "no_room",
           reason,
           violations,
           retry_at: short[0]?.base.period_end ?? null,

@@ -239,6 +239,7 @@ export class FakeKeeper implements BudgetKeeper {
   #refuse(tokens: number, cost: Amount): Approval {
     return {
       allowed: false,
+      kind: "no_room",
       reason: "The budget has no room",
       estimated_tokens: tokens,
       estimated_cost: cost,
