@@ -76,6 +76,8 @@ export interface Adapter {
   readonly stream: (request: ModelRequest, admission: Admission) => Stream.Stream<ModelEvent, ProviderFailure>
   /** How many tokens this provider counts where o200k_base counts one: an upper bound of the usual. */
   readonly tokenFactor: number
+  /** All models that it has, where it knows them: another one is misspelt. */
+  readonly models?: ReadonlyArray<string>
   /** Counts exactly what the provider will count, where that is possible without asking it. */
   readonly countPrompt?: (request: Omit<ModelRequest, "maxCompletionTokens">) => number
 }

@@ -16,6 +16,7 @@ import {
   type ReportedUsage
 } from "./Adapter.ts"
 import { cutStream } from "./SdkFailure.ts"
+import { jsonFor } from "./SimulatorJson.ts"
 import { SIMULATOR_MODELS, type SimulatorFault, type SimulatorModel } from "./SimulatorModels.ts"
 import { countPrompt, countTokens, cutToTokens, wordsFor } from "./SimulatorText.ts"
 
@@ -56,7 +57,7 @@ const scriptFor = (request: ModelRequest, model: SimulatorModel): Script => {
     const toolCall = { id: `call_${tool}`, name: tool, arguments: "{}" }
     return { reasoningTokens, words: [], toolCall, finishReason: "tool_calls" }
   }
-  const all = wordsFor(request)
+  const all = jsonFor(request.system) ?? wordsFor(request)
   const words = cutToTokens(all, limit - reasoningTokens)
   return {
     reasoningTokens,
@@ -149,6 +150,7 @@ export const simulator = (options: SimulatorOptions = {}): Adapter => {
   return {
     name: SIMULATOR,
     tokenFactor: 1,
+    models: [...models.keys()],
     countPrompt,
     call: Effect.fnUntraced(function* (request) {
       const [model, fault] = yield* next(request.model)

@@ -111,6 +111,7 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
   keys: around.keys,
   calls: {
     providers: around.providers.names,
+    models: (provider) => around.adapters.find(({ name }) => name === provider)?.models,
     complete: (payload, principal) => around.providers.complete(payload, principal),
     settle: (payload, principal) => settle(around, payload, principal)
   },

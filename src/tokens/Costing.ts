@@ -19,9 +19,18 @@ import type { UnpricedRow } from "./UnpricedUse.ts"
 
 type Decision<A> = Result.Result<A, SignalError>
 
+/** What may have been meant: `; nearest known: …`, or nothing. */
+export const priceHint = (ledger: Ledger, provider: string, model: string): string => {
+  const near = ledger.prices.nearestNames(provider, model)
+  if (near.length > 0) return `; nearest known: ${near.join(", ")}`
+  const other = ledger.prices.nearestProvider(provider)
+  if (other === undefined) return ""
+  return `; no model of ${provider} has one, nearest is ${other} with ${ledger.prices.nearestNames(other, model).join(", ")}`
+}
+
 export const priceUnknown = (ledger: Ledger, provider: string, model: string): PriceUnknown => {
   const near = ledger.prices.nearestNames(provider, model)
-  const hint = near.length > 0 ? `; nearest known: ${near.join(", ")}` : ""
+  const hint = priceHint(ledger, provider, model)
   return new PriceUnknown({
     provider,
     model,

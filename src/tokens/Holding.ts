@@ -15,6 +15,7 @@ import { alternativesTo } from "./Alternatives.ts"
 import type { Subject } from "./BudgetIndex.ts"
 import type { BudgetRecord } from "./BudgetRecord.ts"
 import { ratesInto, rateUnknown } from "./Converting.ts"
+import { priceHint } from "./Costing.ts"
 import { holdDigest } from "./Digest.ts"
 import { type Estimate, estimate, givenCost } from "./Estimate.ts"
 import { book } from "./HoldLife.ts"
@@ -101,7 +102,7 @@ const unpriceable = (
     refusal(
       ledger,
       "unknown_price",
-      `Refused: ${provider}/${model} has no price and a hard cost budget applies; set one with update_pricing, or give check_budget an estimated_cost`,
+      `Refused: ${provider}/${model} has no price and a hard cost budget applies${priceHint(ledger, provider, model)}. A budget_admin sets one with update_pricing; check_budget itself can be given an estimated_cost`,
       estimated
     )
   )

@@ -5,7 +5,7 @@
  * Does not decide: what counts cost at a price (Pricing).
  */
 import { type Amount, UNIT } from "../signal/Money.ts"
-import { nearestFew } from "../signal/Nearest.ts"
+import { nearest, nearestFew } from "../signal/Nearest.ts"
 import { type Price, type Rates, rateFields } from "../signal/Price.ts"
 import type { Millis } from "../signal/Text.ts"
 import { CATALOGUE_PROVIDERS, catalogueModels, catalogueVersions } from "./PriceCatalogue.ts"
@@ -128,6 +128,12 @@ export class PriceBook {
   nearestNames(provider: string, model: string): ReadonlyArray<string> {
     const names = this.#names(provider, undefined).flatMap(([, models]) => models)
     return nearestFew(model, [...new Set(names)], 3)
+  }
+
+  /** The provider with prices that a misspelt one was probably meant to be. */
+  nearestProvider(provider: string): string | undefined {
+    const names = this.#names(undefined, undefined).map(([name]) => name)
+    return nearest(provider, [...new Set(names)])
   }
 
   #names(

@@ -15,6 +15,8 @@ import type { Completion } from "../signal/Providers.ts"
 export interface AgentCalls {
   /** The names of the providers that there are. */
   readonly providers: ReadonlyArray<string>
+  /** All models of a provider, where it knows them. */
+  readonly models: (provider: string) => ReadonlyArray<string> | undefined
   readonly complete: (
     payload: SignalPayload<"complete">,
     principal: Principal
@@ -33,6 +35,7 @@ export type MoneySignal =
   | "create_budget"
   | "update_budget"
   | "check_budget"
+  | "calculate_cost"
   | "get_budget_status"
   | "request_override"
   | "list_overrides"

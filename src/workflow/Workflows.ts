@@ -18,6 +18,7 @@ import { nearestFew } from "../signal/Nearest.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
 import { definitionIssues, inputIssues } from "./Definition.ts"
+import { modelIssues } from "./Models.ts"
 import { checkOwnBudget } from "./OwnBudgetRights.ts"
 import { isOwn, mayChange, type Owned } from "./Ownership.ts"
 import type { WorkflowPorts } from "./Ports.ts"
@@ -161,6 +162,10 @@ class Desk implements Workflows {
       const address = workflowAddress(principal.tenant, input.id)
       const before = yield* this.#kind.view(address)
       if (before === undefined) {
+        const issues = yield* modelIssues(this.#ports, input)
+        const at = typeof payload.workflow === "string" ? [] : ["workflow"]
+        if (issues.length > 0)
+          return yield* invalid(issues.map(({ path, message }) => ({ path: [...at, ...path], message })))
         yield* checkOwnBudget(this.#ports, payload, input, principal)
         if (payload.on_denied === "fail") yield* preflight(this.#ports, input)
         yield* Effect.catchTag(this.#kind.start(address, input), "NotFound", () =>

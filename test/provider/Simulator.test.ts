@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { simulator } from "../../src/provider/Simulator.ts"
+import { jsonFor } from "../../src/provider/SimulatorJson.ts"
 import { SIMULATOR_MODELS, SIMULATOR_PRICES } from "../../src/provider/SimulatorModels.ts"
 import { pass } from "../../src/testing.ts"
 import { costOf } from "./support/FakeKeeper.ts"
@@ -135,3 +136,44 @@ describe("the simulator", () => {
 })
 
 const STEADY = { firstTokenMs: 1, chunkMs: 1, faults: [], reasoningTokens: 0, cachesPrompts: false }
+
+describe("JSON from the simulator", () => {
+  const jsonOf = (schema: object) =>
+    jsonFor(`Be brief.\n\nIt must match this JSON Schema:\n${JSON.stringify(schema)}`)
+
+  it.each([
+    [
+      "an object with what is required",
+      { required: ["a"], properties: { a: { type: "string" }, b: {} } },
+      '{"a":""}'
+    ],
+    ["numbers within their bounds", { type: "number", exclusiveMinimum: 2, maximum: 3 }, "2.5"],
+    ["a negative integer", { type: "integer", maximum: -2 }, "-2"],
+    ["a choice", { anyOf: [{ const: "x" }, { type: "null" }] }, '"x"']
+  ])("is %s", (_, schema, expected) => {
+    assert.strictEqual(jsonOf(schema)?.join(""), expected)
+    assert.strictEqual(
+      jsonOf(schema)?.every((piece) => piece.length <= 4),
+      true
+    )
+  })
+
+  it("is bounded, whatever a schema wants", () => {
+    const self = {
+      type: "object",
+      required: ["l", "r"],
+      properties: { l: { $ref: "#/$defs/S" }, r: { $ref: "#/$defs/S" } }
+    }
+    assert.isBelow(jsonOf({ $ref: "#/$defs/S", $defs: { S: self } })?.join("").length ?? 0, 200_000)
+    const wide = (items: object) => ({ type: "array", minItems: 1e9, items })
+    assert.isBelow(
+      jsonOf(wide(wide(wide({ type: "string", minLength: 1e9 }))))?.join("").length ?? 0,
+      200_000
+    )
+  })
+
+  it("is none where none is asked for", () => {
+    assert.isUndefined(jsonFor(undefined))
+    assert.isUndefined(jsonFor("What is a JSON Schema:\n{no}"))
+  })
+})

@@ -137,7 +137,8 @@ describe("a workflow", () => {
   })
 
   it("fails clearly when an answer never matches, and every try is charged", async () => {
-    const output = { type: "json", schema: { type: "object" } }
+    // It does not fit into the tokens that it may use.
+    const output = { type: "json", schema: { type: "string", minLength: 200 } }
     const workflow = {
       name: "json",
       agents: [agent("a", [], { output, retries: { max: 1, backoff_ms: 1 } })]
@@ -148,6 +149,53 @@ describe("a workflow", () => {
     assert.match(failed.failure.message, /cannot be taken: it is not JSON .*\(after 2 tries\)$/u)
     const { totals } = await wire.call("get_usage", { workflow_id: id })
     assert.deepInclude(totals, { requests: 2, total_tokens: failed.total_tokens })
+  })
+
+  it("takes JSON from the simulator, field by field, without a key", async () => {
+    const schema = {
+      type: "object",
+      properties: {
+        title: { type: "string", minLength: 3 },
+        kind: { enum: ["note", "report"] },
+        pages: { type: "integer", minimum: 2 },
+        parts: { type: "array", items: { $ref: "#/$defs/Part" }, minItems: 1 }
+      },
+      required: ["title", "kind", "pages", "parts"],
+      $defs: { Part: { type: "object", properties: { done: { type: "boolean" } }, required: ["done"] } }
+    }
+    const json = { output: { type: "json", schema }, max_completion_tokens: 100 }
+    const prompt = "{{a.title}} {{a.parts.0.done}}"
+    const id = await start(wire, {
+      name: "json",
+      agents: [agent("a", [], json), agent("b", ["a"], { prompt })]
+    })
+    const { steps } = await until(wire, id, "completed")
+    assert.deepStrictEqual(steps[0].output, {
+      title: "aaa",
+      kind: "note",
+      pages: 2,
+      parts: [{ done: false }]
+    })
+  })
+
+  it("is refused with a model that its provider has not, or that has no price where that matters", async () => {
+    const misspelt = { name: "n", agents: [agent("a", [], { model: "sim-fst" })] }
+    const refused = await failureOf(start(wire, misspelt))
+    assert.deepStrictEqual(refused.data.issues, [
+      {
+        path: ["workflow", "agents", 0, "model"],
+        message: 'simulator has no model "sim-fst". Nearest are: sim-fast, sim-slow, sim-flaky'
+      }
+    ])
+    const budget = { name: "priced", type: "team", entity_id: "priced", period: "lifetime", limit: "5" }
+    await wire.call("create_budget", budget)
+    const check = { request_id: "p1", provider: "antropic", model: "claude-opus-4-5", team_id: "priced" }
+    const { allowed, reason } = await wire.call("check_budget", check)
+    assert.isFalse(allowed)
+    assert.match(
+      reason,
+      /^Refused: antropic\/claude-opus-4-5 has no price .*nearest is anthropic with claude-opus/u
+    )
   })
 
   it("is an actor: listed, with its statechart, without prompt or output", async () => {

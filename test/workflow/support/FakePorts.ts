@@ -97,6 +97,7 @@ export class FakePorts implements WorkflowPorts {
 
   readonly calls = {
     providers: ["simulator"],
+    models: () => undefined,
     complete: (payload: SignalPayload<"complete">) =>
       Effect.suspend(() => {
         this.asked.push({ name: "complete", payload })

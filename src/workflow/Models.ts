@@ -1,0 +1,86 @@
+/**
+ * Whether the models that a workflow names can be called, before anything of it runs.
+ *
+ * Owns: a model that its provider does not have, and one without a price where a hard cost budget of somebody applies: a
+ * reset or an override would not help it.
+ * Does not decide: whether there is room, or which prices there are (the TokenManager). A price that is missing later, or
+ * only for the workflow's own budget, parks the step: it goes on when the price comes.
+ */
+import { Effect } from "effect"
+import type { InvalidParams, SignalError } from "../signal/Errors.ts"
+import { nearestFew } from "../signal/Nearest.ts"
+import type { AgentDefinition } from "../signal/WorkflowDefinition.ts"
+import { attributionFor, callerOf } from "./AgentOrder.ts"
+import type { WorkflowPorts } from "./Ports.ts"
+import type { WorkflowInput } from "./WorkflowContext.ts"
+
+type Issue = InvalidParams["issues"][number]
+
+interface Named {
+  readonly agent: string
+  readonly provider: string
+  readonly model: string
+  readonly path: ReadonlyArray<string | number>
+}
+
+const NAMES_MAX = 3
+
+const namedBy = (agents: ReadonlyArray<AgentDefinition>): ReadonlyArray<Named> =>
+  agents.flatMap(({ name, provider, model, fallback }, index) => [
+    { agent: name, provider, model, path: ["agents", index, "model"] },
+    ...fallback.map((target, position) => ({
+      agent: name,
+      ...target,
+      path: ["agents", index, "fallback", position, "model"]
+    }))
+  ])
+
+const strange = (known: ReadonlyArray<string>, { provider, model, path }: Named): Issue => ({
+  path,
+  message: `${provider} has no model ${JSON.stringify(model)}. Nearest are: ${nearestFew(model, known, NAMES_MAX).join(", ")}`
+})
+
+const unpriced = (ports: WorkflowPorts, input: WorkflowInput, named: Named) => {
+  const { agent, provider, model, path } = named
+  const principal = callerOf(input.principal)
+  const order = { ...input, workflowId: input.id, workflowName: input.plan.name }
+  const look = ports.money.ask(
+    "check_budget",
+    {
+      ...attributionFor(order, agent),
+      request_id: `${input.id}/${agent}/look`,
+      ...{ provider, model, estimated_tokens: 0, hold: false, hold_ttl_ms: 1 }
+    },
+    principal
+  )
+  const price = { provider, model, prompt_tokens: 1, completion_tokens: 1 }
+  return ports.money.ask("calculate_cost", price, principal).pipe(
+    Effect.as([]),
+    Effect.catchTag("RateUnknown", () => Effect.succeed([])),
+    Effect.catchTag("PriceUnknown", () =>
+      Effect.map(look, (approval): ReadonlyArray<Issue> => {
+        const isRefused = !approval.allowed && approval.violations.length === 0
+        return isRefused ? [{ path, message: approval.reason }] : []
+      })
+    )
+  )
+}
+
+/** Everything that is wrong with the models it names. */
+export const modelIssues = (
+  ports: WorkflowPorts,
+  input: WorkflowInput
+): Effect.Effect<ReadonlyArray<Issue>, SignalError> =>
+  Effect.map(
+    Effect.forEach(
+      namedBy(input.plan.agents),
+      (named): Effect.Effect<ReadonlyArray<Issue>, SignalError> => {
+        const known = ports.calls.models(named.provider)
+        if (known !== undefined && !known.includes(named.model))
+          return Effect.succeed([strange(known, named)])
+        return unpriced(ports, input, named)
+      },
+      { concurrency: "unbounded" }
+    ),
+    (issues) => issues.flat()
+  )
