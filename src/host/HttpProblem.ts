@@ -6,6 +6,7 @@
  */
 import { Schema } from "effect"
 import { type BudgetExceeded, InternalError, SignalError } from "../signal/Errors.ts"
+import { heldAgainAt, isOnlyHeld } from "../signal/RoomAgain.ts"
 import type { Millis } from "../signal/Text.ts"
 
 /** For any server. `Response.json(problem.body, problem)` makes a `Response` of it. */
@@ -36,12 +37,17 @@ const STATUS: { readonly [Tag in SignalError["_tag"]]: number } = {
 const isSignalError = Schema.is(SignalError)
 
 /**
- * Where every budget that said no begins anew, and would then have room: in how many milliseconds that is. Where one of
+ * Where every budget that said no begins anew, and would then have room, or has only held it: in how many milliseconds that is. Where one of
  * them never does, only somebody who raises it can help.
  */
 const untilRoomMs = ({ violations }: BudgetExceeded, now: Millis): number | undefined => {
   let until = 0
-  for (const { resets_at, requested, limit } of violations) {
+  for (const violation of violations) {
+    const { resets_at, requested, limit } = violation
+    if (isOnlyHeld(violation)) {
+      until = Math.max(until, heldAgainAt(resets_at, now) - now)
+      continue
+    }
     if (resets_at === null || requested > limit) return undefined
     until = Math.max(until, resets_at - now)
   }

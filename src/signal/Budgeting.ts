@@ -203,7 +203,7 @@ const refused = Schema.Struct({
   currency: Currency,
   /** Every hard budget that has no room. */
   violations: Schema.Array(Violation),
-  /** When all of them have begun anew and have room; null where none of that is known. */
+  /** When all of them can have room: in some seconds where it is only held by calls on their way, else when they have begun anew; null where waiting does not help. */
   retry_at: Schema.NullOr(Timestamp),
   /** Up to three cheaper models for which there is room, of the same provider first; amounts in `currency`. */
   alternatives: Schema.Array(Alternative)

@@ -9,6 +9,7 @@ import type { Approval, RefusalKind, Refused } from "../signal/Budgeting.ts"
 import type { Violation } from "../signal/Errors.ts"
 import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import { type Amount, amountOfCount, formatAmount } from "../signal/Money.ts"
+import { heldAgainAt, isOnlyHeld } from "../signal/RoomAgain.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import { type BudgetRecord, remainingOf, standingOf, titleOf, totalOf } from "./BudgetRecord.ts"
 import { inCurrency } from "./Converting.ts"
@@ -58,10 +59,18 @@ const violationOf = (budget: BudgetRecord, requested: Amount, now: Millis): Viol
   }
 }
 
-const sentenceOf = (budget: BudgetRecord, violation: Violation, total: Amount): string => {
+const sentenceOf = (
+  budget: BudgetRecord,
+  violation: Violation,
+  total: Amount,
+  fitsAt: Millis | null
+): string => {
   const unit = violation.measure === "cost" ? ` ${violation.currency}` : ` ${violation.measure}`
   const show = (amount: Amount) => `${formatAmount(amount)}${unit}`
-  return `budget ${titleOf(budget)} has ${show(violation.remaining)} left of ${show(total)}, and the call asks for ${show(violation.requested)}`
+  const held = isOnlyHeld(violation) ? `; ${show(violation.held)} is held by calls on their way` : ""
+  const never =
+    violation.requested > total && fitsAt === null ? ", more than all of it: waiting does not help" : ""
+  return `budget ${titleOf(budget)} has ${show(violation.remaining)} left of ${show(total)}, and the call asks for ${show(violation.requested)}${never}${held}`
 }
 
 /** Whether there is room, and if not, why not and until when. */
@@ -71,8 +80,8 @@ export interface Room {
   /** A sentence for each violation. */
   readonly reasons: ReadonlyArray<string>
   /**
-   * When every violated budget has begun a period with room, if nothing else happens; `null` where one never does,
-   * because waiting cannot help.
+   * When every violated budget has room: soon where it is only held (RoomAgain), else when a period with room has begun, if
+   * nothing else happens; `null` where one never does, because waiting cannot help.
    */
   readonly retryAt: Millis | null
 }
@@ -119,14 +128,14 @@ export const roomIn = (budgets: ReadonlyArray<BudgetRecord>, asked: Asked, now: 
     const period = budget.periodAt(now)
     if (requested <= remainingOf(budget, period)) continue
     const violation = violationOf(budget, requested, now)
-    const reason = sentenceOf(budget, violation, totalOf(budget, period))
+    const fitsAt = isOnlyHeld(violation) ? heldAgainAt(period.end, now) : budget.hasRoomAt(period, requested)
+    const reason = sentenceOf(budget, violation, totalOf(budget, period), fitsAt)
     if (budget.definition.enforcement === "soft") {
       warnings.push(softWarning(violation, reason, now))
       continue
     }
     violations.push(violation)
     reasons.push(reason)
-    const fitsAt = budget.hasRoomAt(period, requested)
     retryAt = retryAt === null || fitsAt === null ? null : Math.max(retryAt, fitsAt)
   }
   return { violations, warnings, reasons, retryAt: violations.length === 0 ? null : retryAt }

@@ -9,12 +9,16 @@ const MIDNIGHT = Date.UTC(2026, 10, 26)
 const message = "m"
 
 const refused = (
-  violations: ReadonlyArray<{ readonly resets_at: number | null; readonly requested: string }>
+  violations: ReadonlyArray<{
+    readonly resets_at: number | null
+    readonly requested: string
+    readonly held?: string
+  }>
 ) =>
   new Errors.BudgetExceeded({
     message,
     reason: "r",
-    violations: violations.map(({ resets_at, requested }) => ({
+    violations: violations.map(({ resets_at, requested, held = "0" }) => ({
       budget_id: "b",
       name: "n",
       type: "user",
@@ -23,7 +27,7 @@ const refused = (
       currency: "USD",
       limit: parseAmount("1"),
       spent: parseAmount("0.9"),
-      held: 0n,
+      held: parseAmount(held),
       remaining: parseAmount("0.1"),
       percent_used: 90,
       state: "warning",
@@ -54,6 +58,18 @@ const TABLE: ReadonlyArray<readonly [unknown, number, (string | undefined)?]> = 
     ]),
     429,
     "90"
+  ],
+  // It is only held: that comes back soon, and not later than the period ends.
+  [refused([{ resets_at: MIDNIGHT, requested: "0.2", held: "0.1" }]), 429, "5"],
+  [refused([{ resets_at: null, requested: "0.2", held: "0.1" }]), 429, "5"],
+  [refused([{ resets_at: NOW + 2_000, requested: "0.2", held: "0.1" }]), 429, "2"],
+  [
+    refused([
+      { resets_at: MIDNIGHT, requested: "0.2", held: "0.1" },
+      { resets_at: MIDNIGHT, requested: "0.2", held: "0.05" }
+    ]),
+    429,
+    "30"
   ],
   // Waiting does not help: it never begins anew, or is too small in any case.
   [refused([{ resets_at: null, requested: "0.2" }]), 402],

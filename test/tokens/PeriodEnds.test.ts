@@ -37,6 +37,10 @@ interface End {
 const atEnd = ({ end }: End, moreMs: number): string =>
   `at ${new Date(Date.parse(`${end}Z`) + moreMs).toISOString()}`
 
+/** Five seconds after half an hour before the end. */
+const soonBefore = ({ end }: End): string =>
+  new Date(Date.parse(`${end}Z`) - 30 * MINUTE_MS + 5_000).toISOString()
+
 /** In the third period after the end. */
 const threeLater = ({ zone, period, end }: End): string => {
   const calendar = { period, timeZone: zone, weekStartsOn: "monday" } as const
@@ -53,8 +57,9 @@ const ofAmounts = (of: End, measure: "cost" | "tokens"): string => `
   hold r2 10 ttl=24h       -> held
   hold r3 10 ttl=40m       -> held            // exactly the limit
   hold r4 1                -> refused A by 1  // one unit more
-  retry r4 1               -> ${of.end}
+  retry r4 1               -> ${soonBefore(of)}  // it is only held
   ${atEnd(of, -1)}
+  retry r4 1               -> ${of.end}       // and not later than this
   see A                    -> spent 0, held 30, left 0
   ${atEnd(of, 0)}
   see A                    -> spent 0, held 0, left 30
@@ -89,6 +94,8 @@ const ofRequests = (of: End): string => `
   hold r1 10 ttl=24h       -> held
   hold r2 10 ttl=40m       -> held
   hold r3 0                -> refused A by 1
+  retry r3 0               -> ${soonBefore(of)}
+  ${atEnd(of, -1)}
   retry r3 0               -> ${of.end}
   ${atEnd(of, 0)}
   ${atEnd(of, 0)}
