@@ -52,14 +52,17 @@ const stopped = (ending: CallEnding, facts: CallFacts): ProviderFailed =>
     attempts: facts.attempts.length
   })
 
+/** Where waiting does not help, nobody is told to. */
+const waits = (retryAt: Refused["retry_at"]): string =>
+  retryAt === null
+    ? " or ask for fewer tokens"
+    : `, ask for fewer tokens, or wait until ${new Date(retryAt).toISOString()}`
+
 /** Where a policy lets nobody ask for an override, nobody is told to. */
-const budgetExceeded = ({ reason, violations }: Refused): BudgetExceeded => {
+const budgetExceeded = ({ reason, violations, retry_at }: Refused): BudgetExceeded => {
   const asks = violations.every(({ override }) => override === "available") ? "Ask for an override, r" : "R"
   return new BudgetExceeded({
-    message:
-      violations.length === 0
-        ? reason
-        : `${reason}. ${asks}aise the budget, ask for fewer tokens, or wait for the next period`,
+    message: violations.length === 0 ? reason : `${reason}. ${asks}aise the budget${waits(retry_at)}`,
     reason,
     violations
   })

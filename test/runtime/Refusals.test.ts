@@ -58,7 +58,10 @@ describe("list_refusals", () => {
     await call("update_budget", { budget_id: budget.id, updates: { limit: "0" } })
     const messages = [{ role: "user", content: "Hello" }]
     const completing = call("complete", { ...MODEL, messages, team_id: "red", request_id: "r5" })
-    assert.strictEqual((await failureOf(completing)).tag, "BudgetExceeded")
+    const { tag, message } = await failureOf(completing)
+    assert.strictEqual(tag, "BudgetExceeded")
+    assert.include(message, "waiting does not help")
+    assert.match(message, /aise the budget or ask for fewer tokens$/u)
     workflow = (await call("start_workflow", { workflow: WORKFLOW, input: "tides" })).workflow_id
     await eventually(
       () => call("get_workflow", { workflow_id: workflow }),
