@@ -6,7 +6,7 @@
 import { lazy, Suspense, useEffect, useRef, useState } from "react"
 import { useModel } from "./parts/Console.ts"
 import { Loading } from "./parts/Panel.tsx"
-import { goTo, ROOM_TITLES, ROOMS, type Route, useRoute } from "./parts/Route.ts"
+import { goTo, ROOM_TITLES, type Route, roomOfKey, useRoute } from "./parts/Route.ts"
 import { Actors } from "./rooms/Actors.tsx"
 import { Attention } from "./rooms/Attention.tsx"
 import { Budgets } from "./rooms/Budgets.tsx"
@@ -16,6 +16,7 @@ import { Header } from "./rooms/Header.tsx"
 import { Nav } from "./rooms/Nav.tsx"
 import { Alerts, Help } from "./rooms/Overlays.tsx"
 import { Overrides } from "./rooms/Overrides.tsx"
+import { Refusals } from "./rooms/Refusals.tsx"
 import { Signals } from "./rooms/Signals.tsx"
 import { SignIn } from "./rooms/SignIn.tsx"
 import { Workflows } from "./rooms/Workflows.tsx"
@@ -40,6 +41,8 @@ const RoomView = ({ route }: { readonly route: Route }) => {
       return <Overrides />
     case "letters":
       return <DeadLetters />
+    case "refusals":
+      return <Refusals subject={route.subject} />
     case "budgets":
       return <Budgets isAlone />
     case "actors":
@@ -76,7 +79,7 @@ const useShortcuts = (open: (overlay: Overlay) => void): void => {
     const onKey = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
       if (document.querySelector("dialog[open]") !== null) return
-      const room = ROOMS[Number(event.key) - 1]
+      const room = roomOfKey(event.key)
       if (room !== undefined) goTo(room)
       else if (event.key === "?") open("help")
       else if (event.key === "a") open("alerts")

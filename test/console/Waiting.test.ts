@@ -3,15 +3,15 @@
 import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 import {
-  afterChange,
+  afterLetters,
   isBehind,
   LETTERS_MAX,
-  NO_LETTERS,
   payloadOf,
   type WireLetter
 } from "../../src/console/model/Letters.ts"
 import { EMPTY_MODEL, OVERRIDES_MAX } from "../../src/console/model/Model.ts"
 import { chosenFrom, openCount, openFor, waitingFor } from "../../src/console/model/Overrides.ts"
+import { NO_PAGES } from "../../src/console/model/Pages.ts"
 import { reduce } from "../../src/console/model/Reduce.ts"
 import { maySend, neededFor } from "../../src/console/model/Roles.ts"
 import { authorize } from "../../src/signal/Authorization.ts"
@@ -100,32 +100,32 @@ describe("dead letters", () => {
   })
   const page = (ids: ReadonlyArray<string>, next_cursor: string | null, isFirst: boolean) =>
     ({ kind: "page", page: { items: ids.map(letter), next_cursor, dropped: 2 }, isFirst }) as const
-  const ids = (letters: typeof NO_LETTERS) => letters.items.map(({ letter_id }) => letter_id)
+  const ids = (letters: ReturnType<typeof afterLetters>) => letters.items.map(({ letter_id }) => letter_id)
 
   it("are read a page after the other, nobody twice", () => {
-    const first = afterChange(NO_LETTERS, page(["c", "b"], "b", true))
-    const second = afterChange(first, page(["b", "a"], null, false))
+    const first = afterLetters(NO_PAGES, page(["c", "b"], "b", true))
+    const second = afterLetters(first, page(["b", "a"], null, false))
     expect([ids(second), second.next, second.dropped]).toEqual([["c", "b", "a"], null, 2])
-    expect(ids(afterChange(second, page(["d"], null, true)))).toEqual(["d"])
+    expect(ids(afterLetters(second, page(["d"], null, true)))).toEqual(["d"])
   })
 
   it("stay when a page fails, which is said until it is read", () => {
-    const failed = afterChange(afterChange(NO_LETTERS, page(["a"], null, true)), {
+    const failed = afterLetters(afterLetters(NO_PAGES, page(["a"], null, true)), {
       kind: "failed",
       why: "away"
     })
     expect([ids(failed), failed.failure]).toEqual([["a"], "away"])
-    expect(afterChange(failed, { kind: "reading" }).failure).toBeNull()
+    expect(afterLetters(failed, { kind: "reading" }).failure).toBeNull()
   })
 
   it("are gone when they were taken", () => {
-    const known = afterChange(NO_LETTERS, page(["b", "a"], null, true))
-    expect(ids(afterChange(known, { kind: "gone", letterId: "b" }))).toEqual(["a"])
+    const known = afterLetters(NO_PAGES, page(["b", "a"], null, true))
+    expect(ids(afterLetters(known, { kind: "gone", id: "b" }))).toEqual(["a"])
   })
 
   it("are bounded", () => {
     const many = Array.from({ length: LETTERS_MAX }, (_, index) => `l${index}`)
-    const full = afterChange(afterChange(NO_LETTERS, page(many, "more", true)), page(["x"], "more", false))
+    const full = afterLetters(afterLetters(NO_PAGES, page(many, "more", true)), page(["x"], "more", false))
     expect([full.items.length, full.next]).toEqual([LETTERS_MAX, null])
   })
 
@@ -160,6 +160,7 @@ describe("what a role is offered", () => {
     "decide_override",
     "list_dead_letters",
     "list_overrides",
+    "list_refusals",
     "list_workflows",
     "redrive_dead_letter",
     "request_override",

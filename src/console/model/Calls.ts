@@ -22,6 +22,10 @@ const FINAL_STATES = new Set(["done", "completed", "refused", "failed", "cancell
 /** A machine's state in which nothing more will happen. */
 export const isFinalState = (state: string): boolean => FINAL_STATES.has(state)
 
+/** Who a call was for, the narrowest first. */
+export const forWhom = ({ agent, feature, user_id, team_id, project_id }: Attribution): string =>
+  [agent ?? feature, user_id ?? team_id ?? project_id].filter((part) => part !== undefined).join(" · ")
+
 const freshRow = (requestId: string, at: number): CallRow => ({
   requestId,
   provider: "",

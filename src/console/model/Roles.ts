@@ -7,6 +7,7 @@
 
 import { CreateBudget, UpdateBudget } from "../../signal/Budgeting.ts"
 import { ListDeadLetters, RedriveDeadLetter } from "../../signal/DeadLetters.ts"
+import { ListRefusals } from "../../signal/KeptRefusals.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "../../signal/Overrides.ts"
 import { type SignalTraits, traitsOf } from "../../signal/Signal.ts"
 import { CancelWorkflow, ListWorkflows, ResumeWorkflow, StartWorkflow } from "../../signal/Workflows.ts"
@@ -18,6 +19,7 @@ const DEFINED = {
   decide_override: DecideOverride,
   list_dead_letters: ListDeadLetters,
   list_overrides: ListOverrides,
+  list_refusals: ListRefusals,
   list_workflows: ListWorkflows,
   redrive_dead_letter: RedriveDeadLetter,
   request_override: RequestOverride,

@@ -15,6 +15,7 @@ const PATHS = {
   workflows: "M4 5h6v5H4zM14 14h6v5h-6zM7 10v6.5h7",
   overrides: "M12 3l7 3v5c0 4.5-3 8-7 10-4-2-7-5.5-7-10V6l7-3Zm-3.2 8.6 2.4 2.4 4.2-4.4",
   letters: "M3.5 6.5h17v11h-17zM4 7l8 6 8-6",
+  refusals: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18ZM5.7 5.7l12.6 12.6",
   more: "M4 7h16M4 12h16M4 17h10",
   back: "M15 5l-7 7 7 7",
   actors: "M12 4v5m-6 6v-3h12v3M9.5 4h5v5h-5zM3.5 15h5v5h-5zM15.5 15h5v5h-5z",

@@ -1,7 +1,8 @@
 /**
  * Which room is shown. It stands in the address, so that a link leads back to it.
  *
- * Owns: `#/ROOM` and `#/ROOM/SUBJECT`; the subject is an actor's address, a workflow's id or a signal's name.
+ * Owns: `#/ROOM` and `#/ROOM/SUBJECT`; the subject is an actor's address, a workflow's id, a signal's name or
+ * a filter of refusals.
  */
 import { useSyncExternalStore } from "react"
 
@@ -14,6 +15,7 @@ export const ROOMS = [
   "calls",
   "signals",
   "letters",
+  "refusals",
   "send"
 ] as const
 export type Room = (typeof ROOMS)[number]
@@ -27,8 +29,16 @@ export const ROOM_TITLES: { readonly [R in Room]: string } = {
   calls: "Calls",
   signals: "Signals",
   letters: "Dead letters",
+  refusals: "Refusals",
   send: "Send"
 }
+
+const KEYS = "1234567890"
+
+/** The key that leads to a room. */
+export const keyTo = (room: Room): string => KEYS[ROOMS.indexOf(room)] ?? ""
+
+export const roomOfKey = (key: string): Room | undefined => ROOMS.find((room) => keyTo(room) === key)
 
 export interface Route {
   readonly room: Room

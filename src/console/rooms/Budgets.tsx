@@ -3,9 +3,10 @@ import { useMemo } from "react"
 import { byUrgency, meterOf, scopeOf } from "../model/Budgets.ts"
 import { duration, inMeasure, inMeasureCompact, moment } from "../model/Figures.ts"
 import type { WireBudget } from "../model/Model.ts"
+import { filterText } from "../model/Refusals.ts"
 import { isDefault, standingsByDefault } from "../model/Standings.ts"
 import { sortedBudgets } from "../model/WorkflowBudgets.ts"
-import { useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
+import { useMay, useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
 import { hrefTo } from "../parts/Route.ts"
 
@@ -75,6 +76,20 @@ const Terms = ({ budget }: { readonly budget: WireBudget }) => (
   </>
 )
 
+/** What it refused; a soft one never does. */
+const Refused = ({ budget }: { readonly budget: WireBudget }) => {
+  const mayList = useMay("list_refusals")
+  if (!mayList || budget.enforcement === "soft") return null
+  return (
+    <a
+      href={hrefTo("refusals", filterText({ budget_id: budget.id }))}
+      aria-label={`Refusals by ${budget.name}`}
+    >
+      Refusals
+    </a>
+  )
+}
+
 /** Nobody spends from a default itself: it says what each has, and who has used most of theirs has a card as well. */
 const DefaultCard = ({ budget, standings }: { readonly budget: WireBudget; readonly standings: number }) => (
   <li className={`budget ${budget.active ? "" : "is-inactive"}`}>
@@ -86,12 +101,15 @@ const DefaultCard = ({ budget, standings }: { readonly budget: WireBudget; reado
       <span>
         <Terms budget={budget} />
       </span>
-      {standings > 0 && <span>{standings} in use shown</span>}
+      <span className="budget-ends">
+        {standings > 0 && `${standings} in use shown`}
+        <Refused budget={budget} />
+      </span>
     </p>
   </li>
 )
 
-const BudgetCard = ({ budget, name, isExact }: BudgetCardProps) => {
+const BudgetCard = ({ budget, name, isExact, isStanding = false }: BudgetCardProps) => {
   const { used } = meterOf(budget)
   return (
     <li className={`budget is-${budget.state} ${budget.active ? "" : "is-inactive"}`}>
@@ -121,8 +139,9 @@ const BudgetCard = ({ budget, name, isExact }: BudgetCardProps) => {
         <span>
           <Terms budget={budget} />
         </span>
-        <span>
+        <span className="budget-ends">
           <Resets at={budget.period_end} />
+          {!isStanding && <Refused budget={budget} />}
         </span>
       </p>
     </li>
@@ -133,6 +152,8 @@ interface BudgetCardProps {
   readonly budget: WireBudget
   readonly name: string
   readonly isExact: boolean
+  /** Somebody's part of a default: what that refused is listed for all who stand in it. */
+  readonly isStanding?: boolean
 }
 
 const idOf = ({ id, entity_id }: WireBudget): string => `${id}/${entity_id}`
@@ -190,7 +211,15 @@ const BudgetList = ({ isAlone }: { readonly isAlone: boolean }) => {
           const count = standings.get(budget.id)
           if (count === undefined || !isDefault(budget)) {
             const name = count === undefined ? budget.name : `${budget.name}: ${budget.entity_id}`
-            return <BudgetCard key={idOf(budget)} budget={budget} name={name} isExact={isAlone && !isPhone} />
+            return (
+              <BudgetCard
+                key={idOf(budget)}
+                budget={budget}
+                name={name}
+                isExact={isAlone && !isPhone}
+                isStanding={count !== undefined}
+              />
+            )
           }
           return <DefaultCard key={idOf(budget)} budget={budget} standings={count} />
         })}

@@ -1,9 +1,11 @@
 /** Calls on their way and calls that ended, with what they used so far. */
 import { memo, useMemo } from "react"
+import { forWhom } from "../model/Calls.ts"
 import { clock, count, duration, exactMoney, roundedMoney } from "../model/Figures.ts"
 import type { CallRow } from "../model/Model.ts"
+import { filterText } from "../model/Refusals.ts"
 import { CallState } from "../parts/CallState.tsx"
-import { useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
+import { useMay, useMedia, useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
 import { goTo, hrefTo } from "../parts/Route.ts"
 
@@ -19,12 +21,6 @@ const totalsOf = (call: CallRow): { tokens: number; cost: bigint; isPriced: bool
   return sum
 }
 
-/** Who a call was for, the narrowest first. */
-const forWhom = (call: CallRow): string => {
-  const { agent, feature, user_id, team_id, project_id } = call.attribution
-  return [agent ?? feature, user_id ?? team_id ?? project_id].filter((part) => part !== undefined).join(" · ")
-}
-
 const Age = ({ since }: { readonly since: number }) => <>{duration(useNow() - since)}</>
 
 const attemptsSay = (call: CallRow): string =>
@@ -35,20 +31,28 @@ const attemptsSay = (call: CallRow): string =>
     )
     .join("\n")
 
-const Row = memo(({ call, tenant }: { readonly call: CallRow; readonly tenant: string }) => {
+interface RowProps {
+  readonly call: CallRow
+  readonly tenant: string
+  readonly mayListRefusals: boolean
+}
+
+/** A check that was refused had no actor, and a call's own is gone soon: why it was refused is kept. */
+const lookAt = ({ call, tenant, mayListRefusals }: RowProps): string =>
+  call.state === "refused" && mayListRefusals
+    ? hrefTo("refusals", filterText({ request_id: call.requestId }))
+    : hrefTo("actors", `call/${tenant}/${call.requestId}`)
+
+const Row = memo(({ call, tenant, mayListRefusals }: RowProps) => {
   const { tokens, cost, isPriced } = totalsOf(call)
   const attempts = Math.max(call.attempt, call.attempts.length)
-  const whom = forWhom(call)
+  const whom = forWhom(call.attribution)
   const hasRun = call.attempts.length > 0 || tokens > 0
   const why = call.refusal?.reason
   return (
     <li className={call.isOpen ? "call is-open" : "call"}>
       <CallState state={call.state} />
-      <a
-        className="call-name"
-        href={hrefTo("actors", `call/${tenant}/${call.requestId}`)}
-        title={why ?? call.requestId}
-      >
+      <a className="call-name" href={lookAt({ call, tenant, mayListRefusals })} title={why ?? call.requestId}>
         <b>{whom === "" ? call.requestId : whom}</b>
         <span>{call.provider === "" ? "…" : `${call.provider} / ${call.model}`}</span>
         <i>{why ?? (whom === "" ? "" : call.requestId)}</i>
@@ -90,6 +94,7 @@ const CallList = ({ isAlone }: { readonly isAlone: boolean }) => {
   const isPhone = useMedia("(width < 760px)")
   const calls = useModel((model) => model.calls)
   const tenant = useModel((model) => model.status?.tenant ?? model.identity?.tenant ?? "default")
+  const mayListRefusals = useMay("list_refusals")
   const sorted = useMemo(
     () =>
       [...calls.values()]
@@ -121,7 +126,7 @@ const CallList = ({ isAlone }: { readonly isAlone: boolean }) => {
       </div>
       <ul className="calls" {...hold} onKeyDown={walkRows}>
         {shown.map((call) => (
-          <Row key={call.requestId} call={call} tenant={tenant} />
+          <Row key={call.requestId} call={call} tenant={tenant} mayListRefusals={mayListRefusals} />
         ))}
       </ul>
       {shown.length < rows.length && (

@@ -4,25 +4,15 @@
  * Owns: reading them, a page after the other, when somebody looks. They are no topic, so the page says when there are
  * newer ones and reads nothing by itself.
  */
-import { type FormEvent, useCallback, useEffect, useReducer, useRef, useState } from "react"
-import { ago, clock, count, moment } from "../model/Figures.ts"
-import {
-  afterChange,
-  isBehind,
-  LETTERS_MAX,
-  type Letters,
-  NO_LETTERS,
-  type WireLetter
-} from "../model/Letters.ts"
+import { type FormEvent, useEffect, useRef, useState } from "react"
+import { count } from "../model/Figures.ts"
+import { afterLetters, isBehind, LETTERS_MAX, type WireLetter } from "../model/Letters.ts"
 import { maySend, neededFor } from "../model/Roles.ts"
-import { useConsole, useModel, useNow } from "../parts/Console.ts"
+import { useModel } from "../parts/Console.ts"
+import { type Listing, PagesFoot, type Reading, useIsLive, usePages } from "../parts/Pages.tsx"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
+import { When } from "../parts/When.tsx"
 import { LetterDetail } from "./LetterDetail.tsx"
-
-const PAGE = 50
-/** How often a page is read again that does not have what was told yet, and after how long. */
-const TRIES_MAX = 10
-const AGAIN_MS = 500
 
 interface Filter {
   readonly address: string
@@ -38,69 +28,34 @@ const paramsOf = ({ address, signal }: Filter) => ({
   ...(signal === "" ? {} : { signal })
 })
 
-interface Reading {
-  readonly letters: Letters
+const LETTERS: Listing<WireLetter, Filter> = {
+  after: afterLetters,
+  ask: (client, filter, params) => client.request("list_dead_letters", { ...paramsOf(filter), ...params }),
+  isBehind: (page, filter, model) => !isFiltered(filter) && isBehind(page, model.letterToldAt)
+}
+
+interface LettersRead extends Reading<WireLetter, Filter> {
   readonly filter: Filter
-  readonly read: (filter: Filter, cursor?: string) => void
-  readonly forget: (letterId: string) => void
   /** Dead letters that were told since the first page was read. */
   readonly newer: number
 }
 
-const useLetters = (): Reading => {
-  const { connection, store } = useConsole()
-  const isLive = useModel((model) => model.connection.kind === "live")
+const useLetters = (): LettersRead => {
+  const isLive = useIsLive()
   const told = useModel((model) => model.lettersTold)
-  const [letters, change] = useReducer(afterChange, NO_LETTERS)
   const [filter, setFilter] = useState(EVERYTHING)
   const [toldBefore, setToldBefore] = useState(told)
   const toldNow = useRef(told)
   toldNow.current = told
-  /** Whoever filters while a page is on its way wants the other page. */
-  const turn = useRef(0)
-  const read = useCallback(
-    (wanted: Filter, cursor?: string, tries = 0) => {
-      const { client } = connection
-      if (client === null) return change({ kind: "failed", why: "There is no connection now." })
-      const mine = ++turn.current
-      setFilter(wanted)
-      change({ kind: "reading" })
-      const isFirst = cursor === undefined
-      if (isFirst) setToldBefore(toldNow.current)
-      client
-        .request("list_dead_letters", { ...paramsOf(wanted), limit: PAGE, ...(isFirst ? {} : { cursor }) })
-        .then(
-          (page) => {
-            if (mine !== turn.current) return
-            change({ kind: "page", page, isFirst })
-            if (!isFirst || isFiltered(wanted) || !isBehind(page, store.model.letterToldAt)) return
-            if (tries < TRIES_MAX)
-              setTimeout(() => mine === turn.current && read(wanted, undefined, tries + 1), AGAIN_MS)
-          },
-          (error: unknown) =>
-            mine === turn.current &&
-            change({ kind: "failed", why: error instanceof Error ? error.message : String(error) })
-        )
-    },
-    [connection, store]
-  )
+  const reading = usePages(LETTERS, (wanted) => {
+    setFilter(wanted)
+    setToldBefore(toldNow.current)
+  })
+  const { read } = reading
   useEffect(() => {
     if (isLive) read(EVERYTHING)
-    return () => {
-      turn.current += 1
-    }
   }, [isLive, read])
-  const forget = (letterId: string) => change({ kind: "gone", letterId })
-  return { letters, filter, read, forget, newer: Math.max(0, told - toldBefore) }
-}
-
-const When = ({ at }: { readonly at: string }) => {
-  const now = useNow()
-  return (
-    <time dateTime={at} title={`${moment(Date.parse(at))}, here ${clock(Date.parse(at)).slice(0, 8)}`}>
-      {ago(now - Date.parse(at))}
-    </time>
-  )
+  return { ...reading, filter, newer: Math.max(0, told - toldBefore) }
 }
 
 interface RowProps {
@@ -126,7 +81,7 @@ const Row = ({ letter, onOpen }: RowProps) => (
   </li>
 )
 
-const Tools = ({ filter, read }: Pick<Reading, "filter" | "read">) => {
+const Tools = ({ filter, read }: Pick<LettersRead, "filter" | "read">) => {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
@@ -161,30 +116,10 @@ const Tools = ({ filter, read }: Pick<Reading, "filter" | "read">) => {
   )
 }
 
-const Foot = ({ letters, filter, read }: Pick<Reading, "letters" | "filter" | "read">) => (
-  <div className="more">
-    {letters.next !== null && (
-      <button
-        type="button"
-        className="button"
-        disabled={letters.isReading}
-        onClick={() => read(filter, letters.next ?? undefined)}
-      >
-        {letters.isReading ? "Reading…" : "Read older letters"}
-      </button>
-    )}
-    {letters.dropped > 0 && (
-      <p className="panel-note">
-        {count(letters.dropped)} older ones are gone: the newest {count(LETTERS_MAX)} are kept.
-      </p>
-    )}
-  </div>
-)
-
 const LetterRoom = () => {
-  const { letters, filter, read, forget, newer } = useLetters()
+  const { pages, filter, read, forget, newer } = useLetters()
   const [opened, setOpened] = useState<WireLetter | null>(null)
-  if (!letters.isRead && letters.failure === null) return <Loading rows={4} />
+  if (!pages.isRead && pages.failure === null) return <Loading rows={4} />
   return (
     <>
       <Tools filter={filter} read={read} />
@@ -198,8 +133,8 @@ const LetterRoom = () => {
           </button>
         </p>
       )}
-      <div role="alert">{letters.failure !== null && <p className="failure">{letters.failure}</p>}</div>
-      {letters.items.length === 0 && letters.isRead ? (
+      <div role="alert">{pages.failure !== null && <p className="failure">{pages.failure}</p>}</div>
+      {pages.items.length === 0 && pages.isRead ? (
         isFiltered(filter) ? (
           <Empty title="No letter matches">
             <p>Address and signal are compared as a whole.</p>
@@ -215,12 +150,18 @@ const LetterRoom = () => {
         )
       ) : (
         <ul className="letters">
-          {letters.items.map((letter) => (
+          {pages.items.map((letter) => (
             <Row key={letter.letter_id} letter={letter} onOpen={() => setOpened(letter)} />
           ))}
         </ul>
       )}
-      <Foot letters={letters} filter={filter} read={read} />
+      <PagesFoot
+        pages={pages}
+        what="letters"
+        kept={LETTERS_MAX}
+        full={`The newest ${count(LETTERS_MAX)} are shown.`}
+        onMore={(cursor) => read(filter, cursor)}
+      />
       {opened !== null && (
         <LetterDetail
           letter={opened}

@@ -1,19 +1,24 @@
 /**
  * The rooms: tabs under the head on a laptop, a bar at the thumb on a phone.
  *
- * Owns: which of them a phone's bar has room for; the others are one touch further away.
+ * Owns: which of them a phone's bar has room for, the others are one touch further away; what a role has no use for is
+ * not among them.
  */
 import { useState } from "react"
 import { openCount } from "../model/Overrides.ts"
 import { countsOf } from "../model/Workflows.ts"
-import { useMedia, useModel, useNow } from "../parts/Console.ts"
+import { useMay, useMedia, useModel, useNow } from "../parts/Console.ts"
 import { Dialog } from "../parts/Dialog.tsx"
 import { Icon } from "../parts/Icon.tsx"
-import { hrefTo, ROOM_TITLES, ROOMS, type Room } from "../parts/Route.ts"
+import { hrefTo, keyTo, ROOM_TITLES, ROOMS, type Room } from "../parts/Route.ts"
 
 /** What somebody who was woken up needs first. */
 const ON_A_PHONE: ReadonlyArray<Room> = ["overview", "workflows", "overrides", "signals"]
 const OTHERS = ROOMS.filter((room) => !ON_A_PHONE.includes(room))
+const NO_REFUSALS = ROOMS.filter((room) => room !== "refusals")
+
+/** The rooms that this key has a use for. */
+export const useRooms = (): ReadonlyArray<Room> => (useMay("list_refusals") ? ROOMS : NO_REFUSALS)
 
 /** How many wait for a person in a room. */
 const useWaiting = (): { readonly [R in Room]?: number } => {
@@ -45,7 +50,7 @@ const Link = ({ name, room, waiting, onClick }: LinkProps) => (
     href={hrefTo(name)}
     className={name === "send" ? "nav-send" : ""}
     aria-current={name === room ? "page" : undefined}
-    aria-keyshortcuts={String(ROOMS.indexOf(name) + 1)}
+    aria-keyshortcuts={keyTo(name)}
     onClick={onClick}
   >
     <Icon name={name} />
@@ -59,10 +64,10 @@ const Link = ({ name, room, waiting, onClick }: LinkProps) => (
   </a>
 )
 
-const MoreRooms = ({ room, waiting, onClose }: MoreRoomsProps) => (
+const MoreRooms = ({ rooms, room, waiting, onClose }: MoreRoomsProps) => (
   <Dialog kind="overlay" title="Rooms" onClose={onClose}>
     <nav className="nav-more" aria-label="More rooms">
-      {OTHERS.map((name) => (
+      {rooms.map((name) => (
         <Link key={name} name={name} room={room} waiting={waiting[name] ?? 0} onClick={onClose} />
       ))}
     </nav>
@@ -70,6 +75,7 @@ const MoreRooms = ({ room, waiting, onClose }: MoreRoomsProps) => (
 )
 
 interface MoreRoomsProps {
+  readonly rooms: ReadonlyArray<Room>
   readonly room: Room
   readonly waiting: ReturnType<typeof useWaiting>
   readonly onClose: () => void
@@ -78,11 +84,12 @@ interface MoreRoomsProps {
 export const Nav = ({ room }: { readonly room: Room }) => {
   const isPhone = useMedia("(width < 760px)")
   const waiting = useWaiting()
+  const rooms = useRooms()
   const [isOpen, setOpen] = useState(false)
   return (
     <>
       <nav className="nav" aria-label="Rooms">
-        {(isPhone ? ON_A_PHONE : ROOMS).map((name) => (
+        {(isPhone ? ON_A_PHONE : rooms).map((name) => (
           <Link key={name} name={name} room={room} waiting={waiting[name] ?? 0} />
         ))}
         {isPhone && (
@@ -98,7 +105,14 @@ export const Nav = ({ room }: { readonly room: Room }) => {
           </button>
         )}
       </nav>
-      {isPhone && isOpen && <MoreRooms room={room} waiting={waiting} onClose={() => setOpen(false)} />}
+      {isPhone && isOpen && (
+        <MoreRooms
+          rooms={rooms.filter((name) => OTHERS.includes(name))}
+          room={room}
+          waiting={waiting}
+          onClose={() => setOpen(false)}
+        />
+      )}
     </>
   )
 }

@@ -3,8 +3,9 @@ import { clock } from "../model/Figures.ts"
 import { useConsole, useModel } from "../parts/Console.ts"
 import { Dialog } from "../parts/Dialog.tsx"
 import { Empty } from "../parts/Panel.tsx"
-import { ROOM_TITLES, ROOMS } from "../parts/Route.ts"
+import { keyTo, ROOM_TITLES } from "../parts/Route.ts"
 import { signOut } from "../wire/Browser.ts"
+import { useRooms } from "./Nav.tsx"
 
 interface OverlayProps {
   readonly onClose: () => void
@@ -36,8 +37,7 @@ export const Alerts = ({ onClose }: OverlayProps) => {
 }
 
 const KEYS: ReadonlyArray<readonly [string, string]> = [
-  ...ROOMS.map((room, index) => [String(index + 1), ROOM_TITLES[room]] as const),
-  ["/", "Filter signals"],
+  ["/", "Filter"],
   ["p", "Pause the log, or go on"],
   ["a", "Alerts"],
   ["n", "New signal"],
@@ -69,6 +69,24 @@ const Session = () => {
   )
 }
 
+const Keys = () => {
+  const keys = [...useRooms().map((room) => [keyTo(room), ROOM_TITLES[room]] as const), ...KEYS]
+  return (
+    <dl className="keys">
+      {keys.map(([key, says]) => (
+        <div key={key}>
+          <dt>
+            {key.split(" ").map((one) => (
+              <kbd key={one}>{one}</kbd>
+            ))}
+          </dt>
+          <dd>{says}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
 export const Help = ({ onClose }: OverlayProps) => (
   <Dialog kind="overlay" title="How to read this page" onClose={onClose}>
     <div className="help-read">
@@ -85,18 +103,7 @@ export const Help = ({ onClose }: OverlayProps) => (
         room for it.
       </p>
     </div>
-    <dl className="keys">
-      {KEYS.map(([key, says]) => (
-        <div key={key}>
-          <dt>
-            {key.split(" ").map((one) => (
-              <kbd key={one}>{one}</kbd>
-            ))}
-          </dt>
-          <dd>{says}</dd>
-        </div>
-      ))}
-    </dl>
+    <Keys />
     <Session />
   </Dialog>
 )

@@ -2,7 +2,8 @@
 import { duration, inMeasure, moment } from "../model/Figures.ts"
 import type { WireOverride, WireWorkflow } from "../model/Model.ts"
 import { openFor } from "../model/Overrides.ts"
-import { useModel, useNow } from "../parts/Console.ts"
+import { filterText } from "../model/Refusals.ts"
+import { useMay, useModel, useNow } from "../parts/Console.ts"
 import { isTooLargeEver, Remedies, Violations } from "../parts/Refusal.tsx"
 import { hrefTo } from "../parts/Route.ts"
 import { OverrideDecision } from "./OverrideDecision.tsx"
@@ -108,17 +109,28 @@ const headline = ({ agents, violations, reason }: Parked): string => {
   return `${list(agents)} waits for budget: ${first.name} is short by ${inMeasure(first.shortfall, first)}${unit}${besides}`
 }
 
-const Next = ({ parked }: { readonly parked: Parked }) => {
+interface WaitsProps {
+  readonly parked: Parked
+  readonly id: string
+}
+
+const Next = ({ parked, id }: WaitsProps) => {
+  const mayListRefusals = useMay("list_refusals")
   const overrides = useModel((model) => model.overrides)
   const isAsked = openFor(overrides.values(), parked.violations, useNow()).length > 0
   return (
     <p className="refusal-next">
       <Remedies violations={parked.violations} isAsked={isAsked} />
+      {mayListRefusals && (
+        <a className="button small" href={hrefTo("refusals", filterText({ workflow_id: id }))}>
+          Its refusals
+        </a>
+      )}
     </p>
   )
 }
 
-const Waits = ({ parked }: { readonly parked: Parked }) => (
+const Waits = ({ parked, id }: WaitsProps) => (
   <section className="refusal" aria-label="Why it waits">
     <p className="refusal-reason">{headline(parked)}</p>
     <div className="why-violations">
@@ -147,7 +159,7 @@ const Waits = ({ parked }: { readonly parked: Parked }) => (
         <dd>{moment(Date.parse(parked.since))}</dd>
       </div>
     </dl>
-    {parked.violations.length > 0 && <Next parked={parked} />}
+    {parked.violations.length > 0 && <Next parked={parked} id={id} />}
   </section>
 )
 
@@ -166,6 +178,6 @@ const Failed = ({ failure }: { readonly failure: NonNullable<WireWorkflow["failu
 export const WorkflowWhy = ({ workflow }: { readonly workflow: WireWorkflow }) => (
   <>
     {workflow.failure !== null && <Failed failure={workflow.failure} />}
-    {workflow.parked !== null && <Waits parked={workflow.parked} />}
+    {workflow.parked !== null && <Waits parked={workflow.parked} id={workflow.workflow_id} />}
   </>
 )

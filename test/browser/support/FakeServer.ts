@@ -184,6 +184,7 @@ export class FakeServer {
       case "list_overrides":
         return { items: [], next_cursor: null }
       case "list_dead_letters":
+      case "list_refusals":
         return { items: [], next_cursor: null, dropped: 0 }
       case "get_usage":
         return {
