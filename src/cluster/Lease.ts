@@ -9,7 +9,7 @@
 import { Clock, Effect, Latch, Layer, Semaphore } from "effect"
 import { RunnerStorage } from "effect/cluster"
 import type { Millis } from "../signal/Text.ts"
-import { LEASE_MS, TAKEN_AGAIN_MS, TAKEN_AGAIN_MS_MAX } from "./Timing.ts"
+import { LEASE_MS, SHARDS, TAKEN_AGAIN_MS, TAKEN_AGAIN_MS_MAX } from "./Timing.ts"
 
 export interface Lease {
   readonly isValid: () => boolean
@@ -72,13 +72,13 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
       release: (address, shardId) => releases.withPermits(1)(storage.release(address, shardId)),
       refresh: (address, shardIds) => renewed(storage.refresh(address, shardIds)),
       acquire: (address, shardIds) =>
-        Effect.tap(renewed(storage.acquire(address, shardIds)), ({ length }) =>
-          Effect.sync(() => {
-            // Whoever lets go of some will mostly let go of more; whoever is frozen does not.
-            pauseMs = length > 0 ? TAKEN_AGAIN_MS : Math.min(pauseMs * 2, TAKEN_AGAIN_MS_MAX)
-            if (length > 0) taken.openUnsafe()
-          })
-        )
+        Effect.tap(renewed(storage.acquire(address, shardIds)), ({ length }) => {
+          // Whoever lets go of some will mostly let go of more; whoever is frozen does not.
+          pauseMs = length > 0 ? TAKEN_AGAIN_MS : Math.min(pauseMs * 2, TAKEN_AGAIN_MS_MAX)
+          if (length === 0) return Effect.void
+          taken.openUnsafe()
+          return Effect.logInfo(`this node has taken ${length} of ${SHARDS} shards, and the tenants in them`)
+        })
     })
     const layer = Layer.effect(
       RunnerStorage.RunnerStorage,

@@ -82,6 +82,7 @@ const makeLook = (
     const dead = gone(yield* failed(presence.missing))
     if (dead.length > 0) {
       yield* failed(Effect.andThen(presence.strike(dead), presence.stir))
+      yield* Effect.logWarning(`does not live any more, its tenants go to the others: ${dead.join(", ")}`)
       for (const address of dead) missedSince.delete(address)
     }
     return yield* getRunners
