@@ -11,8 +11,8 @@ const AGENT = {
   max_completion_tokens: 20
 }
 const PAID = { name: "paid", agents: [AGENT], budget: { limit: "5", measure: "requests" } }
-/** The simulator never answers so. */
-const JSON_OUTPUT = { type: "json", schema: { type: "object" } }
+/** More than the answer may have tokens for. */
+const JSON_OUTPUT = { type: "json", schema: { type: "string", minLength: 100_000 } }
 /** Nobody can pay for it. */
 const PARKS = { ...PAID, name: "parks", budget: { limit: "0", measure: "requests" } }
 

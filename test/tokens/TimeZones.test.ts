@@ -266,7 +266,7 @@ stories("budgets in a time zone", {
     at 2026-10-25T00:10:00Z
     budget H period=hourly zone=Europe/Berlin limit=10
     hold r1 10 ttl=1h   -> held
-    retry r2 10         -> 2026-10-25T01:00
+    retry r2 10         -> 2026-10-25T00:10:05.000Z  // it is only held
     at 2026-10-25T00:59:59.999Z
     retry r2 10         -> 2026-10-25T01:00
     at 2026-10-25T01:00:00Z
