@@ -199,7 +199,7 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
       version: VERSION
     })
   )
-  return durableRunLayer().pipe(
+  return durableRunLayer.pipe(
     Layer.provideMerge(Layer.unwrap(runtime)),
     Layer.provide(placementOf(options)),
     Layer.merge(actorMetricsLayer({ isExported: options.telemetry?.metrics !== undefined })),

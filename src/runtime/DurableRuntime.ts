@@ -4,7 +4,7 @@
  * Owns: that the router, which is made last, is known to them; the look for machines that are due.
  * Does not decide: what a machine does, or where a tenant lives.
  */
-import { Context, type Duration, Effect, Layer, Option, Result } from "effect"
+import { Context, Effect, Layer, Option, Result } from "effect"
 import type { Address } from "../actor/Address.ts"
 import { DurableMachines, layer as machinesLayer } from "../actor/DurableMachines.ts"
 import { MachineStore, type OutgoingSignal } from "../actor/MachineStore.ts"
@@ -80,28 +80,21 @@ const isMine =
     placement === undefined || tenant === undefined || placement.isHere(tokenManagerAddress(tenant))
 
 /** Lets their signals out, and looks for machines that have to be in memory, now and again and again. */
-export const durableRunLayer = ({
-  lookedEvery = LOOKED_EVERY
-}: {
-  readonly lookedEvery?: Duration.Input
-} = {}) =>
-  Layer.effectDiscard(
-    Effect.gen(function* () {
-      const exit = yield* MachineExit
-      const machines = yield* DurableMachines
-      const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
-      exit.connect(yield* SignalRouter)
-      yield* boundFacts(machines, yield* MachineStore)
-      const mine = isMine(placement)
-      const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
-      const look = Effect.andThen(moved, machines.recover(mine)).pipe(
-        Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error))
-      )
-      const arrived =
-        placement === undefined
-          ? Effect.never
-          : Effect.andThen(placement.arrived, Effect.sleep(SETTLED_AFTER))
-      const pause = Effect.race(Effect.sleep(lookedEvery), arrived)
-      yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, pause)))
-    })
-  )
+export const durableRunLayer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const exit = yield* MachineExit
+    const machines = yield* DurableMachines
+    const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
+    exit.connect(yield* SignalRouter)
+    yield* boundFacts(machines, yield* MachineStore)
+    const mine = isMine(placement)
+    const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
+    const look = Effect.andThen(moved, machines.recover(mine)).pipe(
+      Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error))
+    )
+    const arrived =
+      placement === undefined ? Effect.never : Effect.andThen(placement.arrived, Effect.sleep(SETTLED_AFTER))
+    const pause = Effect.race(Effect.sleep(LOOKED_EVERY), arrived)
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, pause)))
+  })
+)

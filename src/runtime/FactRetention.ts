@@ -3,7 +3,7 @@
  *
  * Owns: the bound for each tenant, and when it is held. Whoever comes from before it is told the gap.
  */
-import { Effect, Latch, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import type { DurableMachines } from "../actor/DurableMachines.ts"
 import type { MachineStore } from "../actor/MachineStore.ts"
 
@@ -18,18 +18,12 @@ export const boundFacts = (
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
     const told = new Set<string>()
-    const isTold = Latch.makeUnsafe(false)
-    const stop = machines.onFacts((tenant) => {
-      told.add(tenant)
-      isTold.openUnsafe()
-    })
+    const stop = machines.onFacts((tenant) => told.add(tenant))
     yield* Effect.addFinalizer(() => Effect.sync(stop))
     const tidy = Effect.suspend(() => {
       const tenants = [...told]
       told.clear()
-      isTold.closeUnsafe()
       return Effect.forEach(tenants, (tenant) => store.removeFacts(tenant, FACTS_KEPT), { discard: true })
     }).pipe(Effect.catch((error) => Effect.logWarning("old facts could not be removed", error)))
-    const later = Effect.andThen(isTold.await, Effect.sleep(TIDIED_EVERY))
-    yield* Effect.forkScoped(Effect.forever(Effect.andThen(later, tidy)))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(TIDIED_EVERY), tidy)))
   })

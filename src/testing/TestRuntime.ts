@@ -32,8 +32,6 @@ import { pass, settle } from "./VirtualTime.ts"
 
 /** A Monday morning, with all of the day, the week, the month and the year before it. */
 const MONDAY = Date.UTC(2026, 5, 1, 9)
-/** No other node and no crash leaves a machine behind that is not in memory: looking for one would make long times long. */
-const NOTHING_LOST = "1 hour"
 /** The clock warns of sleepers that nobody wakes. In a runtime there are always some. */
 const NO_WARNING = { warningDelay: "1 hour" } as const
 
@@ -80,7 +78,7 @@ export const testLayer = ({
   TestServices,
   TestRefused
 > =>
-  durableRunLayer({ lookedEvery: NOTHING_LOST }).pipe(
+  durableRunLayer.pipe(
     Layer.provideMerge(
       Layer.unwrap(
         Effect.map(declare(workflows), (declared) =>
