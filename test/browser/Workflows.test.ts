@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core"
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest"
 import { type Program, startProgram } from "../support/Program.ts"
 import { ADMIN_KEY } from "../support/Wire.ts"
-import { launchBrowser, openPage, PHONE, type Watched } from "./support/Browser.ts"
+import { launchBrowser, PHONE, signIn, type Watched } from "./support/Browser.ts"
 
 let program: Program
 let browser: Browser
@@ -53,14 +53,9 @@ const startDigest = async (feature: string): Promise<string> => {
 }
 
 const signedIn = async (key: string, room: string, options = {}): Promise<Page> => {
-  const watched = await openPage(browser, options)
+  const watched = await signIn(browser, program.url, key, room, options)
   opened.push(watched)
-  const { page } = watched
-  await page.goto(`${program.url}/#/${room}`)
-  await page.getByLabel("Key").fill(key)
-  await page.keyboard.press("Enter")
-  await page.getByText("Live", { exact: true }).first().waitFor()
-  return page
+  return watched.page
 }
 
 beforeAll(async () => {

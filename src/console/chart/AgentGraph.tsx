@@ -3,12 +3,14 @@
  *
  * Owns: drawing the boxes and ELK's arrows. The list of steps beside it says the same in words, and more of it.
  */
+
 import { useEffect, useMemo, useState } from "react"
 import type { SignalResult } from "../../signal/Catalogue.ts"
 import { parseAmount } from "../../signal/Money.ts"
 import { roundedMoney, shortCount } from "../model/Figures.ts"
 import { toneOf } from "../parts/CallState.tsx"
 import { type AgentLayout, agentLayoutOf, BOX_HEIGHT, BOX_WIDTH, type Direction } from "./AgentLayout.ts"
+import { ArrowTips, tipOf } from "./ArrowTips.tsx"
 import { lineThrough } from "./Engine.ts"
 
 type Step = SignalResult<"get_workflow">["workflow"]["steps"][number]
@@ -54,28 +56,13 @@ export default function AgentGraph({ steps, currency, direction, onChoose }: Age
     <section className="agents" aria-label="Agents, and what each waits for">
       <div className="agents-sheet" style={{ inlineSize: layout.width, blockSize: layout.height }}>
         <svg viewBox={`0 0 ${layout.width} ${layout.height}`} aria-hidden="true">
-          <defs>
-            {["rest", "passed"].map((kind) => (
-              <marker
-                key={kind}
-                id={`agent-tip-${kind}`}
-                viewBox="0 0 8 8"
-                refX="7"
-                refY="4"
-                markerWidth="7"
-                markerHeight="7"
-                orient="auto-start-reverse"
-              >
-                <path className={`chart-tip-${kind}`} d="M0 0.8 7.4 4 0 7.2Z" />
-              </marker>
-            ))}
-          </defs>
+          <ArrowTips chart="agent" />
           {layout.arrows.map((arrow) => (
             <g key={arrow.id} className={isPassed(arrow.from) ? "chart-arrow is-passed" : "chart-arrow"}>
               <path
                 className="chart-arrow-line"
                 d={lineThrough(arrow.points)}
-                markerEnd={`url(#agent-tip-${isPassed(arrow.from) ? "passed" : "rest"})`}
+                markerEnd={tipOf("agent", isPassed(arrow.from))}
               />
             </g>
           ))}

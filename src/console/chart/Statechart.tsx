@@ -3,10 +3,12 @@
  *
  * Owns: drawing boxes and ELK's bend points. The list of steps beside it says the same in words.
  */
+
 import { useEffect, useState } from "react"
 import type { MachineGraph } from "../../signal/Actors.ts"
 import type { PathStep } from "../model/Model.ts"
 import { toneOf } from "../parts/CallState.tsx"
+import { ArrowTips, tipOf } from "./ArrowTips.tsx"
 import { lineThrough } from "./Engine.ts"
 import { type Arrow, type Box, type ChartLayout, layoutOf, type Shape } from "./Layout.ts"
 import { trailOf } from "./Path.ts"
@@ -97,22 +99,7 @@ export default function Statechart({ graph, state, path, shape }: StatechartProp
       role="img"
       aria-label={says}
     >
-      <defs>
-        {["rest", "passed"].map((kind) => (
-          <marker
-            key={kind}
-            id={`tip-${kind}`}
-            viewBox="0 0 8 8"
-            refX="7"
-            refY="4"
-            markerWidth="7"
-            markerHeight="7"
-            orient="auto-start-reverse"
-          >
-            <path className={`chart-tip-${kind}`} d="M0 0.8 7.4 4 0 7.2Z" />
-          </marker>
-        ))}
-      </defs>
+      <ArrowTips chart="state" />
       {/* What is around others lies under the arrows between them. */}
       {layout.boxes
         .filter((box) => !isLeaf(box))
@@ -124,7 +111,7 @@ export default function Statechart({ graph, state, path, shape }: StatechartProp
           <path
             className="chart-arrow-line"
             d={lineThrough(arrow.points)}
-            markerEnd={`url(#tip-${trail.arrows.has(arrow.id) ? "passed" : "rest"})`}
+            markerEnd={tipOf("state", trail.arrows.has(arrow.id))}
           />
           {arrow.label !== null && (
             <text className="chart-arrow-text" x={arrow.label.x} y={arrow.label.y + 10}>

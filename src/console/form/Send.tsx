@@ -1,10 +1,12 @@
 /** The room where any signal is sent by hand. */
+
 import { useEffect, useState } from "react"
 import { isSignalName, type SignalName } from "../../signal/Catalogue.ts"
 import { useConsole } from "../parts/Console.ts"
 import { CopyButton } from "../parts/Copy.tsx"
 import { Empty } from "../parts/Panel.tsx"
 import { goTo, hrefTo } from "../parts/Route.ts"
+import { Search } from "../parts/Search.tsx"
 import "../style/form.css"
 import { Answer, isRefusing } from "./Answer.tsx"
 import {
@@ -28,16 +30,7 @@ const SignalList = ({ chosen }: { readonly chosen: SignalName }) => {
   const [filter, setFilter] = useState("")
   return (
     <div className="signal-list">
-      <label className="search">
-        <span className="unseen">Find a signal</span>
-        <input
-          type="search"
-          value={filter}
-          placeholder="Find a signal"
-          data-shortcut="filter"
-          onChange={(event) => setFilter(event.target.value)}
-        />
-      </label>
+      <Search label="Find a signal" placeholder="Find a signal" value={filter} onChange={setFilter} />
       <div className="signal-names">
         {familiesOf(filter).map(([family, names]) => (
           <section key={family} aria-label={family}>

@@ -1,4 +1,5 @@
 /** The actors that live here, by kind, and a close look at one of them. */
+
 import { memo, useMemo, useState } from "react"
 import { isFinalState } from "../model/Calls.ts"
 import { ago, count } from "../model/Figures.ts"
@@ -7,6 +8,7 @@ import { toneOf } from "../parts/CallState.tsx"
 import { useModel, useNow, useSteadyOrder } from "../parts/Console.ts"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
 import { goTo, hrefTo, useRoute } from "../parts/Route.ts"
+import { Search } from "../parts/Search.tsx"
 import { ActorDetail } from "./ActorDetail.tsx"
 
 const KIND_ORDER = ["token_manager", "provider", "workflow", "call"]
@@ -166,15 +168,13 @@ const ActorTree = () => {
     <div className={subject === null ? "actors" : "actors has-subject"}>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the arrows only move the focus between the links in it. */}
       <div className="actors-list" onKeyDown={walk}>
-        <label className="search">
-          <span className="unseen">Filter actors</span>
-          <input
-            type="search"
-            value={text}
-            placeholder="Filter actors"
-            onChange={(event) => setText(event.target.value)}
-          />
-        </label>
+        <Search
+          label="Filter actors"
+          placeholder="Filter actors"
+          value={text}
+          onChange={setText}
+          isReached={false}
+        />
         <div className="actors-scroll">
           {kinds.map(([kind, rows]) => (
             <Kind key={kind} kind={kind} all={rows} selected={chosen?.info.address ?? null} />

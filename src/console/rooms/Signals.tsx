@@ -4,6 +4,7 @@
  * Owns: the filter's controls, pausing, and that what somebody reads does not move: away from the top, or paused,
  * the list stands still and the newer ones are counted.
  */
+
 import { useVirtualizer } from "@tanstack/react-virtual"
 import { memo, useEffect, useId, useMemo, useRef, useState } from "react"
 import { foundNoRoom, isRefusal } from "../../signal/Refusals.ts"
@@ -14,6 +15,7 @@ import { Choice } from "../parts/Choice.tsx"
 import { useMedia, useModel } from "../parts/Console.ts"
 import { Icon } from "../parts/Icon.tsx"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
+import { Search } from "../parts/Search.tsx"
 import { outcomeTone, SignalDetail } from "./SignalDetail.tsx"
 
 const ROW_PX = 30
@@ -180,16 +182,12 @@ const LogRoom = () => {
   return (
     <>
       <div className="log-tools">
-        <label className="search">
-          <span className="unseen">Filter signals</span>
-          <input
-            type="search"
-            value={text}
-            placeholder="Filter: a word, or signal: address: reason: key: payload:"
-            data-shortcut="filter"
-            onChange={(event) => setText(event.target.value)}
-          />
-        </label>
+        <Search
+          label="Filter signals"
+          placeholder="Filter: a word, or signal: address: reason: key: payload:"
+          value={text}
+          onChange={setText}
+        />
         <Choice
           name="outcome"
           legend="Outcome"

@@ -1,4 +1,5 @@
 /** Every workflow with how far it is and what it has spent; what waits for a person comes first. */
+
 import { memo, useMemo, useState } from "react"
 import { parseAmount } from "../../signal/Money.ts"
 import { ago, clock, count, duration, exactMoney, roundedMoney, shortCount } from "../model/Figures.ts"
@@ -11,6 +12,7 @@ import { useConsole, useMay, useModel, useNow, useSteadyOrder } from "../parts/C
 import { More } from "../parts/More.tsx"
 import { Denied, Empty, Loading, Panel } from "../parts/Panel.tsx"
 import { hrefTo, useRoute } from "../parts/Route.ts"
+import { Search } from "../parts/Search.tsx"
 import { readOlderWorkflows } from "../wire/Reads.ts"
 import { WorkflowDetail } from "./WorkflowDetail.tsx"
 
@@ -151,16 +153,12 @@ const WorkflowList = ({ subject }: { readonly subject: string | null }) => {
   return (
     <div className="workflows-list">
       <div className="log-tools">
-        <label className="search">
-          <span className="unseen">Filter workflows</span>
-          <input
-            type="search"
-            value={text}
-            placeholder="Filter: name, id, agent, who it is for, or the budget that refused"
-            data-shortcut="filter"
-            onChange={(event) => setText(event.target.value)}
-          />
-        </label>
+        <Search
+          label="Filter workflows"
+          placeholder="Filter: name, id, agent, who it is for, or the budget that refused"
+          value={text}
+          onChange={setText}
+        />
         <Choice
           name="workflow-state"
           legend="State"

@@ -1,7 +1,7 @@
 /**
  * A Chromium for the tests of a page.
  *
- * Owns: where it is and how it is started; that a page which complains fails its test.
+ * Owns: where it is and how it is started; that a page which complains fails its test; how somebody signs in.
  */
 import { existsSync } from "node:fs"
 import {
@@ -51,4 +51,21 @@ export const openPage = async (browser: Browser, options: BrowserContextOptions 
     if (message.type() === "error" && !IS_NETWORK.test(message.text())) complaints.push(message.text())
   })
   return { page, context, complaints }
+}
+
+/** A page of the console at `url`, in a room, of whoever holds the key. */
+export const signIn = async (
+  browser: Browser,
+  url: string,
+  key: string,
+  room: string,
+  options: BrowserContextOptions = {}
+): Promise<Watched> => {
+  const watched = await openPage(browser, options)
+  const { page } = watched
+  await page.goto(`${url}/#/${room}`)
+  await page.getByLabel("Key").fill(key)
+  await page.keyboard.press("Enter")
+  await page.getByText("Live", { exact: true }).first().waitFor()
+  return watched
 }
