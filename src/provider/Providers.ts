@@ -56,6 +56,8 @@ export interface Providers {
    * events; closing them cancels the call.
    */
   readonly stream: (payload: CompletePayload, principal: Principal) => Effect.Effect<OpenTopic, SignalError>
+  /** Whether a call of this id and content runs here, or has an end that is kept. */
+  readonly isKnown: (payload: CompletePayload, principal: Principal) => Effect.Effect<boolean, SignalError>
   readonly names: ReadonlyArray<string>
 }
 export const Providers = Context.Service<Providers>("bursar/provider/Providers")
@@ -121,6 +123,19 @@ class Desk {
       running.add(started)
       started.join()
       return yield* this.#send(started)
+    })
+  }
+
+  isKnown(payload: CompletePayload, { tenant }: Principal): Effect.Effect<boolean, SignalError> {
+    return Effect.gen({ self: this }, function* () {
+      const { request_id } = payload
+      if (request_id === undefined) return false
+      const { running, log } = this.#around
+      const digest = digestOf(payload)
+      const found = Effect.orElseSucceed(running.find(tenant, request_id, digest), () => undefined)
+      if ((yield* found) !== undefined) return true
+      const finished = yield* log.find(tenant, request_id)
+      return finished?.digest === digest
     })
   }
 
@@ -234,6 +249,7 @@ export const makeProviders = Effect.fnUntraced(function* (config: ProvidersConfi
 
   const providers: Providers = {
     names,
+    isKnown: (payload, principal) => desk.isKnown(payload, principal),
     complete: (payload, principal) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(open(payload, principal, restore), (found) =>

@@ -113,6 +113,7 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
     providers: around.providers.names,
     models: (provider) => around.adapters.find(({ name }) => name === provider)?.models,
     complete: (payload, principal) => around.providers.complete(payload, principal),
+    isKnown: (payload, principal) => around.providers.isKnown(payload, principal),
     settle: (payload, principal) => settle(around, payload, principal)
   },
   money: {

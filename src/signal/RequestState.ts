@@ -18,6 +18,7 @@ export const FindRequest = query("find_request", {
     open_hold: Schema.NullOr(
       Schema.Struct({ hold_id: HoldId, provider: Schema.NullOr(Id), model: Schema.NullOr(Id) })
     ),
+    is_posted: Schema.Boolean,
     attempts: Count,
     next_attempt: PositiveCount,
     prompt_tokens: Count,

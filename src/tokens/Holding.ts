@@ -157,7 +157,7 @@ const known = (
   const foreign = problemWithOwner(request, principal)
   if (foreign !== undefined) return Result.fail(foreign)
   const hold = request?.hold
-  if (hold?.state === "posted" || (request !== undefined && hold == null && request.attempts.length > 0)) {
+  if (request?.isPosted === true) {
     return Result.fail(
       new Conflict({
         reason: "hold_already_posted",

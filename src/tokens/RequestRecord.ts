@@ -108,6 +108,11 @@ export class RequestRecord {
     return this.hold?.state === "held"
   }
 
+  /** Whether it is charged for good: nothing more is held under its id. */
+  get isPosted(): boolean {
+    return this.hold === null ? this.attempts.length > 0 : this.hold.state === "posted"
+  }
+
   /** Its row, without a hold that is open. */
   toRow(): RequestRow {
     return {

@@ -16,6 +16,7 @@ export const findRequest = (
   const hold = request?.isOpen === true ? request.hold : null
   return {
     open_hold: hold == null ? null : { hold_id: hold.id, provider: hold.provider, model: hold.model },
+    is_posted: request?.isPosted === true,
     attempts: attempts.length,
     next_attempt: attempts.reduce((next, { attempt }) => Math.max(next, attempt + 1), 1),
     prompt_tokens: rows.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0),

@@ -203,14 +203,16 @@ const unfilled = (order: AgentOrder, what: string): Kind => ({
 })
 
 /**
- * A process that died has asked before: its call was admitted, and nobody has heard the answer. It is settled, and the
- * next try asks again; so both are charged, each as what it is.
+ * A process that has ended has asked before: its call was admitted or charged, and nobody has heard the answer. What is
+ * held is settled, and the next try asks again; so both are charged, each as what it is.
  */
 const settleLost = (ports: WorkflowPorts, order: AgentOrder, payload: SignalPayload<"complete">) =>
   Effect.gen(function* () {
     const before = yield* requestOf(ports, order)
-    if (before.open_hold === null) return undefined
-    yield* untilTaken(ports.calls.settle(payload, callerOf(order.principal)))
+    const caller = callerOf(order.principal)
+    if (before.open_hold !== null) yield* untilTaken(ports.calls.settle(payload, caller))
+    // What is charged for good cannot be asked for again: it has an end that is kept, or its end is lost.
+    else if (!before.is_posted || (yield* untilTaken(ports.calls.isKnown(payload, caller)))) return undefined
     const lost: Kind = { kind: "lost" }
     return { ...lost, ...(yield* spentBy(ports, order)) }
   })

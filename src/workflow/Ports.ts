@@ -21,6 +21,11 @@ export interface AgentCalls {
     payload: SignalPayload<"complete">,
     principal: Principal
   ) => Effect.Effect<Completion, SignalError>
+  /** Whether the call of this request runs here, or has an end that is kept: then `complete` answers it. */
+  readonly isKnown: (
+    payload: SignalPayload<"complete">,
+    principal: Principal
+  ) => Effect.Effect<boolean, SignalError>
   /**
    * Ends the call of this request, if it runs here. What a process that died still holds for it is settled: it was
    * admitted, so it was most likely sent, and its input is charged as `estimated`.

@@ -31,6 +31,25 @@ describe("one request id is one call", () => {
     }).pipe(Effect.provide(ground))
   )
 
+  it.effect("is known while it runs and when it has ended, and never for other content", () =>
+    Effect.gen(function* () {
+      const { providers, keeper } = yield* makeWorld([new ScriptedAdapter([answer()])])
+      const isKnown = () => providers.isKnown(request(), principal)
+      const other = request({ messages: messages("something else") })
+      assert.isFalse(yield* isKnown())
+      const gate = keeper.gate("check")
+      const first = yield* Effect.forkChild(providers.complete(request(), principal))
+      yield* settle
+      assert.isTrue(yield* isKnown())
+      assert.isFalse(yield* providers.isKnown(other, principal))
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(first)
+      assert.isTrue(yield* isKnown())
+      assert.isFalse(yield* providers.isKnown(other, principal))
+      assert.isFalse(yield* providers.isKnown(request(), installationPrincipal("another")))
+    }).pipe(Effect.provide(ground))
+  )
+
   it.effect("other content is a Conflict, while it runs and afterwards", () =>
     Effect.gen(function* () {
       const { providers, keeper } = yield* makeWorld([new ScriptedAdapter([answer()])])

@@ -170,6 +170,27 @@ describe("a call that ends", () => {
       )
     })
   )
+
+  it.effect(
+    "that was charged, and whose end nobody kept: the next try asks, nothing is asked under its id",
+    () =>
+      Effect.gen(function* () {
+        const ports = new FakePorts().script("find_request", used({ ...SPENT, is_posted: true }))
+        const end = yield* callAgent(ports, order)
+        assert.deepInclude(end, { kind: "lost", currency: "USD" })
+        assert.deepStrictEqual(end.spent, { promptTokens: 30, completionTokens: 7, cost: "0.02" })
+        assert.deepStrictEqual(ports.named("complete"), [])
+      })
+  )
+
+  it.effect("that was charged, and has an end or goes on here: it is asked for", () =>
+    Effect.gen(function* () {
+      const ports = new FakePorts().script("find_request", used({ ...SPENT, is_posted: true }))
+      ports.isKnown = true
+      ports.completions.push(completionOf("from before"))
+      assert.deepInclude(yield* callAgent(ports, order), { kind: "done", output: "from before" } as never)
+    })
+  )
 })
 
 describe("its own budget", () => {

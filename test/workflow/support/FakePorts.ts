@@ -57,6 +57,7 @@ export const exceeded = (...violations: ReadonlyArray<Violation>): BudgetExceede
 
 const NOTHING_USED: SignalSuccess<"find_request"> = {
   open_hold: null,
+  is_posted: false,
   attempts: 0,
   next_attempt: 1,
   prompt_tokens: 0,
@@ -95,6 +96,9 @@ export class FakePorts implements WorkflowPorts {
       })
   }
 
+  /** Whether the call of a request runs, or has an end that is kept. */
+  isKnown = false
+
   readonly calls = {
     providers: ["simulator"],
     models: () => undefined,
@@ -105,6 +109,7 @@ export class FakePorts implements WorkflowPorts {
         if (this.completions.length > 1) this.completions.shift()
         return next === undefined ? Effect.never : given(next)
       }),
+    isKnown: () => Effect.sync(() => this.isKnown),
     settle: (payload: SignalPayload<"complete">) =>
       Effect.sync(() => {
         this.asked.push({ name: "settle", payload })
