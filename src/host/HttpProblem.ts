@@ -5,8 +5,7 @@
  * Does not decide: how a server sends it, or whether users are shown more of a budget than the error's message says.
  */
 import { Schema } from "effect"
-import { type BudgetExceeded, InternalError, SignalError } from "../signal/Errors.ts"
-import { heldAgainAt, isOnlyHeld } from "../signal/RoomAgain.ts"
+import { InternalError, SignalError } from "../signal/Errors.ts"
 import type { Millis } from "../signal/Text.ts"
 
 /** For any server. `Response.json(problem.body, problem)` makes a `Response` of it. */
@@ -36,26 +35,9 @@ const STATUS: { readonly [Tag in SignalError["_tag"]]: number } = {
 
 const isSignalError = Schema.is(SignalError)
 
-/**
- * Where every budget that said no begins anew, and would then have room, or has only held it: in how many milliseconds that is. Where one of
- * them never does, only somebody who raises it can help.
- */
-const untilRoomMs = ({ violations }: BudgetExceeded, now: Millis): number | undefined => {
-  let until = 0
-  for (const violation of violations) {
-    const { resets_at, requested, limit } = violation
-    if (isOnlyHeld(violation)) {
-      until = Math.max(until, heldAgainAt(resets_at, now) - now)
-      continue
-    }
-    if (resets_at === null || requested > limit) return undefined
-    until = Math.max(until, resets_at - now)
-  }
-  return violations.length === 0 ? undefined : until
-}
-
+/** In how many milliseconds it makes sense to try again: where waiting does not help, only somebody who changes something can. */
 const retryAfterMs = (error: SignalError, now: Millis): number | undefined => {
-  if (error._tag === "BudgetExceeded") return untilRoomMs(error, now)
+  if (error._tag === "BudgetExceeded") return error.retry_at === null ? undefined : error.retry_at - now
   return error._tag === "Overloaded" || error._tag === "Unavailable" ? error.retry_after_ms : undefined
 }
 

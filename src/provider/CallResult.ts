@@ -64,7 +64,8 @@ const budgetExceeded = ({ reason, violations, retry_at }: Refused): BudgetExceed
   return new BudgetExceeded({
     message: violations.length === 0 ? reason : `${reason}. ${asks}aise the budget${waits(retry_at)}`,
     reason,
-    violations
+    violations,
+    retry_at
   })
 }
 

@@ -6,6 +6,7 @@
  */
 import { Schema } from "effect"
 import { BudgetStanding } from "./Budget.ts"
+import { Timestamp } from "./Text.ts"
 
 const issue = Schema.Struct({
   path: Schema.Array(Schema.Union([Schema.String, Schema.Finite])),
@@ -92,7 +93,9 @@ export type Violation = typeof Violation.Type
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
   message: Schema.String,
   reason: Schema.String,
-  violations: Schema.Array(Violation)
+  violations: Schema.Array(Violation),
+  /** When asking again could work, as `check_budget` says it; null where waiting does not help. */
+  retry_at: Schema.NullOr(Timestamp)
 }) {
   /** As on the wire: amounts are decimal strings, times are RFC 3339. Without it JSON has no word for a `bigint`. */
   override toJSON(): typeof BudgetExceeded.Encoded {

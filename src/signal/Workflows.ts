@@ -46,7 +46,7 @@ export const Parked = Schema.Struct({
   agents: Schema.Array(Name),
   /** The budgets that have no room. */
   violations: Schema.Array(Violation),
-  /** When it looks again at the latest. */
+  /** When it looks again by itself: where money is only held that is soon. After it, it looks once a minute. */
   retry_at: Schema.NullOr(Timestamp),
   /** Roles or owners who may approve an override of what refused it. */
   approvers: Schema.Array(Name),

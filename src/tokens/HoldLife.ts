@@ -145,12 +145,9 @@ export const extendHold = (
   const more = { cost, tokens, requests: 0, rates }
   // More time alone asks for no money, so that no budget can refuse it.
   const asked = budgets.filter((budget) => askedOf(budget, more) > 0n)
-  const room = roomIn(asked, more, hold.createdAt)
-  if (room.violations.length > 0) {
-    // The hold stays in its period: a later one has no room for it.
-    const refused = { ...room, retryAt: null }
-    return Result.succeed(refuseForRoom(ledger, { tokens, cost }, refused))
-  }
+  // The hold stays in its period: a later one has no room for it.
+  const room = roomIn(asked, more, hold.createdAt, { hold, now })
+  if (room.violations.length > 0) return Result.succeed(refuseForRoom(ledger, { tokens, cost }, room))
   book(ledger, hold, budgets, more, hold.createdAt)
   hold.estimatedTokens += tokens
   hold.estimatedCost += cost

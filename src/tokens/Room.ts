@@ -11,6 +11,7 @@ import type { ExchangeRates } from "../signal/ExchangeRates.ts"
 import { type Amount, amountOfCount, formatAmount } from "../signal/Money.ts"
 import { heldAgainAt, isOnlyHeld } from "../signal/RoomAgain.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
+import type { PeriodRecord } from "./BudgetPeriods.ts"
 import { type BudgetRecord, remainingOf, standingOf, titleOf, totalOf } from "./BudgetRecord.ts"
 import { inCurrency } from "./Converting.ts"
 import type { Estimate } from "./Estimate.ts"
@@ -57,6 +58,24 @@ const violationOf = (budget: BudgetRecord, requested: Amount, now: Millis): Viol
     shortfall,
     override: overrideFor(budget, period, shortfall)
   }
+}
+
+/** More room for a hold: what it keeps itself does not come back to it, and no later period has room for it. */
+export interface Extension {
+  readonly hold: HoldRecord
+  readonly now: Millis
+}
+
+const heldByOthers = (violation: Violation, period: PeriodRecord, extension: Extension | undefined): Amount =>
+  (extension?.hold.bookings ?? []).reduce(
+    (held, booking) => (booking.period === period ? held - booking.amount : held),
+    violation.held
+  )
+
+/** While the hold is open. */
+const extensibleAt = ({ hold, now }: Extension): Millis | null => {
+  const soon = heldAgainAt(hold.expiresAt, now)
+  return soon < hold.expiresAt ? soon : null
 }
 
 const sentenceOf = (
@@ -116,8 +135,26 @@ export const refuseForRoom = (
   return refusal(ledger, "no_room", `Refused: ${first}${more}`, estimated, room, alternatives)
 }
 
+/** When a budget that has no room has it again. */
+const fitsAgainAt = (
+  budget: BudgetRecord,
+  period: PeriodRecord,
+  violation: Violation,
+  now: Millis,
+  extension: Extension | undefined
+): Millis | null => {
+  const isHeld = isOnlyHeld(violation)
+  if (extension !== undefined) return isHeld ? extensibleAt(extension) : null
+  return isHeld ? heldAgainAt(period.end, now) : budget.hasRoomAt(period, violation.requested)
+}
+
 /** Asks every budget that applies, in one step. A soft budget never refuses; it warns. */
-export const roomIn = (budgets: ReadonlyArray<BudgetRecord>, asked: Asked, now: Millis): Room => {
+export const roomIn = (
+  budgets: ReadonlyArray<BudgetRecord>,
+  asked: Asked,
+  now: Millis,
+  extension?: Extension
+): Room => {
   const violations: Array<Violation> = []
   const warnings: Array<Alert> = []
   const reasons: Array<string> = []
@@ -128,8 +165,9 @@ export const roomIn = (budgets: ReadonlyArray<BudgetRecord>, asked: Asked, now: 
     const period = budget.periodAt(now)
     if (requested <= remainingOf(budget, period)) continue
     const violation = violationOf(budget, requested, now)
-    const fitsAt = isOnlyHeld(violation) ? heldAgainAt(period.end, now) : budget.hasRoomAt(period, requested)
-    const reason = sentenceOf(budget, violation, totalOf(budget, period), fitsAt)
+    const returning = { ...violation, held: heldByOthers(violation, period, extension) }
+    const fitsAt = fitsAgainAt(budget, period, returning, now, extension)
+    const reason = sentenceOf(budget, returning, totalOf(budget, period), fitsAt)
     if (budget.definition.enforcement === "soft") {
       warnings.push(softWarning(violation, reason, now))
       continue

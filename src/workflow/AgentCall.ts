@@ -14,7 +14,6 @@ import type { SignalPayload } from "../signal/Catalogue.ts"
 import { type SignalError, Violation } from "../signal/Errors.ts"
 import { formatAmount } from "../signal/Money.ts"
 import type { Completion } from "../signal/Providers.ts"
-import type { Millis } from "../signal/Text.ts"
 import { type AgentOrder, callerOf, insiderOf, payloadOf } from "./AgentOrder.ts"
 import { keyFailure } from "./KeyEnds.ts"
 import { outputOf } from "./Output.ts"
@@ -39,13 +38,6 @@ export const untilTaken = <A>(ask: Effect.Effect<A, SignalError>): Effect.Effect
   }
   return attempt(WAIT_MS)
 }
-
-/** The earliest moment when all that refused it may have room: none where one of them never resets. */
-const roomAgainAt = (violations: ReadonlyArray<Violation>): Millis | null =>
-  violations.reduce<Millis | null>(
-    (latest, { resets_at }) => (latest === null || resets_at === null ? null : Math.max(latest, resets_at)),
-    violations.length === 0 ? null : 0
-  )
 
 type Kind =
   | { readonly kind: "done"; readonly output: Schema.Json; readonly provider: string; readonly model: string }
@@ -95,7 +87,7 @@ export const endOfError = (error: SignalError): Kind => {
         refusal: {
           reason: error.reason,
           violations: error.violations.map((violation) => encodeViolation(violation)),
-          retryAt: roomAgainAt(error.violations)
+          retryAt: error.retry_at
         }
       }
     case "Conflict":

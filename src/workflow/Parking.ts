@@ -59,8 +59,18 @@ export const goOn = (before: WorkflowContext, now: Millis): WorkflowContext => {
   return context
 }
 
-/** The earliest moment at which a reset gives room: at it the workflow tries by itself. */
+/** The earliest moment at which one of them may have room: at it the workflow looks by itself. */
 export const retryAtOf = (refusals: ReadonlyArray<Refusal>): Millis | null => {
   const moments = refusals.flatMap(({ retryAt }) => (retryAt === null ? [] : [retryAt]))
   return moments.length === 0 ? null : Math.min(...moments)
+}
+
+/** The next moment at which there may be room: what was only held did not come back, so it is the end of a period. */
+export const roomAfter = (refusals: ReadonlyArray<Refusal>, after: Millis): Millis | null => {
+  const moments = refusals.flatMap(({ retryAt, violations }) => [
+    retryAt,
+    ...violations.map(({ resets_at }) => (resets_at === null ? null : Date.parse(resets_at)))
+  ])
+  const later = moments.flatMap((moment) => (moment !== null && moment > after ? [moment] : []))
+  return later.length === 0 ? null : Math.min(...later)
 }

@@ -16,11 +16,16 @@ import { newContext, type Plan, type WorkflowInput } from "./WorkflowContext.ts"
 /** Where the definition estimates nothing, a prompt is taken at this many bytes a token. */
 const BYTES_PER_TOKEN = 3
 
-const refused = (reason: string, violations: BudgetExceeded["violations"]): BudgetExceeded =>
+const refused = ({
+  reason,
+  violations,
+  retry_at
+}: Pick<BudgetExceeded, "reason" | "violations" | "retry_at">): BudgetExceeded =>
   new BudgetExceeded({
     message: `${reason}. Nothing was started: raise the budget, or start it with on_denied "park"`,
     reason,
-    violations
+    violations,
+    retry_at
   })
 
 /** What a first call is expected to take of the workflow's own budget. */
@@ -62,15 +67,16 @@ const look = (ports: WorkflowPorts, plan: Plan, order: AgentOrder): Effect.Effec
       },
       callerOf(order.principal)
     )
-    if (!approval.allowed) return yield* refused(approval.reason, approval.violations)
+    if (!approval.allowed) return yield* refused(approval)
     const { budget } = plan
     if (budget === null || budget.enforcement === "soft") return
     const asked = sharesOf(budget, approval)
     if (asked > parseAmount(budget.limit)) {
-      return yield* refused(
-        `Refused: ${order.agent.name} is expected to take ${formatAmount(asked)} of the workflow's own budget, which is ${budget.limit}`,
-        []
-      )
+      return yield* refused({
+        reason: `Refused: ${order.agent.name} is expected to take ${formatAmount(asked)} of the workflow's own budget, which is ${budget.limit}`,
+        violations: [],
+        retry_at: null
+      })
     }
   })
 

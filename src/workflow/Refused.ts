@@ -17,7 +17,7 @@ import { untilTaken } from "./AgentCall.ts"
 import { type AgentOrder, attributionFor, callerOf, insiderOf } from "./AgentOrder.ts"
 import { keyFailure } from "./KeyEnds.ts"
 import type { LookedAt } from "./Parking.ts"
-import { retryAtOf } from "./Parking.ts"
+import { roomAfter } from "./Parking.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import type { Place, RoomLine } from "./RoomLine.ts"
 import { agentOf, type Refusal, type Refusing, type WorkflowContext } from "./WorkflowContext.ts"
@@ -207,9 +207,8 @@ const placeIn = (line: RoomLine, { workflowId, principal: { tenant }, ...order }
 /** Its turn has come; or it has lost its key. */
 const turnOf = (ports: WorkflowPorts, order: RefusedOrder, place: Place) =>
   Effect.gen(function* () {
-    const retryAt = retryAtOf(order.refusals)
     const begunAt = yield* Clock.currentTimeMillis
-    const lookAt = Math.min(retryAt === null || retryAt <= begunAt ? Infinity : retryAt, begunAt + LOOK_MS)
+    const lookAt = Math.min(roomAfter(order.refusals, begunAt) ?? Infinity, begunAt + LOOK_MS)
     let now = begunAt
     while (true) {
       const pauseMs = now < lookAt ? Math.min(KEY_MS, lookAt - now) : KEY_MS

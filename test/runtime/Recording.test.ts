@@ -252,7 +252,10 @@ describe("a recording", () => {
     await recordWhile({ file }, ({ inspection }) =>
       Effect.sync(() => {
         inspection.signal(
-          answered(1, new BudgetExceeded({ message: "no \u001b[2Jroom", reason: "no", violations: [] }))
+          answered(
+            1,
+            new BudgetExceeded({ message: "no \u001b[2Jroom", reason: "no", violations: [], retry_at: null })
+          )
         )
         inspection.deadLetter({
           address: "bridge",

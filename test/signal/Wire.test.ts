@@ -122,11 +122,13 @@ describe("errors", () => {
     const { violations } = EXAMPLES.check_budget.results[1] as { violations: ReadonlyArray<object> }
     const decoded = decodeSuccess("check_budget", EXAMPLES.check_budget.results[1])
     if (decoded.allowed) throw new Error("it was allowed")
-    const error = new BudgetExceeded({ message: "no", reason: "no", violations: decoded.violations })
+    const { violations: said, retry_at } = decoded
+    const error = new BudgetExceeded({ message: "no", reason: "no", violations: said, retry_at })
     assert.deepStrictEqual(overTheWire(encodeErrorData(error)), {
       _tag: "BudgetExceeded",
       reason: "no",
-      violations
+      violations,
+      retry_at: null
     })
   })
 })

@@ -58,4 +58,40 @@ describe("retry_at", () => {
       assert.notInclude(never.reason, "on their way")
     })
   )
+
+  it.effect(
+    "of a refused extension is soon where others hold what is missing, and never where no others do",
+    () =>
+      Effect.gen(function* () {
+        const books = new Books()
+        yield* books.ask("create_budget", DAILY)
+        const own = Result.getOrThrow(
+          yield* books.ask("check_budget", { request_id: "r1", estimated_cost: "0.03", hold_ttl_ms: 60_000 })
+        )
+        if (!own.allowed || own.hold_id === undefined) throw new Error("no hold")
+        const { hold_id } = own
+        const extend = Effect.map(books.ask("extend_hold", { hold_id, by: { cost: "0.03" } }), (answer) => {
+          const approval = Result.getOrThrow(answer)
+          if (approval.allowed) throw new Error("it was allowed")
+          return approval
+        })
+        const alone = yield* extend
+        assert.isNull(alone.retry_at)
+        assert.notInclude(alone.reason, "on their way")
+        yield* books.ask("check_budget", { request_id: "r2", estimated_cost: "0.01" })
+        assert.isNull((yield* extend).retry_at, "all that others hold would not be enough")
+        yield* books.ask("release_hold", { hold_id })
+        const second = yield* books.ask("check_budget", { request_id: "r3", estimated_cost: "0.01" })
+        const held = Result.getOrThrow(second)
+        if (!held.allowed || held.hold_id === undefined) throw new Error("no hold")
+        yield* books.ask("check_budget", { request_id: "r4", estimated_cost: "0.03" })
+        const more = { hold_id: held.hold_id, by: { cost: "0.02" } }
+        const soon = Result.getOrThrow(yield* books.ask("extend_hold", more))
+        assert.deepInclude(soon, { allowed: false, retry_at: books.now + SOON_MS })
+        assert.include(soon.allowed ? "" : soon.reason, "0.04 USD is held by calls on their way")
+        books.now += 600_000 - SOON_MS
+        const late = Result.getOrThrow(yield* books.ask("extend_hold", more))
+        assert.deepInclude(late, { allowed: false, retry_at: null }, "its own hold has ended by then")
+      })
+  )
 })

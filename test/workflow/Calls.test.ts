@@ -1,6 +1,6 @@
 /** How the call of an agent is made, and what each of its ends means; what is done while a workflow is parked. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Conflict,
@@ -8,7 +8,8 @@ import {
   PriceUnknown,
   ProviderFailed,
   type SignalError,
-  Unavailable
+  Unavailable,
+  Violation
 } from "../../src/signal/Errors.ts"
 import { parseAmount } from "../../src/signal/Money.ts"
 import { callAgent } from "../../src/workflow/AgentCall.ts"
@@ -62,15 +63,13 @@ describe("a call that ends", () => {
     )
   }
 
-  it.effect("refused: by what, and when to look again at the latest", () =>
+  it.effect("refused: by what, and when to look again, as it was said", () =>
     Effect.gen(function* () {
       const ports = new FakePorts()
-      ports.completions.push(
-        exceeded(violationOf({ resets_at: START + 60_000 }), violationOf({ resets_at: START + 90_000 }))
-      )
+      ports.completions.push(exceeded([violationOf({ resets_at: START + 90_000 })], START + 5_000))
       const end = yield* callAgent(ports, order)
-      assert.strictEqual(end.kind === "refused" && end.refusal.retryAt, START + 90_000)
-      ports.completions[0] = exceeded(violationOf({ resets_at: START }), violationOf())
+      assert.strictEqual(end.kind === "refused" && end.refusal.retryAt, START + 5_000)
+      ports.completions[0] = exceeded([violationOf({ resets_at: START })])
       const never = yield* callAgent(ports, order)
       assert.isNull(never.kind === "refused" ? never.refusal.retryAt : "it is not refused")
     })
@@ -252,6 +251,7 @@ describe("its own budget", () => {
   )
 })
 
+const encodeViolation = Schema.encodeSync(Violation)
 const refusal = { reason: "r", retryAt: null, violations: [] }
 const parkedOn = (more: object = {}, definition = graph("a")): WorkflowContext =>
   endStep(contextOf(definition), "a", {
@@ -259,15 +259,7 @@ const parkedOn = (more: object = {}, definition = graph("a")): WorkflowContext =
     at: START,
     refusal: {
       ...refusal,
-      violations: [
-        {
-          ...JSON.parse(
-            JSON.stringify(violationOf(), (_, value) =>
-              typeof value === "bigint" ? String(Number(value) / 1e12) : value
-            )
-          )
-        }
-      ],
+      violations: [encodeViolation(violationOf())],
       ...more
     }
   })
@@ -375,6 +367,18 @@ describe("while it is parked", () => {
       assert.strictEqual(ports.named("check_budget").length, 1)
       yield* TestClock.adjust(1)
       assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 5_000 })
+    })
+  )
+
+  it.effect("looks soon where money was only held, and again when the period ends", () =>
+    Effect.gen(function* () {
+      const ports = new FakePorts().script("check_budget", refused, refused, allowed)
+      const violations = [encodeViolation(violationOf({ resets_at: 40_000 }))]
+      const waiting = yield* inLine(ports, refusedOrderOf(parkedOn({ retryAt: 5_000, violations })))
+      yield* TestClock.adjust(3_000)
+      assert.strictEqual(ports.named("check_budget").length, 2)
+      yield* TestClock.adjust(35_000)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 40_000 })
     })
   )
 

@@ -77,7 +77,11 @@ export const Answer = ({ outcome, onStop }: AnswerProps) => {
             tookMs={outcome.tookMs}
           />
           {outcome.tag === "BudgetExceeded" ? (
-            <Refusal reason={outcome.message} violations={violationsIn(outcome.data)} retryAt={null} />
+            <Refusal
+              reason={outcome.message}
+              violations={violationsIn(outcome.data)}
+              retryAt={retryAtIn(outcome.data)}
+            />
           ) : (
             <p className="failure">{outcome.message}</p>
           )}

@@ -24,8 +24,15 @@ const LooksAgain = ({ parked }: { readonly parked: Parked }) => {
   const at = Date.parse(parked.retry_at)
   return (
     <>
-      By itself as soon as there is room, at the latest when the budget resets:{" "}
-      <b>{at > now ? `in ${duration(at - now)}` : "now"}</b> ({moment(at)}).
+      By itself as soon as there is room; it also looks{" "}
+      {at > now ? (
+        <>
+          <b>in {duration(at - now)}</b> ({moment(at)})
+        </>
+      ) : (
+        <b>once a minute</b>
+      )}
+      .
     </>
   )
 }

@@ -52,8 +52,11 @@ export const violationOf = (more: Partial<Violation> = {}): Violation =>
     ...more
   }) as Violation
 
-export const exceeded = (...violations: ReadonlyArray<Violation>): BudgetExceeded =>
-  new BudgetExceeded({ message: "Refused: no room", reason: "Refused: no room", violations })
+export const exceeded = (
+  violations: ReadonlyArray<Violation>,
+  retry_at: number | null = null
+): BudgetExceeded =>
+  new BudgetExceeded({ message: "Refused: no room", reason: "Refused: no room", violations, retry_at })
 
 const NOTHING_USED: SignalSuccess<"find_request"> = {
   open_hold: null,
