@@ -348,7 +348,7 @@ CREATE INDEX machine_newest ON machine (tenant, kind, created_at DESC, address);
 
 CREATE INDEX machine_wakes ON machine (wakes_at, address) WHERE wakes_at IS NOT NULL;
 
-CREATE INDEX machine_open ON machine (tenant, kind) WHERE ended_at IS NULL;
+CREATE INDEX machine_open ON machine (kind, tenant, address) WHERE ended_at IS NULL;
 
 CREATE INDEX machine_ended ON machine (tenant, ended_at) WHERE ended_at IS NOT NULL;
 

@@ -51,7 +51,7 @@ export {
   type Step,
   type Turn
 } from "./actor/Behave.ts"
-export { durably, type Invocation, type Outgoing, signalTo, tell } from "./actor/DurableLogic.ts"
+export { type DurablyOptions, durably, type Invocation, type Outgoing, signalTo, tell } from "./actor/DurableLogic.ts"
 export {
   type DurableMachine,
   durableMachine,

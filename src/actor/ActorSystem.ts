@@ -168,6 +168,13 @@ class System implements ActorSystem {
       return actor === undefined ? Effect.void : this.#lives.stop(actor)
     })
 
+  readonly passivate = (address: Address): boolean => {
+    const actor = this.#lives.actors.get(address.text)
+    if (actor === undefined || !this.#kinds.has(address.kind) || !actor.isIdle) return false
+    this.#lives.passivate(actor)
+    return true
+  }
+
   readonly restart = (address: Address, why: string): boolean => {
     const actor = this.#lives.actors.get(address.text)
     if (actor === undefined || !isRestartable(actor.options.supervision ?? DEFAULT_SUPERVISION)) return false
@@ -192,9 +199,11 @@ class System implements ActorSystem {
   }
 
   readonly watch = (address: Address, watcher: Watcher): (() => void) => {
-    if (this.#lives.actors.has(address.text) || this.#kinds.has(address.kind)) {
-      return this.#watching.add(address.text, watcher)
-    }
+    if (this.#lives.actors.has(address.text)) return this.#watching.add(address.text, watcher)
+    const comes = this.#kinds.endsAtRest(address)
+      ? this.#wake(address) !== undefined
+      : this.comesBack(address)
+    if (comes) return this.#watching.add(address.text, watcher)
     watcher({ address: address.text, reason: "gone", detail: null })
     return () => undefined
   }
@@ -318,6 +327,8 @@ export interface ActorSystem {
   ) => ActorRef<P> | undefined
   /** Ends an actor's loop, its children first, and waits until it has ended. */
   readonly stop: (address: Address) => Effect.Effect<void>
+  /** Lets an actor leave memory at once, where it is idle and its kind is registered. False: it does something, or is not there. */
+  readonly passivate: (address: Address) => boolean
   /** Whether an actor at this address is made again when it is asked. */
   readonly comesBack: (address: Address) => boolean
   /** Asks whoever lives at the address, or is made there, whatever it takes; `params` are as they are on the wire. */

@@ -11,7 +11,8 @@ import { NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { DurableMachine, MachineView, SignalRule } from "./DurableMachine.ts"
-import { type DurableState, nextTimer, textOf, wakesAtOf } from "./DurableState.ts"
+import { wakesAtOf } from "./DurableRest.ts"
+import { type DurableState, nextTimer, textOf } from "./DurableState.ts"
 import {
   deliverLate,
   type Ended,
@@ -146,7 +147,7 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
       version: this.#definition.version,
       snapshot: textOf(state),
       // A parked machine is tried again by whoever starts next.
-      wakesAt: status === "parked" ? 0 : isOver ? null : wakesAtOf(state),
+      wakesAt: status === "parked" ? 0 : isOver ? null : wakesAtOf(state, snapshot),
       outgoing: this.outgoing,
       seen: Array.from(this.marks, ([seenId, mark]) => ({ id: seenId, mark })),
       forgotten: this.#seen.surplus(this.marks),

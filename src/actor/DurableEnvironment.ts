@@ -16,6 +16,8 @@ export interface DurableEnvironment {
   /** How many may be open, and of each kind that says nothing else, so many. */
   readonly openMachines: OpenMachines
   readonly openMax: number
+  /** How long a machine may be idle in memory, where its kind says nothing else. */
+  readonly idleMs: number
   /** A text that is never made twice. */
   readonly newId: () => string
   /** Facts of a tenant have been committed. */
@@ -26,6 +28,11 @@ export interface DurableEnvironment {
 export interface Birth {
   /** Where the machine was never started. Without it there is nothing to begin with. */
   readonly input: { readonly value: unknown } | undefined
+  /**
+   * `asked`: somebody has something for it, and knows that it is there. `moment`: its moment has come, or it owes something.
+   * `ref`: somebody had a handle to it, and does not know whether it is still there.
+   */
+  readonly why: "asked" | "moment" | "ref"
   /** Done once the machine is known to be in the store; `isNew`: it began with this life. */
   readonly ready: Deferred.Deferred<{ readonly isNew: boolean }, SignalError>
 }

@@ -16,6 +16,7 @@ import { Draft, type Standing } from "./DurableDraft.ts"
 import { away, type DurableEnvironment, succeed } from "./DurableEnvironment.ts"
 import type { DurableInbox } from "./DurableInbox.ts"
 import type { Registered } from "./DurableReading.ts"
+import { wakesAtOf } from "./DurableRest.ts"
 import type { DurableState } from "./DurableState.ts"
 import type { StepContext } from "./DurableStep.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
@@ -180,6 +181,12 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
       { discard: true }
     )
     return Effect.andThen(said, incidents)
+  }
+
+  /** When its row says that it has to be in memory; 0 where nobody knows. */
+  get wakesAt(): Millis | null {
+    const { standing } = this
+    return standing?.status === "active" ? wakesAtOf(standing.state, standing.snapshot) : 0
   }
 
   /** Runs what the state invokes, and says where the machine is. */

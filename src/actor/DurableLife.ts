@@ -17,6 +17,7 @@ import { DurableInbox } from "./DurableInbox.ts"
 import { durableInsight } from "./DurableInsight.ts"
 import { BATCH_MAX, DurableKeeping, type KeepingParts, type Turn } from "./DurableKeeping.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
+import type { Rests } from "./DurableResidents.ts"
 import { nextTimer } from "./DurableState.ts"
 import { begin } from "./DurableStep.ts"
 import { reportIncident } from "./Incident.ts"
@@ -27,6 +28,8 @@ import type { ClaimedMachine, MachineClaim, MachineRow } from "./MachineStore.ts
 const PAUSE_MS_MAX = 5_000
 /** So long a machine that has ended stays to say so. */
 const LINGERS = "10 seconds"
+/** Who came back by itself, and was asked nothing, stays for this part of what others do. */
+const UNASKED_PART = 20
 
 export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
   readonly #registered: Registered<Machine, P>
@@ -40,6 +43,8 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
   /** Why it takes nothing, though the store does not say so: the store refuses that, too. */
   #stuck: string | undefined
   #hasBegun = false
+  /** Since when it has had nothing to do; `undefined`: it does something. */
+  #calmSince: number | undefined
 
   private constructor(parts: KeepingParts<Machine, P>, birth: Birth) {
     this.#registered = parts.registered
@@ -55,7 +60,8 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
     registered: Registered<Machine, P>,
     environment: DurableEnvironment,
     actor: ActorContext<P>,
-    birth: Birth
+    birth: Birth,
+    onLife: (rests: Rests) => void
   ): Effect.Effect<void> {
     return Effect.scoped(
       Effect.gen(function* () {
@@ -83,6 +89,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
             childrenNotShown: kept.children.unseen
           })
         )
+        onLife((now, idleMs) => life.#mayRest(now, idleMs))
         yield* life.#run()
       })
     ).pipe(
@@ -98,6 +105,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
 
   #run(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
+      if (!(yield* this.#isThere())) return
       for (;;) {
         const loaded = yield* this.#load()
         let turn: Turn = loaded
@@ -107,7 +115,33 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
     })
   }
 
+  // --- leaving memory
+
+  /**
+   * Whether it does nothing but wait, has done so for long enough, and will for as long again: then a restart would read all
+   * that it is. Who came back by itself and was asked nothing stays for a shorter while.
+   */
+  #mayRest(now: number, given: number | undefined): boolean {
+    const { standing, outbox, wakesAt } = this.#kept
+    if (this.#calmSince === undefined || standing?.status !== "active") return false
+    if (outbox.depth > 0 || !this.#inbox.isEmpty) return false
+    const idleMs = given ?? this.#registered.definition.idleMs ?? this.#environment.idleMs
+    const isUnasked = this.#birth.why === "moment" && this.#actor.ref.signalsSent === 0
+    if (now - this.#calmSince < (isUnasked ? idleMs / UNASKED_PART : idleMs)) return false
+    return Number.isFinite(idleMs) && (wakesAt === null || wakesAt > now + idleMs)
+  }
+
   // --- reading
+
+  /** Who comes by a handle may find nothing: then nothing is claimed. */
+  #isThere(): Effect.Effect<boolean> {
+    if (this.#birth.why !== "ref") return Effect.succeed(true)
+    return this.#environment.store.read(this.#address).pipe(
+      Effect.map((row) => row !== undefined),
+      // Then it is claimed, which waits for the store.
+      Effect.orElseSucceed(() => true)
+    )
+  }
 
   /** Claims the machine, however long that takes. Whoever waits meanwhile is told after some seconds. */
   #claimed(): Effect.Effect<ClaimedMachine | undefined> {
@@ -244,7 +278,9 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
       const now = yield* Clock.currentTimeMillis
       if (!this.#hasWork(now)) {
         const isOver = this.#isOver
+        this.#calmSince = now
         yield* isOver ? Effect.raceFirst(this.#wait(now), Effect.sleep(LINGERS)) : this.#wait(now)
+        this.#calmSince = undefined
         return isOver && !this.#hasWork(now) ? "stop" : "go on"
       }
       const turn = yield* this.#decide(now)

@@ -10,6 +10,7 @@ import { fromPromise, type PromiseActorLogic } from "xstate"
 import { encoderOf } from "../signal/Encode.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
 import { traitsOf } from "../signal/Signal.ts"
+import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
 import { hostOf } from "./HostedSystems.ts"
 
@@ -33,6 +34,24 @@ type DurableRun = (invocation: Invocation<unknown>, signal: AbortSignal) => Prom
 
 const RUNS = new WeakMap<object, DurableRun>()
 
+/** Until when it only waits, by its input. */
+const WAITS = new WeakMap<object, (input: never) => Millis>()
+
+/** Until when an invoked logic does nothing but wait; 0 where nobody has said so. */
+export const waitsUntil = (logic: object, input: unknown): Millis => {
+  const until = WAITS.get(logic)?.(input as never) ?? 0
+  return Number.isNaN(until) ? 0 : until
+}
+
+export interface DurablyOptions<Input> {
+  /**
+   * Until when the Effect does nothing but wait, by its input; `Infinity`: until the machine gets a signal. Until then it may be
+   * interrupted, for nothing is lost by it, and its machine may leave memory; it is run again at that moment, or as soon as
+   * its machine is back. Pure: it is part of the step that enters the state. Default: it works at once, and keeps its machine in memory.
+   */
+  readonly waitsUntil?: (input: Input) => Millis
+}
+
 /** How an invoked logic is run in a durable machine; `undefined` where it was not made by `durably`. */
 export const durableRunOf = (logic: object): DurableRun | undefined => RUNS.get(logic)
 
@@ -46,7 +65,8 @@ export const durableRunOf = (logic: object): DurableRun | undefined => RUNS.get(
  */
 export const durably = <Input, Output, E, R>(
   context: Context.Context<R>,
-  run: (invocation: Invocation<Input>) => Effect.Effect<Output, E, R>
+  run: (invocation: Invocation<Input>) => Effect.Effect<Output, E, R>,
+  options: DurablyOptions<Input> = {}
 ): PromiseActorLogic<Output, Input> => {
   const runOnce = async (
     services: Context.Context<R>,
@@ -65,6 +85,7 @@ export const durably = <Input, Output, E, R>(
         )
       : runOnce(Context.merge(host.services, context), { input, ...host.invocation(self.id) }, signal)
   })
+  if (options.waitsUntil !== undefined) WAITS.set(logic, options.waitsUntil)
   RUNS.set(logic, (invocation, signal) => runOnce(context, invocation as Invocation<Input>, signal))
   return logic
 }

@@ -14,15 +14,15 @@
  * - *at most once*: actions of one's own (functions), which run after the commit: nobody repeats them. What must happen
  *   is invoked or told.
  */
-import type { Schema } from "effect"
+import type { Effect, Schema } from "effect"
 import type { AnyStateMachine, EventFromLogic, SnapshotFrom } from "xstate"
-import type { SignalError } from "../signal/Errors.ts"
+import type { SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
-import type { MachineFact, MachineStatus } from "./MachineStore.ts"
+import type { MachineEntry, MachineFact, MachineStatus } from "./MachineStore.ts"
 
 /** A machine as its own rules see it, after some step. */
 export interface MachineView<Machine extends AnyStateMachine> {
@@ -97,6 +97,21 @@ export interface MigratedSnapshot<Machine extends AnyStateMachine> {
   readonly children?: { readonly [id: string]: MigratedChild }
 }
 
+/**
+ * What a kind does with its machines that are at rest, on the node where they live: where they wait in a line for something
+ * that no signal and no moment tells them. Whoever comes back into memory is in the line by itself.
+ */
+export interface Resting {
+  /** One that is open and not in memory, found when its tenant has come to this node. */
+  readonly found: (entry: MachineEntry) => void
+  /** All of a tenant have been found. */
+  readonly complete?: (tenant: string) => Effect.Effect<void, Unavailable>
+  /** The moment of one has come; true: the line brings it back when it is its turn. */
+  readonly due?: (address: Address) => boolean
+  /** Of these tenants nothing lives here any more. */
+  readonly gone: (isGone: (tenant: string) => boolean) => void
+}
+
 export interface DurableMachine<Machine extends AnyStateMachine, P extends Protocol> {
   /** The first part of its addresses: `KIND/TENANT/ID`. */
   readonly kind: string
@@ -122,6 +137,13 @@ export interface DurableMachine<Machine extends AnyStateMachine, P extends Proto
   readonly mailboxCapacity?: number
   /** How many of a tenant may be open (active or parked); the next start is `Overloaded`. Default: `OpenMachinesMax`. */
   readonly openMax?: number
+  /**
+   * How long a machine stays in memory while it does nothing but wait: for a signal, for a delay, in an Effect that says so
+   * (`waitsUntil`). Then its row is all that is left of it, until a signal or its moment brings it back. One whose moment is nearer
+   * than this stays, and so does one with child machines that live. Default: `IdleMs`, ten minutes; `Infinity`: for ever.
+   */
+  readonly idleMs?: number
+  readonly resting?: Resting
 }
 
 /**

@@ -11,25 +11,24 @@ import { NotFound, type SignalError, Unavailable, UnknownSignal } from "../signa
 import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorRef } from "./ActorRef.ts"
-import { ActorSystem } from "./ActorSystem.ts"
+import { type ActorOptions, ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
 import { viewOf } from "./DurableDraft.ts"
 import type { Birth, DurableEnvironment } from "./DurableEnvironment.ts"
 import { DurableLife } from "./DurableLife.ts"
+import { DurableLook, lookUntil } from "./DurableLook.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
 import { birthOf, DurableResidents } from "./DurableResidents.ts"
 import {
-  type DueMachine,
-  type DueQuery,
-  type MachinePlace,
   type MachineRow,
   MachineStore,
   type MachineStoreUnreachable,
   type OutgoingSignal
 } from "./MachineStore.ts"
 import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
+import { IdleMs } from "./Passivation.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
 
 /** One kind of durable machine, ready to be used. */
@@ -48,6 +47,13 @@ export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol
   readonly view: (address: Address) => Effect.Effect<MachineView<Machine> | undefined, Unavailable>
 }
 
+export interface RecoverOptions {
+  /** Brings those back, too, whose moment comes within this time: so they are there when it comes. Default: 0. */
+  readonly aheadMs?: number
+  /** Tells kinds that keep a line what of theirs is at rest, of tenants that they do not know yet. Default: no. */
+  readonly finds?: boolean
+}
+
 export interface DurableMachines {
   /**
    * Makes a kind known. Machines of a kind that nobody has registered stay where they are. What cannot be a part of a
@@ -60,7 +66,14 @@ export interface DurableMachines {
    * Brings into memory what has to be there: after a start of the process, and again every few seconds for what went idle
    * or moved here. `isMine` says which addresses live on this node. Answers how many were started.
    */
-  readonly recover: (isMine: (address: Address) => boolean) => Effect.Effect<number, Unavailable>
+  readonly recover: (
+    isMine: (address: Address) => boolean,
+    options?: RecoverOptions
+  ) => Effect.Effect<number, Unavailable>
+  /**
+   * Lets those leave memory that have done nothing but wait for `idleMs`, or for as long as their kind says. Answers how many.
+   */
+  readonly rest: (idleMs?: number) => Effect.Effect<number>
   /** Stops those in memory whose addresses are these: they live on another node, or are about to. Their rows stay. */
   readonly release: (isGone: (address: Address) => boolean) => Effect.Effect<void>
   /** Starts a parked or failed-over machine anew from the store: after its code or what it waited for has changed. */
@@ -76,9 +89,6 @@ export interface DurableMachines {
 
 export const DurableMachines = Context.Service<DurableMachines>("bursar/actor/DurableMachines")
 
-/** Machines that are brought into memory side by side. */
-const RECOVERED_AT_ONCE = 16
-const PAGE = 200
 const READY_TIMEOUT = "15 seconds"
 
 type AnyRegistered = Registered<AnyStateMachine, Protocol>
@@ -89,8 +99,6 @@ const unavailable = (address: string, { message }: { readonly message: string })
 const asked = <A>(look: Effect.Effect<A, MachineStoreUnreachable>): Effect.Effect<A, Unavailable> =>
   Effect.mapError(look, (error) => unavailable("Durable machines", error))
 
-type OwingPage = Effect.Success<ReturnType<MachineStore["owing"]>>
-
 class Machines {
   readonly #system: ActorSystem
   readonly #environment: DurableEnvironment
@@ -99,11 +107,27 @@ class Machines {
   /** Addresses where nothing is started for the time being. */
   readonly #still = new Set<ReadonlySet<string>>()
   readonly #listeners = new Set<(tenant: string) => void>()
+  readonly #look: DurableLook
+  /** Which addresses live here, as far as is known. */
+  #isMine: (address: Address) => boolean = () => true
 
-  constructor(system: ActorSystem, environment: Pick<DurableEnvironment, "store" | "delivery" | "openMax">) {
+  constructor(
+    system: ActorSystem,
+    environment: Pick<DurableEnvironment, "store" | "delivery" | "openMax" | "idleMs">
+  ) {
     this.#system = system
+    this.#look = new DurableLook({
+      store: environment.store,
+      residents: this.#residents,
+      asked,
+      kinds: () => [...this.#kinds.keys()],
+      resting: (kind) => this.#kinds.get(kind)?.definition.resting,
+      wake: (address) => this.#wake(address),
+      passivate: (address) => system.passivate(address)
+    })
     this.#environment = {
       store: environment.store,
+      idleMs: environment.idleMs,
       openMax: environment.openMax,
       openMachines: new OpenMachines((tenant, kind) => asked(environment.store.openCount(tenant, kind))),
       delivery: {
@@ -124,6 +148,16 @@ class Machines {
         throw new Error(`Two durable machines are of the kind ${definition.kind}: rename one`)
       const registered = { definition, machine: declared(definition.kind, definition.machine) }
       this.#kinds.set(definition.kind, registered as unknown as AnyRegistered)
+      // Whoever has a handle to one that has left memory brings it back by it.
+      this.#system.register<P>({
+        kind: definition.kind,
+        idleMs: Number.POSITIVE_INFINITY,
+        endsAtRest: true,
+        make: (address) =>
+          this.#isStill(address) || !this.#isMine(address)
+            ? undefined
+            : this.#actorOf(registered, address, { now: birthOf(undefined, "ref") })
+      })
       return {
         start: (address, input) => this.#start(registered, address, input),
         find: (address) => this.#find(registered, address),
@@ -164,25 +198,37 @@ class Machines {
   #spawn<Machine extends AnyStateMachine, P extends Protocol>(
     registered: Registered<Machine, P>,
     address: Address,
-    input: Birth["input"]
+    input: Birth["input"],
+    why: Birth["why"] = "asked"
   ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly birth: Birth }> {
-    const { protocol, mailboxCapacity } = registered.definition
-    let birth = birthOf(input)
+    const birth = { now: birthOf(input, why) }
     return Effect.map(
-      this.#system.spawn<P>({
-        address,
-        protocol,
-        isDurable: true,
-        ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
-        behaviour: (actor) =>
-          Effect.suspend(() => {
-            birth = this.#residents.begins(actor.ref, birth)
-            return DurableLife.live(registered, this.#environment, actor, birth)
-          })
-      }),
+      this.#system.spawn<P>(this.#actorOf(registered, address, birth)),
       // Whoever was quicker has begun it.
-      (ref) => ({ ref, birth: this.#residents.birthOf(ref) ?? birth })
+      (ref) => ({ ref, birth: this.#residents.birthOf(ref) ?? birth.now })
     )
+  }
+
+  /** `birth`: of the life that begins next. */
+  #actorOf<Machine extends AnyStateMachine, P extends Protocol>(
+    registered: Registered<Machine, P>,
+    address: Address,
+    birth: { now: Birth }
+  ): ActorOptions<P> {
+    const { protocol, mailboxCapacity } = registered.definition
+    return {
+      address,
+      protocol,
+      isDurable: true,
+      ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
+      behaviour: (actor) =>
+        Effect.suspend(() => {
+          birth.now = this.#residents.begins(actor.ref, birth.now)
+          return DurableLife.live(registered, this.#environment, actor, birth.now, (rests) =>
+            this.#residents.lives(actor.ref, rests)
+          )
+        })
+    }
   }
 
   #start<Machine extends AnyStateMachine, P extends Protocol>(
@@ -240,62 +286,33 @@ class Machines {
       throw new Error(`${address.text} is not an address of a ${kind}: ${kind}/TENANT/ID is`)
   }
 
-  recover(isMine: (address: Address) => boolean): Effect.Effect<number, Unavailable> {
+  recover(
+    isMine: (address: Address) => boolean,
+    { aheadMs = 0, finds = false }: RecoverOptions = {}
+  ): Effect.Effect<number, Unavailable> {
     return Effect.gen({ self: this }, function* () {
-      const now = yield* Clock.currentTimeMillis
-      return (yield* this.#recoverDue(now, isMine)) + (yield* this.#recoverOwing(isMine))
+      this.#isMine = isMine
+      if (finds) yield* this.#look.find(isMine)
+      return yield* this.#look.recover(yield* lookUntil(aheadMs), isMine)
     })
   }
 
-  #recoverDue(now: number, isMine: (address: Address) => boolean): Effect.Effect<number, Unavailable> {
-    return Effect.gen({ self: this }, function* () {
-      let started = 0
-      for (let after: DueQuery["after"] = null; ; ) {
-        const query: DueQuery = { kinds: [...this.#kinds.keys()], now, after, limit: PAGE }
-        const due: ReadonlyArray<DueMachine> = yield* asked(this.#environment.store.due(query))
-        started += yield* this.#wakeAll(due, isMine)
-        if (due.length < PAGE) return started
-        after = due.at(-1) ?? null
-      }
-    })
-  }
-
-  #recoverOwing(isMine: (address: Address) => boolean): Effect.Effect<number, Unavailable> {
-    return Effect.gen({ self: this }, function* () {
-      let started = 0
-      let after: string | null = null
-      do {
-        const query = { kinds: [...this.#kinds.keys()], after, limit: PAGE }
-        const page: OwingPage = yield* asked(this.#environment.store.owing(query))
-        started += yield* this.#wakeAll(page.machines, isMine)
-        after = page.next
-      } while (after !== null)
-      return started
-    })
-  }
-
-  /** Of these, the ones that are to be here and are not; answers how many. */
-  #wakeAll(
-    places: ReadonlyArray<MachinePlace>,
-    isMine: (address: Address) => boolean
-  ): Effect.Effect<number> {
-    return Effect.suspend(() => {
-      const missing = places
-        .map(({ kind, tenant, address }): Address => ({ kind, tenant, text: address }))
-        .filter((address) => !this.#residents.has(address) && isMine(address))
-      return Effect.as(
-        Effect.forEach(missing, (address) => this.#wake(address), {
-          concurrency: RECOVERED_AT_ONCE,
-          discard: true
-        }),
-        missing.length
-      )
-    })
+  rest(idleMs?: number): Effect.Effect<number> {
+    return Effect.map(Clock.currentTimeMillis, (now) => this.#look.rest(now, idleMs))
   }
 
   release(isGone: (address: Address) => boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#environment.openMachines.forget(isGone)
+      return Effect.andThen(
+        this.#stop(isGone),
+        Effect.sync(() => this.#look.forget(isGone))
+      )
+    })
+  }
+
+  #stop(isGone: (address: Address) => boolean): Effect.Effect<void> {
+    return Effect.suspend(() => {
       const gone = this.#residents.addresses().filter(isGone)
       const stopped = Effect.forEach(gone, (address) => this.#system.stop(address), {
         concurrency: "unbounded",
@@ -314,11 +331,15 @@ class Machines {
     const mine = new Set(addresses)
     return Effect.suspend(() => {
       this.#still.add(mine)
+      this.#environment.openMachines.forget(({ text }) => mine.has(text))
       return Effect.andThen(
-        this.release(({ text }) => mine.has(text)),
+        this.#stop(({ text }) => mine.has(text)),
         effect
       )
-    }).pipe(Effect.ensuring(Effect.sync(() => this.#still.delete(mine))))
+    }).pipe(
+      Effect.ensuring(Effect.sync(() => this.#still.delete(mine))),
+      Effect.ensuring(this.#look.findAgain(mine))
+    )
   }
 
   #isStill({ text }: Address): boolean {
@@ -335,7 +356,7 @@ class Machines {
   #wake(address: Address): Effect.Effect<void> {
     const registered = this.#kinds.get(address.kind)
     if (registered === undefined || this.#isStill(address)) return Effect.void
-    return Effect.flatMap(this.#spawn(registered, address, undefined), ({ birth }) =>
+    return Effect.flatMap(this.#spawn(registered, address, undefined, "moment"), ({ birth }) =>
       Effect.ignore(this.#awaited(address, birth))
     )
   }
@@ -375,10 +396,12 @@ const make = Effect.gen(function* () {
   const store = yield* MachineStore
   const delivery = yield* SignalDelivery
   const openMax = yield* OpenMachinesMax
-  const machines = new Machines(yield* ActorSystem, { store, delivery, openMax })
+  const idleMs = yield* IdleMs
+  const machines = new Machines(yield* ActorSystem, { store, delivery, openMax, idleMs })
   return DurableMachines.of({
     register: (definition) => machines.register(definition),
-    recover: (isMine) => machines.recover(isMine),
+    recover: (isMine, options) => machines.recover(isMine, options),
+    rest: (idleMs) => machines.rest(idleMs),
     release: (isGone) => machines.release(isGone),
     restart: (address) => machines.restart(address),
     whileStill: (addresses, effect) => machines.whileStill(addresses, effect),

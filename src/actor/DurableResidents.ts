@@ -5,6 +5,7 @@
  * Does not decide: who comes or goes (DurableMachines, Lives).
  */
 import { Deferred } from "effect"
+import type { Millis } from "../signal/Text.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import type { Birth } from "./DurableEnvironment.ts"
@@ -14,19 +15,34 @@ type AnyRef = Pick<ActorRef<never>, "address" | "isClosed">
 interface Resident {
   readonly ref: AnyRef
   readonly birth: Birth
+  /** Whether it may leave memory now; there as soon as its life has begun. */
+  rests?: Rests
 }
 
+/** Whether a life may leave memory, having been idle for `idleMs`, or for as long as its kind says. */
+export type Rests = (now: Millis, idleMs: number | undefined) => boolean
+
 /** A machine that nobody waits for yet. */
-export const birthOf = (input: Birth["input"]): Birth => ({ input, ready: Deferred.makeUnsafe() })
+export const birthOf = (input: Birth["input"], why: Birth["why"] = "asked"): Birth => ({
+  input,
+  why,
+  ready: Deferred.makeUnsafe()
+})
 
 export class DurableResidents {
   readonly #residents = new Map<string, Resident>()
 
   /** A life of an actor begins; what an earlier one has told says nothing of this one. */
   begins(ref: AnyRef, birth: Birth): Birth {
-    const now = Deferred.isDoneUnsafe(birth.ready) ? birthOf(birth.input) : birth
+    const now = Deferred.isDoneUnsafe(birth.ready) ? birthOf(birth.input, birth.why) : birth
     this.#residents.set(ref.address.text, { ref, birth: now })
     return now
+  }
+
+  /** Its life says when it may leave memory. */
+  lives(ref: AnyRef, rests: Rests): void {
+    const resident = this.#residents.get(ref.address.text)
+    if (resident?.ref === ref) resident.rests = rests
   }
 
   /** The birth of an actor that has lived already. */
@@ -40,13 +56,15 @@ export class DurableResidents {
     return this.#residents.get(text)?.ref.isClosed === false
   }
 
-  /** Where they are. Those that have gone are forgotten. */
-  addresses(): ReadonlyArray<Address> {
-    const addresses: Array<Address> = []
-    for (const [text, { ref }] of this.#residents) {
-      if (ref.isClosed) this.#residents.delete(text)
-      else addresses.push(ref.address)
+  /** Those that are there. Those that have gone are forgotten. */
+  *living(): Iterable<Resident> {
+    for (const [text, resident] of this.#residents) {
+      if (resident.ref.isClosed) this.#residents.delete(text)
+      else yield resident
     }
-    return addresses
+  }
+
+  addresses(): ReadonlyArray<Address> {
+    return Array.from(this.living(), ({ ref }) => ref.address)
   }
 }

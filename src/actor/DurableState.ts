@@ -96,7 +96,3 @@ export const nextTimer = ({ timers, snapshot }: DurableState): TimerState | unde
         undefined
       )
     : undefined
-
-/** When the machine has to be in memory: now (0) where something runs, at its next timer, or never by itself. */
-export const wakesAtOf = (state: DurableState): Millis | null =>
-  runningOf(state).length > 0 ? 0 : (nextTimer(state)?.at ?? null)

@@ -150,6 +150,14 @@ export interface OwingQuery {
   readonly limit: number
 }
 
+export interface OpenQuery {
+  readonly kind: string
+  readonly tenant: string
+  /** Goes on after this address, or this tenant. */
+  readonly after: string
+  readonly limit: number
+}
+
 /**
  * Which machines have to be in memory. Whoever asks knows which of them are so already, or are another node's. What it costs
  * does not grow with the machines that need not be there.
@@ -164,6 +172,12 @@ export interface MachineLooking<Unreachable> {
     { readonly machines: ReadonlyArray<MachinePlace>; readonly next: string | null },
     Unreachable
   >
+  /** Those of a tenant that have not ended, by address. */
+  readonly open: (query: OpenQuery) => Effect.Effect<ReadonlyArray<MachineEntry>, Unreachable>
+  /** Tenants that have some of a kind that have not ended, in the order of their names. */
+  readonly openTenants: (
+    query: Omit<OpenQuery, "tenant">
+  ) => Effect.Effect<ReadonlyArray<string>, Unreachable>
   /** How many of a kind have not ended. */
   readonly openCount: (tenant: string, kind: string) => Effect.Effect<number, Unreachable>
 }

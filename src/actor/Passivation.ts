@@ -23,8 +23,10 @@ export interface ActorKind<P extends Protocol = ActorSignals> {
   readonly kind: string
   /** The actor of an address; `undefined` where none can live there. What it keeps, it has to find again by itself. */
   readonly make: (address: Address) => ActorOptions<P> | undefined
-  /** Default: `IdleMs`. `Infinity`: for ever. */
+  /** Default: `IdleMs`. `Infinity`: for ever, unless somebody else lets it leave. */
   readonly idleMs?: number
+  /** One may have ended for good while it is not in memory: who begins to watch it then has it look. Default: no. */
+  readonly endsAtRest?: boolean
 }
 
 export class Kinds {
@@ -44,6 +46,10 @@ export class Kinds {
 
   has(kind: string): boolean {
     return this.#kinds.has(kind)
+  }
+
+  endsAtRest({ kind }: Address): boolean {
+    return this.#kinds.get(kind)?.endsAtRest ?? false
   }
 
   make(address: Address): ActorOptions<Protocol> | undefined {

@@ -70,6 +70,10 @@ export const durableLayer = Layer.provideMerge(
 )
 
 const LOOKED_EVERY = "5 seconds"
+/** Who is due before the next look comes back now: so no delay of a machine at rest is late. */
+const AHEAD_MS = 6_000
+/** Of several nodes: after so many looks a tenant that has come unnoticed is found, too. */
+const FINDS_EVERY = 12
 /** Between hearing that a tenant has come here and looking for its machines: then the table says so. */
 const SETTLED_AFTER = "50 millis"
 
@@ -89,11 +93,27 @@ export const durableRunLayer = Layer.effectDiscard(
     yield* boundFacts(machines, yield* MachineStore)
     const mine = isMine(placement)
     const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
-    const look = Effect.andThen(moved, machines.recover(mine)).pipe(
+    let looks = 0
+    let mustFind = true
+    const recovered = Effect.suspend(() => {
+      const finds = mustFind || (placement !== undefined && looks % FINDS_EVERY === 0)
+      looks += 1
+      return Effect.tap(machines.recover(mine, { aheadMs: AHEAD_MS, finds }), () =>
+        Effect.sync(() => {
+          mustFind &&= !finds
+        })
+      )
+    })
+    const look = Effect.andThen(Effect.andThen(moved, recovered), machines.rest()).pipe(
       Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error))
     )
-    const arrived =
+    const arrival =
       placement === undefined ? Effect.never : Effect.andThen(placement.arrived, Effect.sleep(SETTLED_AFTER))
+    const arrived = Effect.tap(arrival, () =>
+      Effect.sync(() => {
+        mustFind = true
+      })
+    )
     const pause = Effect.race(Effect.sleep(LOOKED_EVERY), arrived)
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, pause)))
   })

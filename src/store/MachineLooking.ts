@@ -9,6 +9,7 @@ import { PgTypes } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { MachineLooking, MachinePlace, MachineStoreUnreachable } from "../actor/MachineStore.ts"
 import { textArray } from "./Columns.ts"
+import { ENTRY_COLUMNS, entryFrom, type StoredMachine } from "./MachineColumns.ts"
 import type { Rows } from "./MachineRewriting.ts"
 
 /** In the order of their moments: so the next page begins where this one ended, in the index too. */
@@ -29,6 +30,18 @@ WHERE owing.address IS NOT NULL ORDER BY owing.address`
 
 export const OPEN_COUNT =
   "SELECT count(*) AS open FROM machine WHERE tenant = $1 AND kind = $2 AND ended_at IS NULL"
+
+export const OPEN = `SELECT ${ENTRY_COLUMNS} FROM machine WHERE kind = $1 AND tenant = $2 AND address > $3::text
+AND ended_at IS NULL ORDER BY address LIMIT $4::int8`
+
+/** From one tenant to the next, however many of the kind each has. */
+export const OPEN_TENANTS = `WITH RECURSIVE open AS (
+  (SELECT tenant, 1 AS place FROM machine WHERE kind = $1 AND tenant > $2::text AND ended_at IS NULL ORDER BY tenant LIMIT 1)
+  UNION ALL
+  SELECT (SELECT m.tenant FROM machine m WHERE m.kind = $1 AND m.tenant > open.tenant AND m.ended_at IS NULL
+    ORDER BY m.tenant LIMIT 1), place + 1
+  FROM open WHERE open.tenant IS NOT NULL AND place < $3::int8
+) SELECT tenant FROM open WHERE tenant IS NOT NULL ORDER BY tenant`
 
 type Place = Pick<MachinePlace, "tenant" | "address" | "kind">
 
@@ -58,6 +71,14 @@ export const machineLooking = (rows: Rows): MachineLooking<MachineStoreUnreachab
         ),
         next: found.length === limit ? (found.at(-1)?.address ?? null) : null
       })
+    ),
+  open: ({ kind, tenant, after, limit }) =>
+    Effect.map(rows<Omit<StoredMachine, "snapshot">>(OPEN, [kind, tenant, after, BigInt(limit)]), (found) =>
+      found.map(entryFrom)
+    ),
+  openTenants: ({ kind, after, limit }) =>
+    Effect.map(rows<{ readonly tenant: string }>(OPEN_TENANTS, [kind, after, BigInt(limit)]), (found) =>
+      found.map(({ tenant }) => tenant)
     ),
   openCount: (tenant, kind) =>
     Effect.map(rows<{ readonly open: bigint }>(OPEN_COUNT, [tenant, kind]), ([row]) => Number(row?.open ?? 0))

@@ -228,6 +228,25 @@ export const memoryMachineStore = (machines: MemoryMachines = new MemoryMachines
         next: found.length === limit ? (found.at(-1)?.address ?? null) : null
       }
     }),
+  open: ({ tenant, kind, after, limit }) =>
+    Effect.sync(() =>
+      machines
+        .rows()
+        .filter((row) => row.tenant === tenant && row.kind === kind && !hasEnded(row) && row.address > after)
+        .slice(0, limit)
+        .map(({ snapshot: _, ...entry }) => entry)
+    ),
+  openTenants: ({ kind, after, limit }) =>
+    Effect.sync(() =>
+      [
+        ...new Set(
+          machines.rows().flatMap((row) => (row.kind === kind && !hasEnded(row) ? [row.tenant] : []))
+        )
+      ]
+        .filter((tenant) => tenant > after)
+        .sort()
+        .slice(0, limit)
+    ),
   openCount: (tenant, kind) =>
     Effect.sync(
       () =>

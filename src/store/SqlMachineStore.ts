@@ -12,20 +12,19 @@ import {
   type MachineClaim,
   type MachineCommit,
   type MachineCommitError,
-  type MachineEntry,
   MachineFenced,
   type MachineListQuery,
   MachineNotWritten,
   MachineOutcomeUnknown,
   MachineRefused,
   type MachineRow,
-  type MachineStatus,
   MachineStore,
   MachineStoreUnreachable,
   type OutgoingSignal,
   type StoredFact
 } from "../actor/MachineStore.ts"
 import { int8Array, isStorable, textArray } from "./Columns.ts"
+import { ENTRY_COLUMNS, entryFrom, type StoredMachine } from "./MachineColumns.ts"
 import { machineLooking } from "./MachineLooking.ts"
 import { machineRemoval } from "./MachineRemoval.ts"
 import { machineRewriting } from "./MachineRewriting.ts"
@@ -41,41 +40,7 @@ const ANSWER_TIMEOUT: { readonly [K in Kind]: Duration.Input } = {
   embedded: "70 seconds"
 }
 
-interface StoredMachine {
-  readonly address: string
-  readonly tenant: string
-  readonly kind: string
-  readonly epoch: bigint
-  readonly revision: bigint
-  readonly status: MachineStatus
-  readonly state: string
-  readonly reason: string | null
-  readonly about: string
-  readonly version: string
-  readonly snapshot: string
-  readonly wakes_at: Date | null
-  readonly created_at: Date
-  readonly updated_at: Date
-}
-
-const ENTRY_COLUMNS = `address, tenant, kind, epoch, revision, status, state, reason, about, version, wakes_at,
-created_at, updated_at`
 const COLUMNS = `${ENTRY_COLUMNS}, snapshot`
-
-const entryFrom = (row: Omit<StoredMachine, "snapshot">): MachineEntry => ({
-  address: row.address,
-  tenant: row.tenant,
-  kind: row.kind,
-  revision: Number(row.revision),
-  status: row.status,
-  state: row.state,
-  reason: row.reason,
-  about: JSON.parse(row.about),
-  version: row.version,
-  wakesAt: row.wakes_at?.getTime() ?? null,
-  createdAt: row.created_at.getTime(),
-  updatedAt: row.updated_at.getTime()
-})
 
 const rowFrom = (row: StoredMachine): MachineRow => ({ ...entryFrom(row), snapshot: row.snapshot })
 

@@ -268,6 +268,48 @@ const lists = (it: Tests) => {
     })
   )
 
+  it.effect("those that have not ended are listed, by address, and the tenants that have some", () =>
+    Effect.gen(function* () {
+      const { store, base, addressOf, commit } = yield* family("listed")
+      yield* commit("b", { status: "parked", wakesAt: NOON })
+      yield* commit("a", {})
+      yield* commit("c", { status: "done" })
+      yield* commit("d", {})
+      yield* store.claim({ ...base, address: addressOf("e") }, "owner")
+      const query = { kind: "listed", tenant: base.tenant, limit: 2 }
+      const first = yield* store.open({ ...query, after: "" })
+      assert.deepStrictEqual(
+        first.map(({ address, wakesAt }) => [address, wakesAt]),
+        [
+          [addressOf("a"), null],
+          [addressOf("b"), NOON]
+        ]
+      )
+      const next = yield* store.open({ ...query, after: addressOf("b") })
+      assert.deepStrictEqual(
+        next.map(({ address }) => address),
+        [addressOf("d")]
+      )
+      assert.deepStrictEqual(yield* store.open({ ...query, tenant: "other", after: "" }), [])
+      const tenants: Array<string> = []
+      for (const tenant of ["listed-1", "listed-2", "listed-3"]) {
+        for (const id of ["1", "2"]) {
+          const { claim } = yield* store.claim(
+            { tenant, kind: "listed", address: `listed/${tenant}/${id}` },
+            "owner"
+          )
+          yield* store.commit(claim, commitOf("c0", 0, tenant === "listed-2" ? { status: "failed" } : {}))
+        }
+        if (tenant !== "listed-2") tenants.push(tenant)
+      }
+      const open = yield* store.openTenants({ kind: "listed", after: "", limit: 9 })
+      assert.deepStrictEqual([...open].toSorted(), [...tenants, base.tenant].toSorted())
+      const page = yield* store.openTenants({ kind: "listed", after: open[0] ?? "", limit: 1 })
+      assert.deepStrictEqual(page, open.slice(1, 2))
+      assert.deepStrictEqual(yield* store.openTenants({ kind: "unlisted", after: "", limit: 9 }), [])
+    })
+  )
+
   it.effect("what has ended goes once it is old and owes nothing, and nothing begins there anew", () =>
     Effect.gen(function* () {
       const { store, base, addressOf, commit } = yield* family("ending")

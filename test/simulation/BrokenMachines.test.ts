@@ -6,6 +6,7 @@
  */
 import { Effect } from "effect"
 import { afterEach, assert, describe, it, vi } from "vitest"
+import type * as DurableRestModule from "../../src/actor/DurableRest.ts"
 import type * as DurableStateModule from "../../src/actor/DurableState.ts"
 import type { MachineCommit } from "../../src/actor/MachineStore.ts"
 import type * as SeenSignalsModule from "../../src/actor/SeenSignals.ts"
@@ -25,6 +26,13 @@ vi.mock("../../src/actor/SeenSignals.ts", async (original) => {
     }
   }
   return { ...real, SeenSignals }
+})
+
+vi.mock("../../src/actor/DurableRest.ts", async (original) => {
+  const real = await original<typeof DurableRestModule>()
+  const wakesAtOf: typeof real.wakesAtOf = (state, snapshot) =>
+    rules.broken === "who leaves memory says when it has to be back" ? null : real.wakesAtOf(state, snapshot)
+  return { ...real, wakesAtOf }
 })
 
 vi.mock("../../src/actor/DurableState.ts", async (original) => {
@@ -93,6 +101,7 @@ describe(`broken on purpose, it is found within ${WITHIN} histories`, () => {
   it.each([
     ["a signal is taken once", /each signal arrives once|each work is taken once/u],
     ["what a child waits for goes on in another process", /what was begun has ended/u],
+    ["who leaves memory says when it has to be back", /what was begun has ended/u],
     ["who is deposed writes nothing", /once|has ended|order|gone/u]
   ])("the rule that %s", async (rule, found) => {
     rules.broken = rule

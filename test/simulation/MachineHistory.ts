@@ -2,6 +2,7 @@
  * One random history of durable machines and their child machines, from its seed: processes that die between any two steps
  * (before a commit and after it, before something is done and after it, before that is noted), that go on although another one has
  * taken over, whose store is away or does not say whether it has written, and that come back with another version of the machines.
+ * Machines that only wait leave memory at any moment, and come back when they are asked or at theirs.
  *
  * Owns: what happens when, and what must be true at the end. Does not decide: what the machines are (MachineWorld).
  */
@@ -49,15 +50,25 @@ interface Life {
   readonly haunts: boolean
 }
 
+/** Lets all that only wait leave memory now and then, and looks for those whose moment has come. */
+const resting = ({ machines }: Living, random: Random): Effect.Effect<never> => {
+  const pause = Effect.suspend(() => Effect.sleep(random.int(50, 550)))
+  const look = Effect.ignore(machines.recover(() => true))
+  return Effect.forever(Effect.andThen(Effect.andThen(pause, machines.rest(0)), Effect.andThen(pause, look)))
+}
+
 /** Starts a process, does something with it, and ends it, whether it died or not. Answers how to end one that haunts. */
 const inProcess = (
   world: Outside,
+  random: Random,
   { mortal, version, haunts }: Life,
   body: (living: Living) => Effect.Effect<void>
 ) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     const living = yield* Scope.provide(processOn(world, mortal, version), scope)
+    // Who haunts stays, so as to be there when its machines are another's.
+    if (!haunts) yield* Effect.forkIn(resting(living, random), scope)
     const fiber = yield* Effect.forkChild(
       Effect.andThen(
         living.machines.recover(() => true),
@@ -99,15 +110,23 @@ const history = (seed: number, told: Tell) =>
       const haunts = random.isLikely(HAUNTING / 100)
       told(`process ${life + 1} begins, version ${version}${haunts ? ", and will haunt the next" : ""}`)
       // Who dies haunts nobody.
-      const end = yield* inProcess(world, { mortal: new Mortal(random, !haunts), version, haunts }, workAll)
+      const end = yield* inProcess(
+        world,
+        random,
+        { mortal: new Mortal(random, !haunts), version, haunts },
+        workAll
+      )
       yield* endBefore
       endBefore = end
     }
     yield* endBefore
-    // The last one lives.
-    for (const version of ["3", "4"]) {
+    // The last ones live; and the very last has nothing for anybody, so that nobody comes back but by itself.
+    for (const [version, body] of [
+      ["3", workAll],
+      ["4", () => TestClock.adjust("5 seconds")]
+    ] as const) {
       const life = { mortal: new Mortal(random, false), version, haunts: false }
-      yield* inProcess(world, life, workAll)
+      yield* inProcess(world, random, life, body)
     }
     check(world)
   })

@@ -10,7 +10,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { afterAll } from "vitest"
 import { MachineStore } from "../../src/actor/MachineStore.ts"
-import { DUE, OPEN_COUNT, OWING } from "../../src/store/MachineLooking.ts"
+import { DUE, OPEN, OPEN_COUNT, OPEN_TENANTS, OWING } from "../../src/store/MachineLooking.ts"
 import { REMOVE_ENDED } from "../../src/store/MachineRemoval.ts"
 import { serverLayer } from "../../src/store/Postgres.ts"
 import { machineStoreLayer } from "../../src/store/SqlMachineStore.ts"
@@ -94,6 +94,8 @@ layer(machineStoreLayer("server").pipe(Layer.provideMerge(server)), {
           ["owing", OWING, [kinds, "", 200n], 50 * 2],
           ["owing, the next page", OWING, [kinds, "workflow/t5/active5", 200n], 50 * 2],
           ["how many are open", OPEN_COUNT, ["t5", "workflow"], (WAITING + RUNNING) / 10],
+          ["which are open", OPEN, ["workflow", "t5", "workflow/t5/parked", 200n], 200],
+          ["whose are open", OPEN_TENANTS, ["workflow", "", 200n], 11],
           ["removed", REMOVE_ENDED, ["t5", LATER, 500n], 500 * 3]
         ]
         for (const [what, text, parameters, most] of asked) {

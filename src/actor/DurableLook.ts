@@ -1,0 +1,184 @@
+/**
+ * The look for durable machines that have to be in memory, and for those that need not be.
+ *
+ * Owns: which come back (their moment has come, or they owe somebody a signal) and which leave (nothing but waiting is under
+ * way, for long enough); that a kind which keeps a line of its own hears of those that are at rest.
+ * Does not decide: when a machine's moment is (DurableRest), or whether one may leave (DurableLife).
+ *
+ * What it costs grows with those that are in memory or due, and not with those that are at rest.
+ */
+import { Clock, Effect } from "effect"
+import type { Unavailable } from "../signal/Errors.ts"
+import type { Millis } from "../signal/Text.ts"
+import type { Address } from "./Address.ts"
+import type { Resting } from "./DurableMachine.ts"
+import type { DurableResidents } from "./DurableResidents.ts"
+import type {
+  DueQuery,
+  MachineEntry,
+  MachinePlace,
+  MachineStore,
+  MachineStoreUnreachable
+} from "./MachineStore.ts"
+
+/** Machines that are brought into memory side by side. */
+const RECOVERED_AT_ONCE = 16
+const PAGE = 200
+
+type IsMine = (address: Address) => boolean
+type Asked = <A>(look: Effect.Effect<A, MachineStoreUnreachable>) => Effect.Effect<A, Unavailable>
+type Page<Found> = { readonly machines: ReadonlyArray<Found>; readonly next: string | null }
+
+export interface LookSurroundings {
+  readonly store: MachineStore
+  readonly residents: DurableResidents
+  readonly asked: Asked
+  readonly kinds: () => ReadonlyArray<string>
+  /** What a kind does with its machines that are at rest. */
+  readonly resting: (kind: string) => Resting | undefined
+  /** Brings one into memory, and waits until it is there. */
+  readonly wake: (address: Address) => Effect.Effect<void>
+  /** Lets one leave memory, if it is idle. */
+  readonly passivate: (address: Address) => boolean
+}
+
+const addressOf = ({ kind, tenant, address }: MachinePlace): Address => ({ kind, tenant, text: address })
+
+export class DurableLook {
+  readonly #around: LookSurroundings
+  /** Tenants whose machines at rest are known to their kind, as `KIND/TENANT`. */
+  readonly #known = new Set<string>()
+
+  constructor(around: LookSurroundings) {
+    this.#around = around
+  }
+
+  /** Those whose moment comes until `until`, and those that owe somebody something. Answers how many have come. */
+  recover(until: Millis, isMine: IsMine): Effect.Effect<number, Unavailable> {
+    return Effect.gen({ self: this }, function* () {
+      return (yield* this.#due(until, isMine)) + (yield* this.#owing(isMine))
+    })
+  }
+
+  #due(now: Millis, isMine: IsMine): Effect.Effect<number, Unavailable> {
+    const { store, asked, kinds } = this.#around
+    return Effect.gen({ self: this }, function* () {
+      let started = 0
+      for (let after: DueQuery["after"] = null; ; ) {
+        const due: Effect.Success<ReturnType<MachineStore["due"]>> = yield* asked(
+          store.due({ kinds: kinds(), now, after, limit: PAGE })
+        )
+        started += yield* this.#wakeAll(due, isMine)
+        if (due.length < PAGE) return started
+        after = due.at(-1) ?? null
+      }
+    })
+  }
+
+  #owing(isMine: IsMine): Effect.Effect<number, Unavailable> {
+    const { store, asked, kinds } = this.#around
+    return Effect.gen({ self: this }, function* () {
+      let started = 0
+      let after: string | null = null
+      do {
+        const page: Page<MachinePlace> = yield* asked(store.owing({ kinds: kinds(), after, limit: PAGE }))
+        started += yield* this.#wakeAll(page.machines, isMine)
+        after = page.next
+      } while (after !== null)
+      return started
+    })
+  }
+
+  /** Of these, the ones that are to be here and are not; answers how many. */
+  #wakeAll(places: ReadonlyArray<MachinePlace>, isMine: IsMine): Effect.Effect<number> {
+    const { residents, wake, resting } = this.#around
+    return Effect.suspend(() => {
+      const missing = places
+        .map(addressOf)
+        .filter((address) => !residents.has(address) && isMine(address))
+        // Its own line wakes it when it is its turn.
+        .filter((address) => resting(address.kind)?.due?.(address) !== true)
+      const woken = Effect.forEach(missing, wake, { concurrency: RECOVERED_AT_ONCE, discard: true })
+      return Effect.as(woken, missing.length)
+    })
+  }
+
+  /** Those that have waited for long enough leave memory: `idleMs`, or as long as their kind says. Answers how many. */
+  rest(now: Millis, idleMs: number | undefined): number {
+    const { residents, passivate } = this.#around
+    let left = 0
+    for (const { ref, rests } of residents.living())
+      if (rests?.(now, idleMs) === true && passivate(ref.address)) left += 1
+    return left
+  }
+
+  /** Kinds that keep a line are told of the machines of each tenant that has come here. */
+  find(isMine: IsMine): Effect.Effect<void, Unavailable> {
+    const { kinds, resting } = this.#around
+    return Effect.forEach(
+      kinds().filter((kind) => resting(kind) !== undefined),
+      (kind) => this.#findKind(kind, resting(kind) as Resting, isMine),
+      { discard: true }
+    )
+  }
+
+  #findKind(kind: string, resting: Resting, isMine: IsMine): Effect.Effect<void, Unavailable> {
+    const { store, asked } = this.#around
+    return Effect.gen({ self: this }, function* () {
+      for (let after: string | null = ""; after !== null; ) {
+        const tenants: ReadonlyArray<string> = yield* asked(store.openTenants({ kind, after, limit: PAGE }))
+        for (const tenant of tenants) {
+          const text = `${kind}/${tenant}`
+          if (this.#known.has(text) || !isMine({ kind, tenant, text })) continue
+          yield* this.#findTenant(kind, tenant, resting)
+          this.#known.add(text)
+        }
+        after = tenants.length === PAGE ? (tenants.at(-1) ?? null) : null
+      }
+    })
+  }
+
+  #findTenant(kind: string, tenant: string, resting: Resting): Effect.Effect<void, Unavailable> {
+    const { store, asked, residents } = this.#around
+    return Effect.gen(function* () {
+      for (let after: string | null = ""; after !== null; ) {
+        const open: ReadonlyArray<MachineEntry> = yield* asked(
+          store.open({ kind, tenant, after, limit: PAGE })
+        )
+        for (const entry of open) if (!residents.has(addressOf(entry))) resting.found(entry)
+        after = open.length === PAGE ? (open.at(-1)?.address ?? null) : null
+      }
+      yield* resting.complete?.(tenant) ?? Effect.void
+    })
+  }
+
+  /** Nothing of these lives here any more: who comes back is found anew. */
+  forget(isGone: IsMine): void {
+    const { kinds, resting } = this.#around
+    const isTenantGone = (kind: string) => (tenant: string) =>
+      isGone({ kind, tenant, text: `${kind}/${tenant}` })
+    for (const kind of kinds()) resting(kind)?.gone(isTenantGone(kind))
+    for (const text of this.#known) {
+      const [kind = "", tenant = ""] = text.split("/", 2)
+      if (isGone({ kind, tenant, text })) this.#known.delete(text)
+    }
+  }
+
+  /** These were away for a moment, and may have changed. */
+  findAgain(addresses: ReadonlySet<string>): Effect.Effect<void> {
+    const { store, residents, resting } = this.#around
+    const one = (text: string) =>
+      Effect.gen(function* () {
+        const [kind = "", tenant] = text.split("/", 2)
+        const line = resting(kind)
+        if (line === undefined) return
+        const row = yield* store.read(text)
+        if (row !== undefined && !residents.has({ kind, tenant, text })) line.found(row)
+      }).pipe(Effect.ignore)
+    return Effect.forEach(addresses, one, { discard: true })
+  }
+}
+
+/** The moment up to which a look brings machines back. */
+export const lookUntil = (aheadMs: number): Effect.Effect<Millis> =>
+  Effect.map(Clock.currentTimeMillis, (now) => now + aheadMs)
