@@ -51,7 +51,14 @@ export {
   type Step,
   type Turn
 } from "./actor/Behave.ts"
-export { type DurablyOptions, durably, type Invocation, type Outgoing, signalTo, tell } from "./actor/DurableLogic.ts"
+export {
+  type DurablyOptions,
+  durably,
+  type Invocation,
+  type Outgoing,
+  signalTo,
+  tell
+} from "./actor/DurableLogic.ts"
 export {
   type DurableMachine,
   durableMachine,
