@@ -6,11 +6,11 @@
  * Does not decide: what is said on a connection (Wire).
  */
 import { NodeSocket, NodeSocketServer } from "@effect/platform-node"
-import { Effect, Layer, Redacted, Schedule, Schema, type Scope } from "effect"
+import { Clock, Effect, Layer, Redacted, Schedule, Schema, type Scope } from "effect"
 import { type RunnerAddress, Runners } from "effect/cluster"
 import { RpcClient, RpcSerialization } from "effect/rpc"
 import { Socket, type SocketServer } from "effect/socket"
-import { RETRIED_EVERY_MS, SILENT_MS } from "./Timing.ts"
+import { OPEN_MS, RETRIED_EVERY_MS, SILENT_MS } from "./Timing.ts"
 
 /** 32 bytes that all nodes of an installation know. */
 export type ClusterKey = Redacted.Redacted<Buffer>
@@ -23,7 +23,6 @@ export class ClusterFailed extends Schema.TaggedError<ClusterFailed>()("ClusterF
 const IDENTITY = "bursar"
 const TLS = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3" } as const
 const HANDSHAKE_MS = 5_000
-const OPEN_MS = 1_000
 /** An answer of a page of usage may be some MiB. */
 const FRAME_BYTES_MAX = 64 * 1024 * 1024
 
@@ -68,8 +67,11 @@ const connectTo = ({ host, port }: RunnerAddress.RunnerAddress, key: ClusterKey)
     checkServerIdentity: () => undefined
   })
 
-/** Connects to other nodes. What waits on a connection that ends is known to have no answer, at once. */
-export const clientProtocol = (key: ClusterKey) =>
+/**
+ * Connects to other nodes. What waits on a connection that ends is known to have no answer, at once. `clock` is the node's
+ * own, whoever asks first: a connection outlives the fiber that needed it.
+ */
+export const clientProtocol = (key: ClusterKey, clock: Clock.Clock) =>
   Layer.effect(
     Runners.RpcClientProtocol,
     Effect.map(RpcSerialization.RpcSerialization, (serialization) => ({
@@ -84,7 +86,7 @@ export const clientProtocol = (key: ClusterKey) =>
             Effect.provideService(Socket.Socket, socket),
             Effect.provideService(RpcSerialization.RpcSerialization, serialization)
           )
-        )
+        ).pipe(Effect.provideService(Clock.Clock, clock))
     }))
   )
 

@@ -62,19 +62,24 @@ const makeTable = (sharding: Sharding.Sharding["Service"], lease: Lease) => {
   }
 }
 
-/** A node that is asked whether it is there, and says nothing, is asked a few times more. */
-const healthLayer = Layer.effect(
-  RunnerHealth.RunnerHealth,
-  Effect.map(Runners.Runners, (runners) =>
-    RunnerHealth.RunnerHealth.of({
-      isAlive: (address) => {
-        const ping = Effect.timeout(runners.ping(address), PING_MS)
-        const again = Effect.andThen(Effect.sleep(PING_PAUSE_MS), ping)
-        return Effect.isSuccess(Effect.catch(ping, () => Effect.retry(again, { times: PINGS_MISSED - 2 })))
-      }
-    })
+/**
+ * A node that is asked whether it is there, and says nothing, is asked a few times more. `clock` is the node's own: whoever
+ * looks after others here is a fiber of Effect Cluster, and these have a clock that is not for this.
+ */
+export const healthLayer = (clock: Clock.Clock) =>
+  Layer.effect(
+    RunnerHealth.RunnerHealth,
+    Effect.map(Runners.Runners, (runners) =>
+      RunnerHealth.RunnerHealth.of({
+        isAlive: (address) => {
+          const ping = Effect.timeout(runners.ping(address), PING_MS)
+          const again = Effect.andThen(Effect.sleep(PING_PAUSE_MS), ping)
+          const asked = Effect.catch(ping, () => Effect.retry(again, { times: PINGS_MISSED - 2 }))
+          return Effect.provideService(Effect.isSuccess(asked), Clock.Clock, clock)
+        }
+      })
+    )
   )
-)
 
 /** Where the store keeps who is there, and who has which shard. */
 export type NodeLocks<E> = Layer.Layer<RunnerStorage.RunnerStorage, E, ShardingConfig.ShardingConfig>
@@ -93,14 +98,14 @@ const shardingLayer = <E>(config: ClusterConfig, locks: NodeLocks<E>, lease: Lea
       const runnerAddress = RunnerAddress.make(host, advertisedPort)
       self.address = runnerAddress
       const settings = ShardingConfig.layer({ ...SHARDING, runnerAddress: Option.some(runnerAddress) })
-      const clock = takingClock(yield* Clock.Clock, lease.takenAgainMs)
+      const clock = yield* Clock.Clock
       return SocketRunner.layer.pipe(
-        Layer.provide(Layer.succeed(Clock.Clock, clock)),
-        Layer.provide(healthLayer.pipe(Layer.provide(Runners.layerRpc))),
+        Layer.provide(Layer.succeed(Clock.Clock, takingClock(clock, lease.takenAgainMs))),
+        Layer.provide(healthLayer(clock).pipe(Layer.provide(Runners.layerRpc))),
         Layer.provide(MessageStorage.layerNoop),
         Layer.provide(Layer.provide(lease.layer, locks)),
         Layer.provideMerge(settings),
-        Layer.provide(clientProtocol(config.key)),
+        Layer.provide(clientProtocol(config.key, clock)),
         Layer.provide(serializationLayer),
         Layer.provide(Layer.succeed(SocketServer.SocketServer, server))
       )

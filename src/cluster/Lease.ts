@@ -6,7 +6,7 @@
  * takes nothing more.
  * Does not decide: who has a lock (the store).
  */
-import { Clock, Effect, Latch, Layer, Semaphore } from "effect"
+import { Clock, Effect, Latch, Layer } from "effect"
 import { RunnerStorage } from "effect/cluster"
 import type { Millis } from "../signal/Text.ts"
 import { LEASE_MS, SHARDS, TAKEN_AGAIN_MS, TAKEN_AGAIN_MS_MAX } from "./Timing.ts"
@@ -50,7 +50,6 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const now = () => clock.currentTimeMillisUnsafe()
-    const releases = Semaphore.makeUnsafe(1)
     const taken = Latch.makeUnsafe(false)
     let store: Storage | undefined
     let hasLeft = false
@@ -68,8 +67,6 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
       })
     const leased = (storage: Storage): Storage => ({
       ...storage,
-      // One after the other: each has its own bound, which the others' waiting must not use up.
-      release: (address, shardId) => releases.withPermits(1)(storage.release(address, shardId)),
       refresh: (address, shardIds) => renewed(storage.refresh(address, shardIds)),
       acquire: (address, shardIds) =>
         Effect.tap(renewed(storage.acquire(address, shardIds)), ({ length }) => {

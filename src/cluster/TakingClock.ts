@@ -3,7 +3,8 @@
  *
  * Owns: the pause. Effect Cluster lets a second pass after it has tried to take shards, whether it got all of them or not;
  * so tenants of a node that comes or goes would wait for that second. The pause is not one of its settings, so it is
- * shortened where it is slept: this clock is the one of Effect Cluster's own fibers, and of nobody else's.
+ * shortened where it is slept: this clock is the one of Effect Cluster's own fibers, and of nobody else's. What such a fiber
+ * does for us (asking whether another node lives, connecting to it) has the node's own clock: a second of ours is a second.
  * Does not decide: who gets a shard (the store).
  */
 import { type Clock, Duration } from "effect"

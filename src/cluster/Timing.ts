@@ -14,9 +14,9 @@ import type { Millis } from "../signal/Text.ts"
 export const SHARDS = 64
 
 /** A node that said nothing for so long is taken for dead: its shards go to others. Whole seconds. */
-export const LEASE_MS: Millis = 4_000
+export const LEASE_MS: Millis = 6_000
 /** How often a node renews what it holds, and how long the store may take for it: a third of the lease. */
-export const RENEWED_EVERY_MS: Millis = 1_300
+export const RENEWED_EVERY_MS: Millis = 2_000
 /** How often a node reads who is there, at least: who comes or leaves in order says so, and is noticed at once. */
 export const LOOKED_EVERY_MS: Millis = 200
 /** A node whose session has ended for so long is gone: its process died, and the server saw it at once. */
@@ -33,16 +33,21 @@ export const TAKEN_AGAIN_MS_MAX: Millis = 200
 export const PATIENCE_MS: Millis = 15_000
 
 /**
- * A node pings the others so often, and takes for dead whoever misses so many that may take a second each: it lives, for its
+ * A node pings the others so often, and takes for dead whoever misses so many that may take so long each: it lives, for its
  * session with the store does, and the others do not reach it. A machine with too much to do must not look like that.
  */
 export const PINGED_EVERY_MS: Millis = 900
-export const PING_MS: Millis = 1_000
+export const PING_MS: Millis = 1_500
 export const PINGS_MISSED = 6
-export const PING_PAUSE_MS: Millis = 250
+export const PING_PAUSE_MS: Millis = 900
 
-/** A connection on which nothing came for so long is dropped, and what waits on it is sent again. */
-export const SILENT_MS: Millis = 2_000
+/**
+ * A connection on which nothing came for so long is dropped, and what waits on it is sent again: not before the lease of
+ * whoever is silent has run out, for until then nobody else has what is asked for.
+ */
+export const SILENT_MS: Millis = LEASE_MS
+/** How long a connection may take to be opened, by two nodes that have much else to do. */
+export const OPEN_MS: Millis = 3_000
 
 /** How long an address that moves may take to answer what it has begun. */
 export const DRAINED_WITHIN_MS: Millis = 5_000

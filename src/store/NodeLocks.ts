@@ -2,23 +2,25 @@
  * Who of several nodes is there, and who of them has which shard.
  *
  * Owns: the tables of that, and connections of their own: what says that a node is alive waits for no commit. A node's
- * locks belong to a session of the server's, so they end with the node; and so does its place in the list of nodes.
+ * locks belong to a session of the server's (ShardLocks), so they end with the node; and so does its place in the list of
+ * nodes (NodePresence).
  * Does not decide: how long a node may be silent, or which shard should be whose (cluster/).
  */
-import type { PgClient } from "@effect/sql-pg"
+import { PgClient } from "@effect/sql-pg"
 import { Clock, Duration, Effect, Layer, Option, type Redacted } from "effect"
-import { RunnerStorage, ShardingConfig, SqlRunnerStorage } from "effect/cluster"
+import { RunnerStorage, ShardId, ShardingConfig, SqlRunnerStorage } from "effect/cluster"
 import { PersistenceError } from "effect/cluster/ClusterError"
 import { Migrator, SqlClient } from "effect/sql"
 import type { Millis } from "../signal/Text.ts"
 import { makePresence, type Presence } from "./NodePresence.ts"
 import { serverLayer } from "./Postgres.ts"
+import { makeShardLocks, openLockSession, type ShardLocks } from "./ShardLocks.ts"
 import { StoreFailed } from "./Store.ts"
 
 const PREFIX = "cluster"
 const NODES = `${PREFIX}_runners`
-/** One holds the locks, the others look around. */
-const CONNECTIONS = 3
+/** These look around: locks and presence have sessions of their own. */
+const CONNECTIONS = 2
 /** Any number that is ours: whoever makes the tables holds it. */
 const TABLES_LOCK = 4_207_198_602n
 
@@ -93,29 +95,84 @@ const told = <A, E>(presence: Presence, change: Effect.Effect<A, E>): Effect.Eff
   // Who does not hear of it looks soon enough.
   Effect.tap(change, () => Effect.ignore(presence.stir))
 
-const withPresence = (
+/** The list of the nodes. A node that was not heard of for as long as its lease is none of them. */
+const makeList = (sql: SqlClient.SqlClient, expiresAfterMs: Millis) => {
+  const nodes = sql(NODES)
+  const expired = sql.literal(`last_heartbeat <= now() - interval '${expiresAfterMs} milliseconds'`)
+  return {
+    getRunners: Effect.map(
+      failed(sql`SELECT runner, healthy FROM ${nodes} WHERE NOT ${expired}`.values),
+      (rows) => rows.map(([runner, healthy]) => [String(runner), Boolean(healthy)] as const)
+    ),
+    register: (address: string, runner: string, healthy: boolean) =>
+      Effect.map(
+        failed(
+          sql`INSERT INTO ${nodes} (address, runner, last_heartbeat, healthy)
+            VALUES (${address}, ${runner}, now(), ${healthy})
+            ON CONFLICT (address) DO UPDATE SET runner = EXCLUDED.runner,
+              last_heartbeat = EXCLUDED.last_heartbeat, healthy = EXCLUDED.healthy
+            RETURNING machine_id`.values
+        ),
+        ([row]) => Number(row?.[0])
+      ),
+    unregister: (address: string) =>
+      Effect.asVoid(failed(sql`DELETE FROM ${nodes} WHERE address = ${address} OR ${expired}`)),
+    setRunnerHealth: (address: string, healthy: boolean) =>
+      Effect.asVoid(failed(sql`UPDATE ${nodes} SET healthy = ${healthy} WHERE address = ${address}`)),
+    /** While it is not certain which locks this node has: not on their session. */
+    lives: (address: string) =>
+      Effect.asVoid(failed(sql`UPDATE ${nodes} SET last_heartbeat = now() WHERE address = ${address}`))
+  }
+}
+
+const numberOf = (shardId: string): number => ShardId.fromString(shardId).id
+
+const makeStorage = (list: ReturnType<typeof makeList>, locks: ShardLocks): Storage => {
+  const { lives, ...rest } = list
+  return RunnerStorage.makeEncoded({
+    ...rest,
+    acquire: (_, shardIds) => {
+      const byNumber = new Map(shardIds.map((id) => [numberOf(id), id]))
+      return Effect.map(failed(locks.acquire([...byNumber.keys()])), (taken) =>
+        taken.flatMap((shard) => byNumber.get(shard) ?? [])
+      )
+    },
+    refresh: (address, shardIds) =>
+      shardIds.length === 0
+        ? Effect.as(lives(address), [])
+        : Effect.map(failed(locks.renew(address)), (held) => shardIds.filter((id) => held.has(numberOf(id)))),
+    release: (_, shardId) => failed(locks.release(numberOf(shardId))),
+    releaseAll: () => failed(locks.releaseAll)
+  })
+}
+
+const storageLayer = (
   options: NodeLocksOptions
-): Layer.Layer<
-  RunnerStorage.RunnerStorage,
-  never,
-  RunnerStorage.RunnerStorage | ShardingConfig.ShardingConfig | PgClient.PgClient
-> =>
+): Layer.Layer<RunnerStorage.RunnerStorage, never, ShardingConfig.ShardingConfig | PgClient.PgClient> =>
   Layer.effect(
     RunnerStorage.RunnerStorage,
     Effect.gen(function* () {
-      const storage = yield* RunnerStorage.RunnerStorage
+      const sql = yield* PgClient.PgClient
       const config = yield* ShardingConfig.ShardingConfig
       const clock = yield* Clock.Clock
       const address = Option.match(config.runnerAddress, {
         onNone: () => "",
         onSome: ({ host, port }) => `${host}:${port}`
       })
+      const expiresAfterMs = Duration.toMillis(config.shardLockExpiration)
+      const renewedEveryMs = Duration.toMillis(config.shardLockRefreshInterval)
+      const locks = yield* makeShardLocks({
+        open: openLockSession(options.url, expiresAfterMs),
+        nodes: NODES,
+        withinMs: renewedEveryMs
+      })
+      const storage = makeStorage(makeList(sql, expiresAfterMs), locks)
       const presence = yield* makePresence({
         url: options.url,
         address,
         table: NODES,
-        expiresAfterMs: Duration.toMillis(config.shardLockExpiration),
-        renewedEveryMs: Duration.toMillis(config.shardLockRefreshInterval)
+        expiresAfterMs,
+        renewedEveryMs
       })
       return RunnerStorage.RunnerStorage.of({
         ...storage,
@@ -132,8 +189,7 @@ const withPresence = (
 export const nodeLocks = (
   options: NodeLocksOptions
 ): Layer.Layer<RunnerStorage.RunnerStorage, StoreFailed, ShardingConfig.ShardingConfig> =>
-  withPresence(options).pipe(
-    Layer.provide(SqlRunnerStorage.layerStorage({ prefix: PREFIX })),
+  storageLayer(options).pipe(
     Layer.provide(makeTables),
     Layer.provide(
       serverLayer({ url: options.url, applicationName: "bursar cluster", maxConnections: CONNECTIONS })
