@@ -45,7 +45,7 @@ export const PING_PAUSE_MS: Millis = 900
  * A connection on which nothing came for so long is dropped, and what waits on it is sent again: not before the lease of
  * whoever is silent has run out, for until then nobody else has what is asked for.
  */
-export const SILENT_MS: Millis = LEASE_MS
+export const SILENT_MS: Millis = 6_000
 /** How long a connection may take to be opened, by two nodes that have much else to do. */
 export const OPEN_MS: Millis = 3_000
 

@@ -22,7 +22,7 @@ import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
 import { Complete } from "./Providers.ts"
-import { FindRequest } from "./RequestState.ts"
+import { FindAdjustments, FindRequest } from "./RequestState.ts"
 import { CleanUsage, CleanupOldData, RecordCleanup } from "./Retention.ts"
 import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
 import { CorrectUsage, GetUsage, TrackUsage } from "./Tracking.ts"
@@ -122,6 +122,7 @@ type InternalSignals = {
   readonly record_cleanup: typeof RecordCleanup
   readonly raise_alert: typeof RaiseAlert
   readonly find_request: typeof FindRequest
+  readonly find_adjustments: typeof FindAdjustments
   readonly forget_named: typeof ForgetNamed
   readonly forget_step: typeof ForgetStep
   readonly record_forgetting: typeof RecordForgetting
@@ -133,6 +134,7 @@ const INTERNAL_SIGNALS: InternalSignals = {
   record_cleanup: RecordCleanup,
   raise_alert: RaiseAlert,
   find_request: FindRequest,
+  find_adjustments: FindAdjustments,
   forget_named: ForgetNamed,
   forget_step: ForgetStep,
   record_forgetting: RecordForgetting

@@ -1,7 +1,8 @@
 /**
- * The signal by which another part of the runtime asks what became of a request: what it still holds, what it has used.
+ * The signals by which another part of the runtime asks what became of requests: what one still holds, what it has used,
+ * and what was said of workflows' calls after they had been counted.
  *
- * Owns: its shape. Clients never need it: they send their request again.
+ * Owns: their shapes. Clients never need them: they send their request again.
  */
 import { Schema } from "effect"
 import { Currency } from "./Currency.ts"
@@ -24,6 +25,37 @@ export const FindRequest = query("find_request", {
     prompt_tokens: Count,
     completion_tokens: Count,
     cost: Decimal,
-    currency: Currency
+    currency: Currency,
+    /** The last row that is counted here; 0 where there is none. */
+    last_seq: Count
+  })
+})
+
+/** Workflows that are asked about at once. */
+export const ADJUSTED_WORKFLOWS_MAX = 1_000
+
+export const FindAdjustments = query("find_adjustments", {
+  family: "tracking",
+  roles: [],
+  description: "Lists what adjusts the usage of workflows, the oldest first.",
+  payload: {
+    workflow_ids: Schema.Array(Id).check(Schema.isMaxLength(ADJUSTED_WORKFLOWS_MAX)),
+    /** Only what came after this row. */
+    after_seq: Count
+  },
+  success: Schema.Struct({
+    items: Schema.Array(
+      Schema.Struct({
+        usage_seq: PositiveCount,
+        workflow_id: Id,
+        request_id: Id,
+        /** What these change by: they may be negative. */
+        prompt_tokens: Schema.Int,
+        completion_tokens: Schema.Int,
+        cost: Decimal
+      })
+    ),
+    /** Where to go on after these; `null`: there are no more. */
+    next_seq: Schema.NullOr(Count)
   })
 })

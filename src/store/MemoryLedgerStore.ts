@@ -166,6 +166,14 @@ export const makeMemoryLedgerStore = ({
     usageTotals: (name, filter, maxSeq) => Effect.sync(() => totalsOf(select(name, filter, 0, maxSeq))),
     usageAfter: (name, filter, afterSeq, limit) =>
       Effect.sync(() => select(name, filter, afterSeq, Number.MAX_SAFE_INTEGER).slice(0, limit).map(usageOf)),
+    adjustmentsOf: (name, ids, afterSeq, limit) =>
+      Effect.sync(() =>
+        select(name, {}, afterSeq, Number.MAX_SAFE_INTEGER)
+          .filter(({ adjustsSeq }) => adjustsSeq !== undefined)
+          .map(usageOf)
+          .filter(({ workflow_id }) => workflow_id !== undefined && ids.includes(workflow_id))
+          .slice(0, limit)
+      ),
     auditHead: (name) => Effect.sync(() => tenantOf(name).auditHead),
     auditPage: (name, filter, { maxSeq, beforeSeq, limit }) =>
       Effect.sync(() =>

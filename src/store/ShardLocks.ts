@@ -88,7 +88,7 @@ interface Kept {
 }
 
 /** What several ask for goes together: the first one starts, and who comes while it is on its way goes with the next. */
-export const together = <A, E>(
+const together = <A, E>(
   scope: Scope.Scope,
   all: (items: ReadonlyArray<A>) => Effect.Effect<void, E>
 ): ((item: A) => Effect.Effect<void, E>) => {

@@ -32,7 +32,7 @@ import { overridePage, overridesById } from "./OverrideRows.ts"
 import { patiently } from "./Patience.ts"
 import { commitFailure, unreachable } from "./SqlFailures.ts"
 import { unpricedOf } from "./UnpricedRows.ts"
-import { spent, spentByEntity, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
+import { adjustmentsOf, spent, spentByEntity, usageAfter, usagePage, usageTotals } from "./UsageReads.ts"
 
 export interface LedgerStoreOptions {
   /**
@@ -197,6 +197,7 @@ const makeLedgerStore = Effect.fnUntraced(function* (kind: Kind, options: Ledger
     usagePage: (tenant, filter, page) => asked(usagePage(sql, tenant, filter, page)),
     usageTotals: (tenant, filter, maxSeq) => asked(usageTotals(sql, tenant, filter, maxSeq)),
     usageAfter: (tenant, filter, afterSeq, limit) => asked(usageAfter(sql, tenant, filter, afterSeq, limit)),
+    adjustmentsOf: (tenant, ids, afterSeq, limit) => asked(adjustmentsOf(sql, tenant, ids, afterSeq, limit)),
     auditHead: (tenant) => asked(auditHead(sql, tenant)),
     auditPage: (tenant, filter, page) => asked(auditPage(sql, tenant, filter, page)),
     lastAlertSeq: (tenant) => asked(lastSeq(sql, "alert_seq", tenant)),

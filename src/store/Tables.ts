@@ -7,7 +7,7 @@
  * Amounts are `numeric` in whole units, exact to 10⁻¹². Times are the server's own instants. What is filtered or
  * summed is a column; the rest of a record is one text of JSON, which the database never looks into.
  *
- * - `usage` has no foreign keys and one index, because every call writes it; the index of adjustments has none but
+ * - `usage` has no foreign keys and one index, because every call writes it; the indexes of adjustments have none but
  *   these. Its partitions are months of `recorded_at`. The DEFAULT partition takes what no month is there for, so a missing month never stops a
  *   commit (UsagePartitions moves such rows when it makes the month).
  * - `request` is written once a call, when its hold ends, and again only for more attempts. No index names anything
@@ -73,6 +73,8 @@ export const TABLES: ReadonlyArray<string> = [
   "CREATE TABLE usage_default PARTITION OF usage DEFAULT",
   "CREATE INDEX usage_booked_at ON usage USING brin (booked_at)",
   "CREATE INDEX usage_adjusts ON usage (tenant, adjusts_seq) WHERE adjusts_seq IS NOT NULL",
+  `CREATE INDEX usage_adjusts_workflow ON usage (tenant, workflow_id, usage_seq)
+WHERE adjusts_seq IS NOT NULL AND workflow_id IS NOT NULL`,
 
   // Attempts that no row has a price of, by their first rows: what update_pricing may price, the oldest first.
   `CREATE TABLE unpriced_usage (

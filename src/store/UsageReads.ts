@@ -102,6 +102,26 @@ export const usageAfter = (
   return rowsOf(sql, where.and("usage_seq > ?", BigInt(afterSeq)), "ASC", limit)
 }
 
+/** By an index of their own: adjustments are few. */
+export const adjustmentsOf = (
+  sql: SqlClient.SqlClient,
+  tenant: string,
+  workflowIds: ReadonlyArray<string>,
+  afterSeq: number,
+  limit: number
+): Reading<ReadonlyArray<TokenUsage>> => {
+  const ids = workflowIds.filter(isStorable)
+  if (ids.length === 0) return Effect.succeed([])
+  return Effect.map(
+    sql.unsafe<StoredUsage>(
+      `${SELECT_USAGE} WHERE tenant = $1 AND workflow_id = ${oneOf(2, "text")} AND usage_seq > $3
+AND adjusts_seq IS NOT NULL AND workflow_id IS NOT NULL ORDER BY usage_seq LIMIT $4::int8`,
+      [tenant, ids, BigInt(afterSeq), BigInt(limit)]
+    ),
+    (rows) => rows.map(usageFrom)
+  )
+}
+
 /** The usage of these sequence numbers. */
 export const usageBySeq = (
   sql: SqlClient.SqlClient,

@@ -251,6 +251,13 @@ export interface LedgerStore extends CleanedReads, ForgetWrites {
     afterSeq: number,
     limit: number
   ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
+  /** The rows of these workflows that adjust others, after a number, the oldest first. */
+  readonly adjustmentsOf: (
+    tenant: string,
+    workflowIds: ReadonlyArray<string>,
+    afterSeq: number,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
   /** The end of the audit chain that is committed. */
   readonly auditHead: (tenant: string) => Effect.Effect<AuditHead, StoreUnreachable>
   readonly auditPage: (

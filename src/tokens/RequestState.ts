@@ -22,6 +22,7 @@ export const findRequest = (
     prompt_tokens: rows.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0),
     completion_tokens: rows.reduce((sum, { completion_tokens }) => sum + completion_tokens, 0),
     cost: rows.reduce((sum, { cost }) => sum + cost, 0n),
-    currency: ledger.config.currency
+    currency: ledger.config.currency,
+    last_seq: rows.reduce((last, { usage_seq }) => Math.max(last, usage_seq), 0)
   }
 }

@@ -16,6 +16,7 @@ import { countOfAmount, formatAmount } from "../signal/Money.ts"
 import type { Price } from "../signal/Price.ts"
 import { notAnonymised } from "../signal/Pseudonym.ts"
 import type { Millis } from "../signal/Text.ts"
+import { findAdjustments } from "./AdjustmentQuery.ts"
 import { AheadAnswers } from "./AheadAnswers.ts"
 import { namesUser } from "./Anonymity.ts"
 import { getAuditTrail } from "./AuditQuery.ts"
@@ -217,6 +218,8 @@ class TokenManager {
       else if (envelope.name === "forget_named") this.#readFor(envelope, this.#answerForget(envelope))
       else if (envelope.name === "get_audit_trail") this.#readFor(envelope, this.#answerAudit(envelope))
       else if (envelope.name === "list_overrides") this.#readFor(envelope, this.#answerOverrides(envelope))
+      else if (envelope.name === "find_adjustments")
+        this.#readFor(envelope, this.#answerAdjustments(envelope))
       else if (envelope.name === "list_refusals") this.#readFor(envelope, this.#answerRefusals(envelope))
       else {
         envelope.fail(
@@ -301,6 +304,18 @@ class TokenManager {
           onSuccess: (page) => envelope.succeed(page),
           onFailure: (error) =>
             envelope.fail(error._tag === "InvalidParams" ? error : unavailable("The store cannot be reached"))
+        })
+      )
+  }
+
+  #answerAdjustments(envelope: Envelope<"find_adjustments">): Effect.Effect<void> {
+    const { tenant, store } = this.#options
+    return this.#reads
+      .withPermits(1)(findAdjustments(store, tenant, envelope.payload))
+      .pipe(
+        Effect.match({
+          onSuccess: (page) => envelope.succeed(page),
+          onFailure: () => envelope.fail(unavailable("The store cannot be reached"))
         })
       )
   }

@@ -16,6 +16,7 @@ import { formatAmount } from "../signal/Money.ts"
 import type { Completion } from "../signal/Providers.ts"
 import { type AgentOrder, callerOf, insiderOf, payloadOf } from "./AgentOrder.ts"
 import { keyFailure } from "./KeyEnds.ts"
+import { adjustmentsOfOne } from "./LaterUse.ts"
 import { outputOf } from "./Output.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import type { StepEnd } from "./StepEnd.ts"
@@ -122,11 +123,12 @@ const requestOf = (ports: WorkflowPorts, order: AgentOrder) =>
 
 /** All that a try has used, by its rows: failed attempts, and those of a process that died. */
 export const spentBy = (ports: WorkflowPorts, order: AgentOrder) =>
-  Effect.map(requestOf(ports, order), ({ prompt_tokens, completion_tokens, cost, currency }) => {
+  Effect.map(requestOf(ports, order), ({ prompt_tokens, completion_tokens, cost, currency, last_seq }) => {
     const spent: Spent = {
       promptTokens: prompt_tokens,
       completionTokens: completion_tokens,
-      cost: formatAmount(cost)
+      cost: formatAmount(cost),
+      lastSeq: last_seq
     }
     return { spent, currency }
   })
@@ -135,7 +137,8 @@ const spentOf = ({ usage }: Completion): { readonly spent: Spent; readonly curre
   spent: {
     promptTokens: usage.prompt_tokens,
     completionTokens: usage.completion_tokens,
-    cost: formatAmount(usage.cost)
+    cost: formatAmount(usage.cost),
+    lastSeq: usage.usage_seq
   },
   currency: usage.currency
 })
@@ -174,6 +177,12 @@ const warn = (ports: WorkflowPorts, order: AgentOrder, remaining: string) =>
       insiderOf(order.principal)
     )
   ).pipe(Effect.catchTag("Conflict", () => Effect.void))
+
+/** What is said anew of calls that were counted before, as it is now. */
+export const laterUse = (ports: WorkflowPorts, { workflowId, principal }: AgentOrder) =>
+  Effect.map(untilTaken(adjustmentsOfOne(ports, workflowId, principal)), (adjustments) =>
+    adjustments.length === 0 ? {} : { adjustments }
+  )
 
 const budgetFacts = (ports: WorkflowPorts, order: AgentOrder) =>
   Effect.gen(function* () {
@@ -279,8 +288,9 @@ export const callAgent = (ports: WorkflowPorts, order: AgentOrder): Effect.Effec
     const now = yield* Clock.currentTimeMillis
     if (order.notBefore !== null && order.notBefore > now) yield* Effect.sleep(order.notBefore - now)
     const end = yield* traced(order, run(ports, order))
+    const later = yield* orElse(order, laterUse(ports, order), {})
     const facts = yield* orElse(order, budgetFacts(ports, order), {})
-    return { ...end, ...facts, at: yield* Clock.currentTimeMillis }
+    return { ...end, ...later, ...facts, at: yield* Clock.currentTimeMillis }
   }).pipe(
     Effect.catch((error) =>
       Effect.map(

@@ -45,6 +45,7 @@ export type MoneySignal =
   | "request_override"
   | "list_overrides"
   | "find_request"
+  | "find_adjustments"
   | "raise_alert"
 
 export interface WorkflowMoney {

@@ -6,8 +6,9 @@
  */
 import { Clock, Effect, Result } from "effect"
 import type { Millis } from "../signal/Text.ts"
-import { ownBudgetOf, spentBy, untilTaken } from "./AgentCall.ts"
+import { laterUse, ownBudgetOf, spentBy, untilTaken } from "./AgentCall.ts"
 import { type AgentOrder, callerOf, orderOf, payloadOf } from "./AgentOrder.ts"
+import { type Adjustment, withLaterUse } from "./LaterUse.ts"
 import { runningAgents } from "./Plan.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import { type OwnBudget, type Spent, stepOf, type WorkflowContext, withStep } from "./WorkflowContext.ts"
@@ -18,6 +19,8 @@ export interface Settled {
   readonly at: Millis
   readonly spent: { readonly [agent: string]: Spent }
   readonly ownBudget?: OwnBudget
+  /** All that adjusts calls of the workflow; absent where nothing does. */
+  readonly adjustments?: ReadonlyArray<Adjustment>
 }
 
 export const settlingOf = (context: WorkflowContext): ReadonlyArray<AgentOrder> =>
@@ -51,6 +54,7 @@ export const settle = (ports: WorkflowPorts, orders: ReadonlyArray<AgentOrder>):
       { concurrency: AT_ONCE }
     )
     const [first] = orders
+    const later = first === undefined ? {} : yield* Effect.orElseSucceed(laterUse(ports, first), () => ({}))
     const ownBudget =
       first === undefined || first.budgetId === null
         ? undefined
@@ -58,6 +62,7 @@ export const settle = (ports: WorkflowPorts, orders: ReadonlyArray<AgentOrder>):
     return {
       at: yield* Clock.currentTimeMillis,
       spent: Object.fromEntries(settled.filter((one) => one !== undefined)),
+      ...later,
       ...(ownBudget === undefined ? {} : { ownBudget })
     }
   })
@@ -80,7 +85,7 @@ export const afterSettling = (before: WorkflowContext, settled: Settled): Workfl
       endedAt: step.startedAt === null ? null : context.now
     })
   }
-  return context
+  return withLaterUse(context, settled.adjustments ?? [])
 }
 
 /** It ends as cancelled, whatever it was about to do. */

@@ -7,6 +7,7 @@
 import type { Schema } from "effect"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import type { StepRetries } from "../signal/WorkflowDefinition.ts"
+import { type Adjustment, withLaterUse } from "./LaterUse.ts"
 import { parkOn } from "./Parking.ts"
 import {
   agentOf,
@@ -35,6 +36,8 @@ interface Facts {
   readonly spent?: Spent
   readonly currency?: string
   readonly ownBudget?: OwnBudget
+  /** All that adjusts calls of the workflow; absent where nothing does. */
+  readonly adjustments?: ReadonlyArray<Adjustment>
   /** An alert about it was raised. */
   readonly isWarned?: boolean
 }
@@ -65,7 +68,7 @@ const spend = (context: WorkflowContext, agent: string, end: Facts): WorkflowCon
       ? context
       : withStep(context, agent, { spent: { ...spent, [tryNumber]: end.spent } })
   return {
-    ...counted,
+    ...withLaterUse(counted, end.adjustments ?? []),
     now: Math.max(context.now, end.at),
     currency: end.currency ?? context.currency,
     ownBudget: end.ownBudget ?? context.ownBudget,

@@ -19,6 +19,8 @@ export interface Spent {
   readonly completionTokens: number
   /** In the tenant's currency. */
   readonly cost: string
+  /** The `usage_seq` of the last row that is counted here: what adjusts it later is not (LaterUse). */
+  readonly lastSeq: number
 }
 
 export interface Failure {

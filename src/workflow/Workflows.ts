@@ -17,7 +17,10 @@ import { Conflict, InvalidParams, NotFound, type SignalError } from "../signal/E
 import { nearestFew } from "../signal/Nearest.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
+import type { WorkflowProgress } from "../signal/Workflows.ts"
 import { definitionIssues, inputIssues } from "./Definition.ts"
+import { withFiguresOfNow } from "./FiguresOfNow.ts"
+import { adjustmentsOf, adjustmentsOfOne } from "./LaterUse.ts"
 import { modelIssues } from "./Models.ts"
 import { checkOwnBudget } from "./OwnBudgetRights.ts"
 import { isOwn, mayChange, type Owned } from "./Ownership.ts"
@@ -134,6 +137,9 @@ const idInUse = (id: string, isChosen: boolean): Conflict =>
         message: "This request_id was used for another start_workflow; take a new one"
       })
 
+/** Of a page, workflows whose calls were adjusted are read again. */
+const READ_AT_ONCE = 8
+
 class Desk implements Workflows {
   readonly #kind: DurableKind<WorkflowMachine, WorkflowProtocol>
   readonly #machines: DurableMachines
@@ -181,12 +187,39 @@ class Desk implements Workflows {
     })
 
   readonly get_workflow: Ask<"get_workflow"> = ({ workflow_id }, principal) =>
-    Effect.map(this.#own(workflow_id, principal), (view) => ({
-      workflow: decodeWorkflow(workflowOf(atOf(view)))
-    }))
+    Effect.gen({ self: this }, function* () {
+      const at = atOf(yield* this.#own(workflow_id, principal))
+      const adjustments = yield* adjustmentsOfOne(this.#ports, workflow_id, at.context.principal)
+      return { workflow: decodeWorkflow(workflowOf(yield* withFiguresOfNow(this.#ports, at, adjustments))) }
+    })
 
   readonly list_workflows: Ask<"list_workflows"> = (payload, principal) =>
-    listWorkflows(this.#store, payload, principal)
+    Effect.flatMap(listWorkflows(this.#store, payload, principal), ({ items, next_cursor }) =>
+      Effect.map(this.#withFiguresOfNow(items, principal), (shown) => ({ items: shown, next_cursor }))
+    )
+
+  /** Few workflows have calls that were adjusted: what a list knows of the others is right as it is. */
+  #withFiguresOfNow(items: ReadonlyArray<WorkflowProgress>, principal: Principal) {
+    const { tenant } = principal
+    const ids = items.map(({ workflow_id }) => workflow_id)
+    return Effect.flatMap(adjustmentsOf(this.#ports, ids, principal), (adjusted) =>
+      Effect.forEach(
+        items,
+        (item) => {
+          const adjustments = adjusted.get(item.workflow_id)
+          if (adjustments === undefined) return Effect.succeed(item)
+          return Effect.flatMap(this.#kind.view(workflowAddress(tenant, item.workflow_id)), (view) =>
+            view === undefined
+              ? Effect.succeed(item)
+              : Effect.map(withFiguresOfNow(this.#ports, atOf(view), adjustments), (at) =>
+                  decodeProgress(progressOf(at))
+                )
+          )
+        },
+        { concurrency: READ_AT_ONCE }
+      )
+    )
+  }
 
   readonly cancel_workflow: Ask<"cancel_workflow"> = (payload, principal) =>
     Effect.andThen(

@@ -21,6 +21,7 @@ import {
   type UsageFilter
 } from "../../src/tokens/LedgerStore.ts"
 import type { UnpricedRow } from "../../src/tokens/UnpricedUse.ts"
+import { adjustments } from "./AdjustmentContract.ts"
 import { auditing } from "./AuditContract.ts"
 import { cleaningUp } from "./CleanupContract.ts"
 import { forgetting } from "./ForgettingContract.ts"
@@ -1103,6 +1104,7 @@ export const ledgerStoreContract = <E>(under: StoreUnderTest<E>): void => {
     refusals(check)
     reading(check)
     auditing(check, openTenant)
+    adjustments(check)
     cleaningUp(check)
     forgetting(check)
     check(

@@ -28,7 +28,7 @@ const orderFor = (context: WorkflowContext, name = "a") => orderOf(context, name
 const providerFailed = (retryable: boolean) =>
   new ProviderFailed({ message: "503", provider: "p", status: 503, retryable, attempts: 3 })
 
-const SPENT = { prompt_tokens: 30, completion_tokens: 7, cost: parseAmount("0.02") }
+const SPENT = { prompt_tokens: 30, completion_tokens: 7, cost: parseAmount("0.02"), last_seq: 4 }
 
 describe("a call that ends", () => {
   const order = orderFor(contextOf(graph("a")))
@@ -58,7 +58,7 @@ describe("a call that ends", () => {
         ports.completions.push(error)
         const end = yield* callAgent(ports, order)
         assert.deepInclude(end, expected)
-        assert.deepStrictEqual(end.spent, { promptTokens: 30, completionTokens: 7, cost: "0.02" })
+        assert.deepStrictEqual(end.spent, { promptTokens: 30, completionTokens: 7, cost: "0.02", lastSeq: 4 })
       })
     )
   }
@@ -82,7 +82,7 @@ describe("a call that ends", () => {
       const context = contextOf(graph("a"), { attribution: { user_id: "ann", agent: "of the caller" } })
       const end = yield* callAgent(ports, orderFor(context))
       assert.deepInclude(end, { kind: "done", output: "an answer", currency: "USD" })
-      assert.deepStrictEqual(end.spent, { promptTokens: 10, completionTokens: 5, cost: "0.001" })
+      assert.deepStrictEqual(end.spent, { promptTokens: 10, completionTokens: 5, cost: "0.001", lastSeq: 1 })
       const [payload] = ports.named("complete")
       assert.deepInclude(payload, {
         request_id: "wf/a/1",
@@ -100,7 +100,7 @@ describe("a call that ends", () => {
       const ports = new FakePorts().script("find_request", used({}), used(SPENT))
       ports.completions.push(completionOf("x", { attempts: [{}, {}] as never }))
       const { spent } = yield* callAgent(ports, order)
-      assert.deepStrictEqual(spent, { promptTokens: 30, completionTokens: 7, cost: "0.02" })
+      assert.deepStrictEqual(spent, { promptTokens: 30, completionTokens: 7, cost: "0.02", lastSeq: 4 })
     })
   )
 
@@ -177,7 +177,7 @@ describe("a call that ends", () => {
         const ports = new FakePorts().script("find_request", used({ ...SPENT, is_posted: true }))
         const end = yield* callAgent(ports, order)
         assert.deepInclude(end, { kind: "lost", currency: "USD" })
-        assert.deepStrictEqual(end.spent, { promptTokens: 30, completionTokens: 7, cost: "0.02" })
+        assert.deepStrictEqual(end.spent, { promptTokens: 30, completionTokens: 7, cost: "0.02", lastSeq: 4 })
         assert.deepStrictEqual(ports.named("complete"), [])
       })
   )

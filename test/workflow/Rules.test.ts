@@ -10,7 +10,7 @@ import { fillIn } from "../../src/workflow/Template.ts"
 import { newContext, stepOf, type WorkflowContext, withStep } from "../../src/workflow/WorkflowContext.ts"
 import { agent, contextOf, graph, inputOf, START } from "./support/Graphs.ts"
 
-const SPENT = { promptTokens: 10, completionTokens: 5, cost: "0.001" }
+const SPENT = { promptTokens: 10, completionTokens: 5, cost: "0.001", lastSeq: 1 }
 const done = (output: string): StepEnd => ({
   kind: "done",
   at: START + 1,

@@ -385,6 +385,16 @@ export const storeOver = (rows: Rows): LedgerStore => ({
         .filter(({ usage_seq }) => usage_seq > afterSeq)
         .slice(0, limit)
     ),
+  adjustmentsOf: (_, ids, afterSeq, limit) =>
+    Effect.sync(() =>
+      rows
+        .filtered({})
+        .filter(({ adjustsSeq }) => adjustsSeq !== undefined)
+        .map(({ usage }) => usage)
+        .filter(({ workflow_id }) => workflow_id !== undefined && ids.includes(workflow_id))
+        .filter(({ usage_seq }) => usage_seq > afterSeq)
+        .slice(0, limit)
+    ),
   auditHead: () => Effect.sync(() => ({ seq: rows.auditHead.seq, hash: rows.auditHead.hash })),
   auditPage: (
     _,

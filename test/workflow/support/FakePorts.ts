@@ -26,7 +26,13 @@ export const completionOf = (content: string, more: Partial<Completion> = {}): C
     model: "sim-fast",
     content,
     finish_reason: "stop",
-    usage: { prompt_tokens: 10, completion_tokens: 5, cost: parseAmount("0.001"), currency: "USD" },
+    usage: {
+      usage_seq: 1,
+      prompt_tokens: 10,
+      completion_tokens: 5,
+      cost: parseAmount("0.001"),
+      currency: "USD"
+    },
     attempts: [{}],
     ...more
   }) as unknown as Completion
@@ -66,8 +72,11 @@ const NOTHING_USED: SignalSuccess<"find_request"> = {
   prompt_tokens: 0,
   completion_tokens: 0,
   cost: 0n,
-  currency: "USD"
+  currency: "USD",
+  last_seq: 0
 }
+
+const NOT_ADJUSTED: SignalSuccess<"find_adjustments"> = { items: [], next_seq: null }
 
 export class FakePorts implements WorkflowPorts {
   readonly asked: Array<{ readonly name: string; readonly payload: unknown }> = []
@@ -127,6 +136,8 @@ export class FakePorts implements WorkflowPorts {
         const next = answers.length > 1 ? answers.shift() : answers[0]
         if (next === undefined && name === "find_request")
           return Effect.succeed(NOTHING_USED as SignalSuccess<Name>)
+        if (next === undefined && name === "find_adjustments")
+          return Effect.succeed(NOT_ADJUSTED as SignalSuccess<Name>)
         if (next === undefined) return Effect.die(new Error(`nobody has scripted ${name}`))
         return given(next as Answer<SignalSuccess<Name>>)
       }),
