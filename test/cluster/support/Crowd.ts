@@ -10,19 +10,23 @@
 import { assert } from "@effect/vitest"
 import { type Amount, formatAmount, parseAmount } from "../../../src/signal/Money.ts"
 import { randomFrom } from "../../durability/support/Random.ts"
+import { costOfRows } from "../../durability/support/WorkflowRecords.ts"
 import type { Program } from "../../support/Program.ts"
 import { callOverHttp, type Json, Refused } from "../../support/Wire.ts"
+import { WorkflowCrowd, type WorkflowTenant } from "./WorkflowCrowd.ts"
 
 const MODEL = { provider: "load", model: "load-model" }
 const ROOM = 5
 const WORKERS = 4
+/** Of each tenant. */
+const WORKFLOWS_AT_ONCE = 1
 /** Nobody waits longer than this for one answer, from all nodes together. */
 const GIVEN_UP_MS = 60_000
 /** An answer of a node that hangs is not waited for. */
 const ONE_NODE_MS = 10_000
 const PAUSE_MS = 20
 /** Between two rounds of a worker: the nodes need time for each other, too. */
-const BREATH_MS = 10
+const BREATH_MS = 60
 
 /** Each report costs something else. */
 const countsOf = (n: number) => ({ prompt_tokens: 1_000 + n, completion_tokens: 500 + (n % 7) })
@@ -38,9 +42,10 @@ const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const mayBeSentAgain = (error: unknown): boolean =>
   !(error instanceof Refused) || ["Unavailable", "Overloaded"].includes(error.tag)
 
-class Tenant {
+class Tenant implements WorkflowTenant {
   readonly key: string
   readonly name: string
+  readonly approver: string
   next = 1
   /** What everybody has been told yes to on the tight budget, and has not given back. */
   live = 0
@@ -53,9 +58,10 @@ class Tenant {
   /** The longest that nobody of this tenant was answered since it was asked last. */
   longestGapMs = 0
 
-  constructor(name: string, key: string) {
+  constructor(name: string, key: string, approver: string) {
     this.name = name
     this.key = key
+    this.approver = approver
   }
 
   answered(): void {
@@ -69,6 +75,7 @@ export class Crowd {
   readonly #nodes = new Set<Program>()
   readonly #random = randomFrom(42)
   #tenants: ReadonlyArray<Tenant> = []
+  #workflows: WorkflowCrowd | undefined
   #isEnough = false
   #running: ReadonlyArray<Promise<void>> = []
   sentAgain = 0
@@ -97,7 +104,14 @@ export class Crowd {
           tenant: name,
           request_id: name
         })
-        const tenant = new Tenant(name, key)
+        const { key: approver } = await this.#call("create_key", {
+          name: `${name} approves`,
+          owner: "approver",
+          roles: ["budget_admin"],
+          tenant: name,
+          request_id: `${name} approves`
+        })
+        const tenant = new Tenant(name, key, approver)
         const pricing = { prompt_per_million: "1", completion_per_million: "2" }
         await this.#call("update_pricing", { ...MODEL, pricing, request_id: "prices" }, key)
         for (const [user, limit] of [
@@ -110,10 +124,18 @@ export class Crowd {
         return tenant
       })
     )
+    const call = (method: string, params: Json, key: string) => this.#call(method, params, key)
+    this.#workflows = new WorkflowCrowd(call, this.#tenants)
+  }
+
+  get workflows(): WorkflowCrowd {
+    if (this.#workflows === undefined) throw new Error("prepare it first")
+    return this.#workflows
   }
 
   start(): void {
     this.#isEnough = false
+    this.workflows.start(WORKFLOWS_AT_ONCE)
     this.#running = this.#tenants.flatMap((tenant) =>
       Array.from({ length: WORKERS }, (_, worker) =>
         worker % 2 === 0 ? this.#spend(tenant) : this.#wantTheLast(tenant)
@@ -123,7 +145,7 @@ export class Crowd {
 
   async stop(): Promise<void> {
     this.#isEnough = true
-    await Promise.all(this.#running)
+    await Promise.all([...this.#running, this.workflows.stop()])
   }
 
   /** Waits until every tenant has been answered something that was sent after now; answers how long that took. */
@@ -231,12 +253,16 @@ export class Crowd {
     for (const tenant of this.#tenants) {
       await this.#giveBackStrays(tenant)
       assert.isAtMost(tenant.liveMax, ROOM, `${tenant.name}: never more than there is room for`)
-      const rows = await this.#allUsage(tenant)
+      const all = await this.#allUsage(tenant)
       assert.deepStrictEqual(
-        rows.map((row) => row.usage_seq).sort((a, b) => a - b),
-        rows.map((_, index) => index + 1),
+        all.map((row) => row.usage_seq).sort((a, b) => a - b),
+        all.map((_, index) => index + 1),
         `${tenant.name}: usage_seq has no gap`
       )
+      const [node] = this.#nodes
+      if (node === undefined) throw new Error("there is no node to ask")
+      await this.workflows.verify(node, tenant, all)
+      const rows = all.filter(({ workflow_id }) => workflow_id === undefined)
       const byRequest = new Map(rows.map((row) => [row.request_id, row]))
       assert.strictEqual(byRequest.size, rows.length, `${tenant.name}: no request is there twice`)
       assert.strictEqual(
@@ -246,7 +272,9 @@ export class Crowd {
       )
       for (const [n, usage] of tenant.tracked) assert.deepStrictEqual(byRequest.get(`r${n}`), usage)
       const spent = [...tenant.tracked.keys()].reduce((sum, n) => sum + costOf(n), 0n)
-      const { budgets } = await this.#call("get_budget_status", {}, tenant.key)
+      const status = await this.#call("get_status", {}, tenant.key)
+      assert.deepInclude(status, { open_holds: 0, total_cost: formatAmount(costOfRows(all)) }, tenant.name)
+      const { budgets } = await this.#call("get_budget_status", { type: "user" }, tenant.key)
       const standings = budgets.map((budget: Json) => [
         budget.name,
         budget.spent,

@@ -7,6 +7,7 @@ import { type Program, startProgram } from "../../support/Program.ts"
 import { eventually, Refused } from "../../support/Wire.ts"
 
 const SHARDS = 64
+const SETTLED_WITHIN_MS = 120_000
 
 export const startNodeProgram = (databaseUrl: string): Promise<Program> =>
   startProgram({ databaseUrl, args: ["serve", "--cluster"], env: { BURSAR_NODE_PORT: "0" } })
@@ -25,5 +26,7 @@ export const shardsOf = async (node: Program): Promise<number> => {
 export const settled = (nodes: ReadonlyArray<Program>): Promise<ReadonlyArray<number>> =>
   eventually(
     () => Promise.all(nodes.map(shardsOf)),
-    (shards) => shards.every((count) => count > 0) && shards.reduce((sum, count) => sum + count, 0) === SHARDS
+    (shards) =>
+      shards.every((count) => count > 0) && shards.reduce((sum, count) => sum + count, 0) === SHARDS,
+    SETTLED_WITHIN_MS
   )

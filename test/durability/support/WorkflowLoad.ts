@@ -8,6 +8,7 @@ import { assert } from "@effect/vitest"
 import { formatAmount, parseAmount } from "../../../src/signal/Money.ts"
 import type { Program } from "../../support/Program.ts"
 import { Disconnected, type Json, type Wire } from "../../support/Wire.ts"
+import { factsOf, pages, verifyFacts, verifyRows } from "./WorkflowRecords.ts"
 
 const SUBJECTS = ["tides", "bridges", "maps"]
 const AGENTS = ["research", "facts", "draft", "review"]
@@ -117,11 +118,11 @@ export class WorkflowLoad {
     let [tokens, cost, lost] = [0, 0n, 0]
     for (const id of this.#started) {
       const { workflow } = await program.call("get_workflow", { workflow_id: id })
-      verifyRows(
-        workflow,
-        rows.filter((row) => row.workflow_id === id)
-      )
-      verifyFacts(facts.get(id) ?? [])
+      const own = rows.filter((row) => row.workflow_id === id)
+      verifyRows(workflow, own)
+      const left = 1_000_000 - own.reduce((sum, row) => sum + row.total_tokens, 0)
+      assert.strictEqual(workflow.remaining, String(left), `${id}: its own budget`)
+      verifyFacts(facts.get(id) ?? [], AGENTS)
       const said = Object.fromEntries(workflow.steps.map((step: Json) => [step.agent, step.output]))
       assert.deepStrictEqual(said, outputs.get(workflow.input) ?? said, `${id} says what the others say`)
       outputs.set(workflow.input, said)
@@ -140,69 +141,4 @@ export class WorkflowLoad {
     assert.deepInclude(budgets[0], { held: "0", open_holds: 0, spent: formatAmount(cost) })
     return { lost }
   }
-}
-
-/** Each try has its rows under its own request id, and the workflow's sums are those of the rows. */
-const verifyRows = (workflow: Json, rows: ReadonlyArray<Json>): void => {
-  const id = workflow.workflow_id
-  assert.deepInclude(
-    workflow,
-    { state: "completed", steps_done: 4, completion_percent: 100, failure: null },
-    id
-  )
-  const ids = rows.map(({ request_id, attempt }) => `${request_id} ${attempt}`)
-  assert.strictEqual(new Set(ids).size, ids.length, `${id}: no attempt is there twice`)
-  for (const step of workflow.steps) {
-    const own = rows.filter((row) => row.agent === step.agent)
-    const expected = Array.from({ length: step.tries }, (_, index) => `${id}/${step.agent}/${index + 1}`)
-    assert.deepStrictEqual([...new Set(own.map((row) => row.request_id))].sort(), expected.sort(), id)
-    // What was answered was answered once; tries whose answer was lost are charged all the same.
-    assert.isAtLeast(own.filter(({ status }) => status === "success").length, 1, id)
-  }
-  const tokens = rows.reduce((sum, row) => sum + row.total_tokens, 0)
-  const cost = rows.reduce((sum, row) => sum + parseAmount(row.cost), 0n)
-  assert.deepInclude(workflow, { total_tokens: tokens, cost: formatAmount(cost) }, id)
-  assert.strictEqual(workflow.remaining, String(1_000_000 - tokens), `${id}: its own budget`)
-}
-
-/** Each output was applied once, and the workflow began and ended once. */
-const verifyFacts = (facts: ReadonlyArray<Json>): void => {
-  const times = (what: string, agent: string | null) =>
-    facts.filter((fact) => fact.what === what && fact.agent === agent).length
-  assert.strictEqual(times("started", null), 1)
-  assert.strictEqual(times("completed", null), 1)
-  for (const name of AGENTS) assert.strictEqual(times("step_done", name), 1, name)
-  const states = facts.map(({ steps_done }) => steps_done)
-  assert.deepStrictEqual(
-    states,
-    [...states].sort((a, b) => a - b),
-    "never backwards"
-  )
-}
-
-/** All that was ever told of workflows, by workflow: from the first cursor on. */
-const factsOf = async (program: Program): Promise<ReadonlyMap<string, ReadonlyArray<Json>>> => {
-  const byWorkflow = new Map<string, Array<Json>>()
-  const wire = await program.connect()
-  const { cursor } = await wire.call("subscribe", { topic: "workflows" })
-  const events = await wire.subscribe("workflows", { from_cursor: "0" })
-  for (let seq = 0; seq < Number(cursor); ) {
-    const told = await events.next()
-    seq = Number(told.cursor)
-    const { workflow } = told.event
-    byWorkflow.set(workflow.workflow_id, [...(byWorkflow.get(workflow.workflow_id) ?? []), workflow])
-  }
-  wire.close()
-  return byWorkflow
-}
-
-const pages = async (program: Program, method: string, params: Json): Promise<Array<Json>> => {
-  const items: Array<Json> = []
-  let cursor: string | undefined
-  do {
-    const page = await program.call(method, { ...params, ...(cursor === undefined ? {} : { cursor }) })
-    items.push(...page.items)
-    cursor = page.next_cursor ?? undefined
-  } while (cursor !== undefined)
-  return items
 }
