@@ -165,7 +165,7 @@ describe("a call that ends", () => {
       assert.strictEqual(end.spent?.cost, "0.02")
       assert.deepStrictEqual(
         ports.asked.map(({ name }) => name),
-        ["find_request", "settle", "find_request"]
+        ["find_request", "settle", "find_request", "find_adjustments"]
       )
     })
   )
