@@ -3,7 +3,7 @@
  *
  * Owns: their shapes. Does not decide: whether there is room (tokens/).
  */
-import { Schema } from "effect"
+import { Schema, Struct } from "effect"
 import { Currency } from "./Currency.ts"
 import { Decimal, NonNegativeDecimal } from "./Money.ts"
 import { Count, Id, Name, PositiveCount, Sentence, Timestamp } from "./Text.ts"
@@ -74,6 +74,11 @@ export const OverridePolicy = Schema.Struct({
   notification_required: Schema.Boolean
 }).annotate({ identifier: "OverridePolicy" })
 export type OverridePolicy = typeof OverridePolicy.Type
+
+/** What is said of a policy: the rest is as `DEFAULT_OVERRIDE_POLICY` has it, or as it was before. */
+export const OverridePolicyTerms = OverridePolicy.mapFields(Struct.map(Schema.optionalKey)).annotate({
+  identifier: "OverridePolicyTerms"
+})
 
 export const DEFAULT_OVERRIDE_POLICY: OverridePolicy = {
   requires_approval: true,

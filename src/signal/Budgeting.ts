@@ -11,7 +11,7 @@ import {
   DEFAULT_OVERRIDE_POLICY,
   Enforcement,
   Measure,
-  OverridePolicy,
+  OverridePolicyTerms,
   Period,
   Rollover,
   Weekday
@@ -64,8 +64,8 @@ export const CreateBudget = command("create_budget", {
     enforcement: withDefault(Enforcement, "hard"),
     /** What is left at the end of a period and is carried into the next; default: nothing. */
     rollover: optional(Rollover),
-    /** Who may approve more in a period, and how much. */
-    override_policy: withDefault(OverridePolicy, DEFAULT_OVERRIDE_POLICY),
+    /** Who may approve more in a period, and how much. What is not named is as in the default. */
+    override_policy: withDefault(OverridePolicyTerms, DEFAULT_OVERRIDE_POLICY),
     /** An inactive budget refuses nothing and goes on counting. */
     active: withDefault(Schema.Boolean, true)
   },
@@ -99,8 +99,8 @@ export const UpdateBudget = command("update_budget", {
       enforcement: optional(Enforcement),
       /** `null`: what is left is not carried over any more. */
       rollover: optional(Schema.NullOr(Rollover)),
-      /** The whole policy. */
-      override_policy: optional(OverridePolicy)
+      /** What is not named stays as it is. */
+      override_policy: optional(OverridePolicyTerms)
     }),
     /** Where the budget is at another version by now, nothing changes: a `Conflict` with `version_changed`. */
     expected_version: optional(PositiveCount)

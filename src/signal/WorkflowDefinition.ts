@@ -5,7 +5,7 @@
  * may start (workflow/Plan).
  */
 import { Schema } from "effect"
-import { Enforcement, Measure, OverridePolicy } from "./Budget.ts"
+import { Enforcement, Measure, OverridePolicyTerms } from "./Budget.ts"
 import { NonNegativeDecimal } from "./Money.ts"
 import { ModelRef } from "./Providers.ts"
 import {
@@ -117,8 +117,8 @@ export const WorkflowBudget = Schema.Struct({
   measure: withDefault(Measure, "cost"),
   /** `hard` parks or fails what has no room; `soft` only warns. */
   enforcement: withDefault(Enforcement, "hard"),
-  /** Who may approve more, and how much. Default: as of `create_budget`. */
-  override_policy: optional(OverridePolicy)
+  /** Who may approve more, and how much. What is not named is as in the default of `create_budget`. */
+  override_policy: optional(OverridePolicyTerms)
 }).annotate({ identifier: "WorkflowBudget" })
 export type WorkflowBudget = typeof WorkflowBudget.Type
 

@@ -5,7 +5,13 @@
  * Does not decide: whether a call has room (Room).
  */
 import { Result } from "effect"
-import type { BudgetStatus, Measure, Period, Rollover } from "../signal/Budget.ts"
+import {
+  type BudgetStatus,
+  DEFAULT_OVERRIDE_POLICY,
+  type Measure,
+  type Period,
+  type Rollover
+} from "../signal/Budget.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, invalidParam, NotFound, type SignalError } from "../signal/Errors.ts"
 import { type Amount, divideHalfEven, UNIT } from "../signal/Money.ts"
@@ -123,7 +129,7 @@ const definitionOf = (
   alertThresholds: sortedOnce(payload.alert_thresholds),
   enforcement: payload.enforcement,
   rollover: payload.rollover ?? null,
-  overridePolicy: payload.override_policy,
+  overridePolicy: { ...DEFAULT_OVERRIDE_POLICY, ...payload.override_policy },
   isActive: payload.active,
   createdAt: now,
   updatedAt: now,
@@ -172,7 +178,7 @@ const updated = (
       : definition.alertThresholds,
     enforcement: updates.enforcement ?? definition.enforcement,
     rollover: updates.rollover === undefined ? definition.rollover : updates.rollover,
-    overridePolicy: updates.override_policy ?? definition.overridePolicy,
+    overridePolicy: { ...definition.overridePolicy, ...updates.override_policy },
     updatedAt: now,
     version: definition.version + 1
   }

@@ -53,7 +53,7 @@ const make = (
             limit: parseAmount(budget.limit),
             measure: budget.measure,
             enforcement: budget.enforcement,
-            override_policy: budget.override_policy ?? DEFAULT_OVERRIDE_POLICY,
+            override_policy: { ...DEFAULT_OVERRIDE_POLICY, ...budget.override_policy },
             time_zone: "UTC",
             week_starts_on: "monday",
             alert_thresholds: [50, 80, 90],

@@ -3,6 +3,7 @@
  * the bridge is under test.
  */
 import { Effect } from "effect"
+import { DEFAULT_OVERRIDE_POLICY } from "../../src/signal/Budget.ts"
 import type { SignalName, SignalPayload, SignalSuccess } from "../../src/signal/Catalogue.ts"
 import { costOfTokens, UNIT } from "../../src/signal/Money.ts"
 import type { Stub } from "./StubRouter.ts"
@@ -21,6 +22,7 @@ const budgetOf = (payload: SignalPayload<"create_budget">): Budget => ({
   id: "budget-1",
   entity_id: payload.entity_id ?? null,
   currency: "USD",
+  override_policy: { ...DEFAULT_OVERRIDE_POLICY, ...payload.override_policy },
   period_start: AT,
   period_end: AT,
   spent: 0n,

@@ -1,6 +1,7 @@
 /** Making and changing budgets, and the alerts they send (signals.md, section 4). */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { DEFAULT_OVERRIDE_POLICY } from "../../src/signal/Budget.ts"
 import { Books, keyNamed } from "./support/Books.ts"
 import { stories } from "./support/Story.ts"
 
@@ -308,6 +309,46 @@ describe("get_budget_status", () => {
         const [budget] = yield* statuses(books, {})
         assert.isTrue(budget !== undefined, "the status can be written down")
       }
+    })
+  )
+})
+
+describe("an override_policy", () => {
+  const DAILY = { name: "a", type: "global", limit: "100", period: "daily" } as const
+
+  it.effect("that says a part of it has the rest from the default, and later from what it was", () =>
+    Effect.gen(function* () {
+      const books = new Books()
+      const create = { ...DAILY, override_policy: { max_override_percentage: 10 } }
+      const made = Result.getOrThrow(yield* books.ask("create_budget", create))
+      assert.deepStrictEqual(made.budget.override_policy, {
+        requires_approval: true,
+        approvers: ["budget_admin"],
+        max_override_percentage: 10,
+        notification_required: true
+      })
+      const updates = { override_policy: { approvers: ["ann"], requires_approval: false } }
+      const { budget_id } = made
+      const { budget } = Result.getOrThrow(yield* books.ask("update_budget", { budget_id, updates }))
+      assert.deepStrictEqual(budget.override_policy, {
+        requires_approval: false,
+        approvers: ["ann"],
+        max_override_percentage: 10,
+        notification_required: true
+      })
+    })
+  )
+
+  it.effect("that says nothing is the default, and changes nothing", () =>
+    Effect.gen(function* () {
+      const books = new Books()
+      const create = { ...DAILY, override_policy: {} }
+      const made = Result.getOrThrow(yield* books.ask("create_budget", create))
+      assert.deepStrictEqual(made.budget.override_policy, DEFAULT_OVERRIDE_POLICY)
+      const updates = { override_policy: {} }
+      const { budget_id } = made
+      const { budget } = Result.getOrThrow(yield* books.ask("update_budget", { budget_id, updates }))
+      assert.deepStrictEqual(budget.override_policy, DEFAULT_OVERRIDE_POLICY)
     })
   )
 })
