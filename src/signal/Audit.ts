@@ -35,9 +35,25 @@ export const AuditEntry = Schema.Struct({
 }).annotate({ identifier: "AuditEntry" })
 export type AuditEntry = typeof AuditEntry.Type
 
+/** All that is noted in the trail: commands that change what the rules are. */
+export const AuditKind = Schema.Literals([
+  "create_budget",
+  "update_budget",
+  "request_override",
+  "decide_override",
+  "update_pricing",
+  "update_exchange_rates",
+  "configure_manager",
+  "correct_usage",
+  "cleanup_old_data",
+  "forget_user",
+  "create_key",
+  "revoke_key"
+])
+
 export const auditFilterFields = {
-  /** Only this action, such as `create_budget`. */
-  kind: optional(Id),
+  /** Only this action. */
+  kind: optional(AuditKind),
   /** Only by this key's id, or this owner. */
   principal: optional(Id),
   /** From this moment on. */

@@ -97,13 +97,32 @@ const wordingOf = (message: string, path: ReadonlyArray<string | number>): strin
     : `Unknown field. Did you mean ${JSON.stringify(guess)}?`
 }
 
-/** Everything that a schema error says, as the issues of `InvalidParams`. */
-export const issuesOf = (error: SchemaIssue.Issue): InvalidParams["issues"] =>
+const A_CHOICE = /^Expected "[^"]*"(?: \| "[^"]*")+$/u
+
+/** Which of the words that could stand here was probably meant. */
+const choiceHint = (message: string, value: unknown): string => {
+  if (typeof value !== "string" || !A_CHOICE.test(message)) return ""
+  const guess = nearest(value, message.match(/(?<=")[^"|]+(?=")/gu) ?? [])
+  return guess === undefined ? "" : `. Did you mean ${JSON.stringify(guess)}?`
+}
+
+const valueAt = (value: unknown, path: ReadonlyArray<string | number>): unknown =>
+  path.reduce<unknown>(
+    (inner, segment) =>
+      typeof inner === "object" && inner !== null && Object.hasOwn(inner, segment)
+        ? (inner as { readonly [field: string]: unknown })[segment]
+        : undefined,
+    value
+  )
+
+/** Everything that a schema error says of a value, as the issues of `InvalidParams`. */
+export const issuesOf = (error: SchemaIssue.Issue, value?: unknown): InvalidParams["issues"] =>
   formatIssue(error)
     .issues.slice(0, ISSUES_MAX)
     .map(({ message, path }) => {
       const segments = (path ?? []).map(pathSegment)
-      return { path: segments, message: wordingOf(message, segments) }
+      const wording = wordingOf(message, segments)
+      return { path: segments, message: wording + choiceHint(wording, valueAt(value, segments)) }
     })
 
 const summaryOf = (issues: InvalidParams["issues"]): string => {
@@ -114,8 +133,8 @@ const summaryOf = (issues: InvalidParams["issues"]): string => {
 }
 
 /** What a schema error says, as one error that names the first issue and carries all. */
-export const toInvalidParams = (error: SchemaIssue.Issue): InvalidParams => {
-  const issues = issuesOf(error)
+export const toInvalidParams = (error: SchemaIssue.Issue, value?: unknown): InvalidParams => {
+  const issues = issuesOf(error, value)
   return new InvalidParams({ message: summaryOf(issues), issues })
 }
 
@@ -166,7 +185,7 @@ export const decodePayload = <Name extends ActorSignalName>(
   params: unknown
 ): Result.Result<SignalPayload<Name>, InvalidParams> =>
   Result.mapError(payloadDecoder(name)(params ?? {}), (error) =>
-    toInvalidParams(error.issue)
+    toInvalidParams(error.issue, params)
   ) as Result.Result<SignalPayload<Name>, InvalidParams>
 
 /** An answer as it is written on the wire. */

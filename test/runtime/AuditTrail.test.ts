@@ -55,7 +55,7 @@ describe("the audit trail", () => {
       [{ principal: trail.items[0].principal.key_id, kind: "create_budget" }, [2]],
       [{ from: trail.items[0].at, kind: "update_budget" }, [3]],
       [{ to: trail.items[2].at }, []],
-      [{ kind: "nothing" }, []]
+      [{ kind: "configure_manager" }, []]
     ]
     for (const [filter, seqs] of filters) {
       const { items } = await program.call("get_audit_trail", filter, key)

@@ -62,6 +62,18 @@ describe("all issues are told, not only the first", () => {
     assert.strictEqual(issuesOf("track_usage", { ...REPORT, ...many }).length, 50)
   })
 
+  it("and a word that is none of those that there are is told which was meant", () => {
+    const said = (name: SignalName, params: unknown) => issuesOf(name, params).map(({ message }) => message)
+    const [kind] = said("get_audit_trail", { kind: "create_bugdet" })
+    assert.match(kind ?? "", /^Expected "create_budget" \| .*\. Did you mean "create_budget"\?$/u)
+    const [far] = said("get_audit_trail", { kind: "weather" })
+    assert.match(far ?? "", /^Expected "create_budget" \| .*"revoke_key"$/u)
+    const updates = { rollover: null, enforcement: "hart" }
+    assert.deepStrictEqual(said("update_budget", { budget_id: "b", updates }), [
+      'Expected "hard" | "soft". Did you mean "hard"?'
+    ])
+  })
+
   it("and one value has one, about what is wrong with it first", () => {
     const table: ReadonlyArray<readonly [SignalName, Fields, string]> = [
       [
