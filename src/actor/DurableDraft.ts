@@ -7,9 +7,10 @@
  */
 import type { Schema } from "effect"
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate"
-import { NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
+import { standsStill } from "./DurableEnvironment.ts"
 import type { DurableMachine, MachineView, SignalRule } from "./DurableMachine.ts"
 import { wakesAtOf } from "./DurableRest.ts"
 import { type DurableState, nextTimer, textOf } from "./DurableState.ts"
@@ -291,12 +292,12 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
     const { status, reason } = this.#standing as Standing
     const { text, kind } = this.#context.address
     if (status === "active") return undefined
-    if (status === "parked")
-      return new Unavailable({ message: `${text} is parked: ${reason}`, retry_after_ms: 5_000 })
+    if (status === "parked") return standsStill(text, reason ?? "its log says why")
+    const why = status === "failed" && reason !== null ? `, because ${reason}` : ""
     return new NotFound({
       kind,
       id: text,
-      message: `${text} has ended (${status}): it takes nothing any more`
+      message: `${text} has ended (${status}${why}): it takes nothing any more. Start another one under another id`
     })
   }
 

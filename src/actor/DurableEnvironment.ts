@@ -2,7 +2,7 @@
  * What a durable machine's life is given, and what those who wait for it are told where it cannot answer.
  */
 import { type Deferred, Exit } from "effect"
-import { NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { Conflict, NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Address } from "./Address.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
 import type { MachineStore } from "./MachineStore.ts"
@@ -42,6 +42,13 @@ export const away = (address: string): Unavailable =>
   new Unavailable({
     message: `${address} cannot reach its store right now; send it again`,
     retry_after_ms: 1_000
+  })
+
+/** It stands still until somebody puts right what it says: whoever asks again is answered the same. */
+export const standsStill = (address: string, reason: string): Conflict =>
+  new Conflict({
+    message: `${address} is parked: ${reason}. Waiting does not help: put that right, then begin it again with restart_actor (a workflow also with resume_workflow)`,
+    reason: "machine_parked"
   })
 
 /** What ended here was removed: who starts it again would do it twice. */

@@ -9,10 +9,17 @@
  */
 import { Cause, Clock, Deferred, Effect, Exit } from "effect"
 import type { AnyStateMachine } from "xstate"
-import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { SignalError } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorContext } from "./ActorSystem.ts"
-import { away, type Birth, type DurableEnvironment, endOf, wasHere } from "./DurableEnvironment.ts"
+import {
+  away,
+  type Birth,
+  type DurableEnvironment,
+  endOf,
+  standsStill,
+  wasHere
+} from "./DurableEnvironment.ts"
 import { DurableInbox } from "./DurableInbox.ts"
 import { durableInsight } from "./DurableInsight.ts"
 import { BATCH_MAX, DurableKeeping, type KeepingParts, type Turn } from "./DurableKeeping.ts"
@@ -271,8 +278,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
       const reason = this.#unreadable?.reason ?? this.#stuck
       if (reason !== undefined) {
         yield* mailbox.nonEmpty
-        const message = `${this.#address} is parked: ${reason}`
-        this.#kept.refuse(mailbox.takeNow(BATCH_MAX), new Unavailable({ message, retry_after_ms: 5_000 }))
+        this.#kept.refuse(mailbox.takeNow(BATCH_MAX), standsStill(this.#address, reason))
         return "go on"
       }
       const now = yield* Clock.currentTimeMillis

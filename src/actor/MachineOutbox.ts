@@ -23,6 +23,12 @@ const ANSWER_TIMEOUT = "30 seconds"
 const PAUSE_MS_MAX = 30_000
 const CONFIRMING = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
 
+/** What is over some time: a machine that is parked takes what waits for it when it is begun again. */
+const passes = (error: SignalError): boolean =>
+  error._tag === "Unavailable" ||
+  error._tag === "Overloaded" ||
+  (error._tag === "Conflict" && error.reason === "machine_parked")
+
 /** A receiver whose rules throw on a signal will throw again: this often it is believed that they may not. */
 const CRASHES_MAX = 5
 
@@ -108,7 +114,7 @@ export class MachineOutbox {
         if (Result.isSuccess(answer)) return
         const error = answer.failure
         if (error._tag === "InternalError") crashes += 1
-        else if (error._tag !== "Unavailable" && error._tag !== "Overloaded") return this.#bury(signal, error)
+        else if (!passes(error)) return this.#bury(signal, error)
         if (crashes >= CRASHES_MAX) return this.#bury(signal, error)
         yield* Effect.sleep(pauseMs)
       }

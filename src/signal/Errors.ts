@@ -66,6 +66,8 @@ export const ConflictReason = Schema.Literals([
   "workflow_id_in_use",
   "workflow_already_ended",
   "not_restartable",
+  "machine_parked",
+  "key_ended",
   "letter_not_redrivable"
 ])
 export type ConflictReason = typeof ConflictReason.Type

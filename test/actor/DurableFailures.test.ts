@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorSystem, layer as actorLayer } from "../../src/actor/ActorSystem.ts"
+import { standsStill } from "../../src/actor/DurableEnvironment.ts"
 import type { DurableMachine } from "../../src/actor/DurableMachine.ts"
 import { DurableMachines, layer as machinesLayer } from "../../src/actor/DurableMachines.ts"
 import {
@@ -177,7 +178,9 @@ describe("a durable machine whose rules throw", () => {
           const [row] = rows.rows()
           assert.strictEqual(row?.status, "parked")
           assert.include(row?.reason ?? "", reason)
-          assert.include((yield* Effect.flip(ref.ask("note", { text: "a" }, host))).message, "is parked")
+          const refusal = yield* Effect.flip(ref.ask("note", { text: "a" }, host))
+          assert.deepInclude(refusal, { _tag: "Conflict", reason: "machine_parked" })
+          assert.match(refusal.message, /is parked: .*Waiting does not help.*restart_actor/u)
           yield* TestClock.adjust("1 hour")
           assert.strictEqual(runs, 1)
           const entry = (yield* ActorSystem).entry(BOOK.text)
@@ -345,6 +348,7 @@ describe("what a durable machine sends", () => {
         const tried: Array<number> = []
         const answers: Array<Effect.Effect<void, SignalError>> = [
           Effect.fail(new Unavailable({ message: "later", retry_after_ms: 1 })),
+          Effect.fail(standsStill("depot/t/main", "its code has changed")),
           Effect.never,
           Effect.fail(new NotFound({ kind: "depot", id: "main", message: "there is no depot" }))
         ]
@@ -356,7 +360,7 @@ describe("what a durable machine sends", () => {
             yield* TestClock.adjust("20 seconds")
             assert.isTrue(rows.owes(BOOK.text))
             yield* TestClock.adjust("20 seconds")
-            assert.deepStrictEqual(tried, [1, 1, 1])
+            assert.deepStrictEqual(tried, [1, 1, 1, 1])
             assert.isFalse(rows.owes(BOOK.text))
             const [letter] = (yield* ActorSystem).deadLetters.newest(1)
             assert.deepStrictEqual([letter?.address, letter?.signal], ["depot/t/main", "arrived"])

@@ -110,7 +110,7 @@ describe("a durable machine whose commits the store refuses, whatever is in them
         yield* TestClock.adjust("1 hour")
         assert.isBelow(refused.commits, 6)
         const asked = yield* Effect.flip(ref.ask("note", { text: "a" }, host))
-        assert.strictEqual(asked._tag, "Unavailable")
+        assert.deepInclude(asked, { _tag: "Conflict", reason: "machine_parked" })
         assert.include(asked.message, "never")
         refused.from = Number.POSITIVE_INFINITY
         yield* (yield* DurableMachines).restart(BOOK)
