@@ -94,7 +94,7 @@ export const makeDoor = Effect.fnUntraced(function* (
   const services = yield* Effect.context<never>()
 
   const send = ({ name, payload }: Admitted, principal: Principal): Effect.Effect<unknown, SignalError> => {
-    if (isKeySignal(name)) return askKeys(credentials, name, payload as never, principal)
+    if (isKeySignal(name)) return askKeys(credentials, router, name, payload as never, principal)
     switch (name) {
       case "subscribe":
       case "unsubscribe":

@@ -97,3 +97,10 @@ export const refuseReuse = (kept: KeyRow, draft: KeyDraft): Conflict | undefined
         message: "This request_id made another key: use a request_id of its own for each key",
         reason: "request_reused_with_different_content"
       })
+
+/** The key that a request made before cannot be used any more, so it is no answer to it. */
+export const madeAnEndedKey = (id: string, end: "revoked" | "expired"): Conflict =>
+  new Conflict({
+    message: `This request_id made the key ${id}, which ${end === "revoked" ? "was revoked" : "has expired"} since: take a new request_id to make another key`,
+    reason: "key_ended"
+  })

@@ -8,7 +8,7 @@ import { Effect, type Redacted } from "effect"
 import type { SignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import type { DoorSignal } from "../signal/SignalRouter.ts"
+import type { DoorSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import { Keys, make as makeKeys } from "./Keys.ts"
 import { make as makeSessions, type Sessions } from "./Sessions.ts"
 
@@ -31,8 +31,7 @@ const NAMES: { readonly [Name in KeySignal]: true } = { create_key: true, list_k
 
 export const isKeySignal = (name: SignalName): name is KeySignal => Object.hasOwn(NAMES, name)
 
-/** Answers one of them. */
-export const askKeys = (
+const answer = (
   { keys, sessions }: Credentials,
   name: KeySignal,
   payload: SignalPayload<KeySignal>,
@@ -48,4 +47,16 @@ export const askKeys = (
       return Effect.tap(keys.revoke(revoke, principal), sessions.endOfKey(revoke.key_id))
     }
   }
+}
+
+/** Answers one of them, under a span where somebody traces. */
+export const askKeys = (
+  credentials: Credentials,
+  { traced }: Pick<SignalRouter, "traced">,
+  name: KeySignal,
+  payload: SignalPayload<KeySignal>,
+  principal: Principal
+): Effect.Effect<SignalSuccess<KeySignal>, SignalError> => {
+  const answered = answer(credentials, name, payload, principal)
+  return traced === undefined ? answered : traced(name, payload, principal, answered)
 }

@@ -22,7 +22,7 @@ import type { Millis } from "../signal/Text.ts"
 import { type Credential, type Ended, makeRecent } from "./Credential.ts"
 import { InstallationSecret, isSameHash, keyedHash } from "./InstallationSecret.ts"
 import { created, KeyAudit, revoked } from "./KeyAudit.ts"
-import { type CreateKey, draftKey, refuseReuse } from "./KeyDraft.ts"
+import { type CreateKey, draftKey, madeAnEndedKey, refuseReuse } from "./KeyDraft.ts"
 import { infoOfKey, type ListKeys, nextKeyCursor, readKeyCursor } from "./KeyList.ts"
 import { type KeyRow, KeyStore } from "./KeyStore.ts"
 import { endOfKey, KnownKeys, principalOfKey } from "./KnownKeys.ts"
@@ -180,6 +180,8 @@ export const make = Effect.fnUntraced(function* (adminKey: Redacted.Redacted<str
     const reuse = kept.id === id ? undefined : refuseReuse(kept, draft)
     if (reuse !== undefined) return yield* reuse
     yield* audit.record(created(kept, principal))
+    const end = endOfKey(kept, now)
+    if (end !== undefined) return yield* madeAnEndedKey(kept.id, end)
     return { key_id: kept.id, key: kept.id === id ? key : keyOf(kept.id) }
   })
 

@@ -133,7 +133,7 @@ const subscriptionParams = (topic: Topic, { filter, fromCursor }: SubscribeOptio
 const doorOf = (router: SignalRouter, credentials: Credentials, principal: Principal): Door => {
   const ask = (name: SignalName, payload: unknown): Effect.Effect<unknown, SignalError> =>
     isKeySignal(name)
-      ? askKeys(credentials, name, payload as never, principal)
+      ? askKeys(credentials, router, name, payload as never, principal)
       : router.ask(name as RoutedSignal, payload as never, principal)
 
   const refused = (name: string, error: SignalError) => refuse(router, name, principal, error)

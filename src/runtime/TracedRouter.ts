@@ -2,7 +2,7 @@
  * The span of a signal, from the door until it is answered.
  *
  * Owns: what a signal's first span is called, by OpenTelemetry's conventions for JSON-RPC; that a streaming call's lasts as
- * long as its text; that what a door refused has one as well.
+ * long as its text; that what a door refused, or answered by itself, has one as well.
  * Does not decide: what happens under it (actor/Tracing, provider/AttemptTrace).
  */
 import { Context, Effect, Exit, Stream, Tracer } from "effect"
@@ -38,6 +38,8 @@ export const tracedRouter = (router: SignalRouter, tracing: Tracing): SignalRout
     tracing.inSpan(name, "server", rpcFacts(name, payload, principal), () =>
       router.ask(name, payload, principal)
     ),
+  traced: (name, payload, principal, answered) =>
+    tracing.inSpan(name, "server", rpcFacts(name, payload, principal), () => answered),
   refused: (method, principal, error) =>
     Effect.withFiber((fiber) => {
       const name = isSignalName(method) ? method : UNKNOWN.span

@@ -49,6 +49,13 @@ export interface SignalRouter {
    * read it. Absent where nobody wants to hear of it.
    */
   readonly refused?: (method: string, principal: Principal, error: SignalError) => Effect.Effect<void>
+  /** Puts what a door answers by itself under a span, as what is asked has one. Absent where nobody traces. */
+  readonly traced?: <A>(
+    name: DoorSignal,
+    payload: unknown,
+    principal: Principal,
+    answered: Effect.Effect<A, SignalError>
+  ) => Effect.Effect<A, SignalError>
 }
 
 /** Fails, after the router has heard of it if it wants to. */

@@ -186,6 +186,22 @@ describe("create_key", () => {
     )
   )
 
+  it.effect("of a key that was revoked since says so, and does not hand it out again", () =>
+    withKeys(
+      Effect.gen(function* () {
+        const keys = yield* Keys
+        const payload = { ...app, request_id: "r1" }
+        const { key_id } = yield* keys.create(payload, ADMIN)
+        yield* keys.revoke({ key_id }, ADMIN)
+        const error = yield* Effect.flip(keys.create(payload, ADMIN))
+        assert.deepInclude(error, { _tag: "Conflict", reason: "key_ended" })
+        assert.include(error.message, `${key_id}, which was revoked since: take a new request_id`)
+        const again = yield* keys.create({ ...payload, request_id: "r2" }, ADMIN)
+        assert.notStrictEqual(again.key_id, key_id)
+      })
+    )
+  )
+
   it.effect("answers parallel repeats of one request with one key", () =>
     withKeys(
       Effect.gen(function* () {

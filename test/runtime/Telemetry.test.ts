@@ -98,6 +98,26 @@ describe("a traced program", () => {
     assert.notInclude(JSON.stringify(named(refused, "subscribe")), SECRET)
   })
 
+  it("shows signals about keys like any other, and never a key", async () => {
+    const params = { name: "traced key", roles: ["app"], request_id: "make a key" }
+    const { key, key_id } = await wire.call("create_key", params)
+    await wire.call("revoke_key", { key_id, request_id: "end a key" })
+    const again = await failureOf(wire.call("create_key", { ...params, request_id: "make a key" }))
+    assert.strictEqual(again.data.reason, "key_ended")
+    const { door } = await traceOf("make a key")
+    assert.deepInclude(door, { name: "create_key", kind: 2 })
+    assert.deepInclude(door.facts, { "rpc.method": "create_key", "bursar.tenant": "default" })
+    assert.strictEqual((await traceOf("end a key")).door.name, "revoke_key")
+    const made = () =>
+      receiver.spans.filter(({ facts }) => facts["bursar.request_id"] === "make a key" && facts["rpc.method"])
+    const [, refused] = await eventually(
+      async () => made(),
+      ({ length }) => length === 2
+    )
+    assert.strictEqual(refused?.facts["error.type"], "Conflict")
+    assert.notInclude(JSON.stringify(receiver.spans), key)
+  })
+
   it("shows a call from the door to each attempt, a retry too, and what each cost", async () => {
     const answer = await wire.call("complete", {
       ...FAST,
