@@ -1,5 +1,5 @@
 /** What every store of dead letters must do. Run it on each layer that claims to be one. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { DeadLetterStore, LETTERS_KEPT, type NewLetter } from "../../src/actor/DeadLetterStore.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
@@ -20,18 +20,13 @@ const letter = (tenant: string, number: number, more: Partial<NewLetter> = {}): 
 const numbered = (tenant: string, from: number, to: number): ReadonlyArray<NewLetter> =>
   Array.from({ length: to - from + 1 }, (_, index) => letter(tenant, from + index))
 
-export const deadLetterStoreContract = <E>(name: string, layer: Layer.Layer<DeadLetterStore, E>) => {
-  const check = (
-    title: string,
-    body: (store: DeadLetterStore, tenant: string) => Effect.Effect<void, unknown>
-  ) =>
-    it.live(title, () =>
-      Effect.flatMap(DeadLetterStore, (store) => body(store, `tenant-${++tenants}`)).pipe(
-        Effect.provide(layer)
-      )
-    )
-
-  describe(`dead letters ${name}`, () => {
+export const deadLetterStoreContract = <E>(name: string, store: Layer.Layer<DeadLetterStore, E>) => {
+  layer(store, { excludeTestServices: true, timeout: 60_000 })(`dead letters ${name}`, (it) => {
+    const check = (
+      title: string,
+      body: (store: DeadLetterStore, tenant: string) => Effect.Effect<void, unknown>
+    ) =>
+      it.effect(title, () => Effect.flatMap(DeadLetterStore, (store) => body(store, `tenant-${++tenants}`)))
     check("are kept whole, the newest first, in pages, and by what was sent where", (store, tenant) =>
       Effect.gen(function* () {
         yield* store.add(tenant, numbered(tenant, 1, 3), 0)

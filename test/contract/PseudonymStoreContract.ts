@@ -1,22 +1,16 @@
 /** What every store of pseudonyms must do. Run it on each layer that claims to be one. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { PseudonymStore } from "../../src/tokens/PseudonymStore.ts"
 
 let tenants = 0
 
-export const pseudonymStoreContract = <E>(name: string, layer: Layer.Layer<PseudonymStore, E>) => {
-  const check = (
-    title: string,
-    body: (store: PseudonymStore, tenant: string) => Effect.Effect<void, unknown>
-  ) =>
-    it.live(title, () =>
-      Effect.flatMap(PseudonymStore, (store) => body(store, `tenant-${++tenants}`)).pipe(
-        Effect.provide(layer)
-      )
-    )
-
-  describe(`pseudonyms ${name}`, () => {
+export const pseudonymStoreContract = <E>(name: string, store: Layer.Layer<PseudonymStore, E>) => {
+  layer(store, { excludeTestServices: true, timeout: 60_000 })(`pseudonyms ${name}`, (it) => {
+    const check = (
+      title: string,
+      body: (store: PseudonymStore, tenant: string) => Effect.Effect<void, unknown>
+    ) => it.effect(title, () => Effect.flatMap(PseudonymStore, (store) => body(store, `tenant-${++tenants}`)))
     check("are the first that was given, for as long as they are known", (store, tenant) =>
       Effect.gen(function* () {
         assert.isUndefined(yield* store.find(tenant, "ada"))

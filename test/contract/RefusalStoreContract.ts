@@ -1,5 +1,5 @@
 /** What every store of refusals must do. Run it on each layer that claims to be one. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import type { Violation } from "../../src/signal/Errors.ts"
 import type { RefusedRequest } from "../../src/signal/KeptRefusals.ts"
@@ -71,18 +71,15 @@ const refusal = (
 const numbered = (from: number, to: number): ReadonlyArray<NewRefusal> =>
   Array.from({ length: to - from + 1 }, (_, index) => refusal(from + index))
 
-export const refusalStoreContract = <E>(name: string, layer: Layer.Layer<RefusalStore, E>) => {
-  const check = (
-    title: string,
-    body: (store: RefusalStore, tenant: string) => Effect.Effect<void, unknown>
-  ) =>
-    it.live(title, () =>
-      Effect.flatMap(RefusalStore, (store) => body(store, `tenant-${++tenants}`)).pipe(Effect.provide(layer))
-    )
+export const refusalStoreContract = <E>(name: string, store: Layer.Layer<RefusalStore, E>) => {
   const seqs = (store: RefusalStore, tenant: string, filter: Partial<RefusalFilter> = {}) =>
     Effect.map(store.page(tenant, { limit: 10, ...filter }), ({ refusals }) => refusals.map(({ seq }) => seq))
 
-  describe(`refusals ${name}`, () => {
+  layer(store, { excludeTestServices: true, timeout: 60_000 })(`refusals ${name}`, (it) => {
+    const check = (
+      title: string,
+      body: (store: RefusalStore, tenant: string) => Effect.Effect<void, unknown>
+    ) => it.effect(title, () => Effect.flatMap(RefusalStore, (store) => body(store, `tenant-${++tenants}`)))
     check("are kept whole, the newest first, and are a tenant's own", (store, tenant) =>
       Effect.gen(function* () {
         yield* store.add(tenant, numbered(1, 2), 0)

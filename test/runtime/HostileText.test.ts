@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { beforeAll } from "vitest"
 import {
+  makeData,
   makeDatabase,
-  makeFolder,
   type Program,
   type ProgramOptions,
   startProgram
@@ -60,7 +60,7 @@ const sendRaw = async (program: Program, method: string, params: string): Promis
 
 const STORES: { readonly [name: string]: () => Promise<ProgramOptions> } = {
   "a Postgres server": async () => ({ databaseUrl: await makeDatabase() }),
-  "the embedded store": async () => ({ data: makeFolder() })
+  "the embedded store": async () => ({ data: await makeData() })
 }
 
 for (const [store, makeOptions] of Object.entries(STORES)) {

@@ -5,8 +5,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { beforeAll } from "vitest"
 import {
+  makeData,
   makeDatabase,
-  makeFolder,
   type Program,
   type ProgramOptions,
   startProgram
@@ -24,7 +24,7 @@ const report = (n: number, more: Json = {}) => ({
 
 const STORES: { readonly [name: string]: () => Promise<ProgramOptions> } = {
   "a Postgres server": async () => ({ databaseUrl: await makeDatabase() }),
-  "the embedded store": async () => ({ data: makeFolder() })
+  "the embedded store": async () => ({ data: await makeData() })
 }
 
 const prepare = (program: Program) =>

@@ -6,14 +6,13 @@ import { afterAll } from "vitest"
 import { InstallationSecret } from "../../src/bridge/InstallationSecret.ts"
 import { CompletionLog } from "../../src/provider/BudgetKeeper.ts"
 import { ProviderFailed } from "../../src/signal/Errors.ts"
-import { memoryLayer } from "../../src/store/embedded/EmbeddedPostgres.ts"
-import { migrationsLayer } from "../../src/store/Migrations.ts"
 import { serverLayer } from "../../src/store/Postgres.ts"
 import { completionLogLayer } from "../../src/store/SqlCompletionLog.ts"
 import { keyStoreLayer } from "../../src/store/SqlKeyStore.ts"
 import { installationSecretLayer, sessionStoreLayer } from "../../src/store/SqlSessionStore.ts"
 import { keyStoreContract } from "../contract/KeyStoreContract.ts"
 import { Random, randomUsage } from "../contract/LedgerRows.ts"
+import { embeddedStore } from "../support/EmbeddedStore.ts"
 import { createTestDatabase } from "../support/Postgres.ts"
 
 const ports = Layer.mergeAll(keyStoreLayer, sessionStoreLayer, installationSecretLayer, completionLogLayer)
@@ -28,9 +27,7 @@ keyStoreContract("on a Postgres server", Layer.unwrap(Effect.map(freshDatabase, 
 /** One embedded database for all tests of the contract, emptied before each: opening one takes seconds. */
 const scope = Scope.makeUnsafe()
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-const opened = Effect.runPromise(
-  Effect.cached(Layer.buildWithScope(Layer.provideMerge(migrationsLayer, memoryLayer()), scope))
-)
+const opened = Effect.runPromise(Effect.cached(Layer.buildWithScope(embeddedStore, scope)))
 const emptied = Effect.gen(function* () {
   const context = yield* yield* Effect.promise(() => opened)
   const sql = Context.get(context, SqlClient.SqlClient)

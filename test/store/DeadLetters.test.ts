@@ -2,19 +2,15 @@
 import { Layer, Redacted } from "effect"
 import { afterAll } from "vitest"
 import { DeadLetterStore } from "../../src/actor/DeadLetterStore.ts"
-import { memoryLayer } from "../../src/store/embedded/EmbeddedPostgres.ts"
 import { makeMemoryDeadLetters } from "../../src/store/MemoryDeadLetters.ts"
-import { migrationsLayer } from "../../src/store/Migrations.ts"
 import { serverLayer } from "../../src/store/Postgres.ts"
 import { deadLetterStoreLayer } from "../../src/store/SqlDeadLetters.ts"
 import { deadLetterStoreContract } from "../contract/DeadLetterStoreContract.ts"
+import { embeddedStore } from "../support/EmbeddedStore.ts"
 import { createTestDatabase } from "../support/Postgres.ts"
 
 deadLetterStoreContract("in memory", Layer.succeed(DeadLetterStore, makeMemoryDeadLetters()))
-deadLetterStoreContract(
-  "on embedded Postgres",
-  deadLetterStoreLayer.pipe(Layer.provide(migrationsLayer), Layer.provide(memoryLayer()))
-)
+deadLetterStoreContract("on embedded Postgres", deadLetterStoreLayer.pipe(Layer.provide(embeddedStore)))
 
 const database = await createTestDatabase()
 afterAll(() => database.drop())

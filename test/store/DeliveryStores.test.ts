@@ -3,16 +3,15 @@ import { Layer, Redacted } from "effect"
 import { afterAll } from "vitest"
 import { DeadLetterStore } from "../../src/actor/DeadLetterStore.ts"
 import { DeliveryStore } from "../../src/alerts/DeliveryStore.ts"
-import { memoryLayer } from "../../src/store/embedded/EmbeddedPostgres.ts"
 import { MemoryDeliveries, memoryDeliveryStore } from "../../src/store/MemoryDeliveries.ts"
 import { makeMemoryLedgerStore } from "../../src/store/MemoryLedgerStore.ts"
-import { migrationsLayer } from "../../src/store/Migrations.ts"
 import { serverLayer } from "../../src/store/Postgres.ts"
 import { deadLetterStoreLayer } from "../../src/store/SqlDeadLetters.ts"
 import { deliveryStoreLayer } from "../../src/store/SqlDeliveryStore.ts"
 import { ledgerStoreLayer } from "../../src/store/SqlLedgerStore.ts"
 import { LedgerStore } from "../../src/tokens/LedgerStore.ts"
 import { deliveryStoreContract } from "../contract/DeliveryStoreContract.ts"
+import { embeddedStore } from "../support/EmbeddedStore.ts"
 import { createTestDatabase } from "../support/Postgres.ts"
 
 const deliveries = new MemoryDeliveries()
@@ -28,8 +27,7 @@ deliveryStoreContract(
 deliveryStoreContract(
   "owed alerts on embedded Postgres",
   Layer.mergeAll(ledgerStoreLayer("embedded"), deliveryStoreLayer, deadLetterStoreLayer).pipe(
-    Layer.provide(migrationsLayer),
-    Layer.provide(memoryLayer())
+    Layer.provide(embeddedStore)
   )
 )
 

@@ -3,9 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { afterAll } from "vitest"
 import { DEFAULT_MANAGER_CONFIG } from "../../src/signal/Management.ts"
-import { memoryLayer } from "../../src/store/embedded/EmbeddedPostgres.ts"
 import { makeMemoryPseudonyms } from "../../src/store/MemoryPseudonyms.ts"
-import { migrationsLayer } from "../../src/store/Migrations.ts"
 import { serverLayer } from "../../src/store/Postgres.ts"
 import { ledgerStoreLayer } from "../../src/store/SqlLedgerStore.ts"
 import { pseudonymStoreLayer } from "../../src/store/SqlPseudonymStore.ts"
@@ -13,14 +11,12 @@ import { LedgerStore } from "../../src/tokens/LedgerStore.ts"
 import { PseudonymStore } from "../../src/tokens/PseudonymStore.ts"
 import { batch } from "../contract/LedgerRows.ts"
 import { pseudonymStoreContract } from "../contract/PseudonymStoreContract.ts"
+import { embeddedStore } from "../support/EmbeddedStore.ts"
 import { createTestDatabase } from "../support/Postgres.ts"
 
 const kept = makeMemoryPseudonyms()
 pseudonymStoreContract("in memory", Layer.succeed(PseudonymStore, kept))
-pseudonymStoreContract(
-  "on embedded Postgres",
-  pseudonymStoreLayer.pipe(Layer.provide(migrationsLayer), Layer.provide(memoryLayer()))
-)
+pseudonymStoreContract("on embedded Postgres", pseudonymStoreLayer.pipe(Layer.provide(embeddedStore)))
 
 const database = await createTestDatabase()
 afterAll(() => database.drop())

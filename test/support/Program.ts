@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, vi } from "vitest"
+import { fillWithStore } from "./EmbeddedData.ts"
 import { createTestDatabase, type TestDatabase } from "./Postgres.ts"
 import { ADMIN_KEY, callOverHttp, connect, type Json, type Wire } from "./Wire.ts"
 
@@ -49,7 +50,7 @@ export interface Program {
 export interface ProgramOptions {
   /** Without it, an embedded store in `data`. */
   readonly databaseUrl?: string
-  /** Default: a directory of its own, deleted with the test's file. */
+  /** Default: a directory of its own with our tables (`makeData`). Of an empty one the program makes its store itself. */
   readonly data?: string
   readonly env?: Readonly<Record<string, string>>
   readonly args?: ReadonlyArray<string>
@@ -78,6 +79,13 @@ afterAll(async () => {
 export const makeFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "bursar-test-"))
   folders.add(folder)
+  return folder
+}
+
+/** A data directory of an embedded store with our tables, deleted with the test's file. */
+export const makeData = async (): Promise<string> => {
+  const folder = makeFolder()
+  await fillWithStore(folder)
   return folder
 }
 
@@ -127,7 +135,8 @@ export const runProgram = async (options: ProgramOptions): Promise<Exited & { re
 
 /** Starts a program, and answers when it says that it is ready. */
 export const startProgram = async (options: ProgramOptions = {}): Promise<Program> => {
-  const child = launch(options)
+  const isReady = options.databaseUrl !== undefined || options.data !== undefined
+  const child = launch(isReady ? options : { ...options, data: await makeData() })
   const exited = endOf(child)
   let log = ""
   child.stderr?.on("data", (text) => (log += String(text)))

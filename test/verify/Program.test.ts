@@ -7,7 +7,14 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { type CommandLine, readCommandLine } from "../../src/runtime/CommandLine.ts"
-import { makeDatabase, makeFolder, type Program, runProgram, startProgram } from "../support/Program.ts"
+import {
+  makeData,
+  makeDatabase,
+  makeFolder,
+  type Program,
+  runProgram,
+  startProgram
+} from "../support/Program.ts"
 
 const VERIFY = ["audit", "verify"]
 const MODEL = { provider: "simulator", model: "sim-fast" }
@@ -70,7 +77,7 @@ describe("bursar audit verify", () => {
   })
 
   it("lesson 19: what was acknowledged is counted, on the embedded store when no server has it", async () => {
-    const data = makeFolder()
+    const data = await makeData()
     const program = await startProgram({ data })
     const acknowledged = await work(program)
     const busy = await runProgram({ data, args: VERIFY })

@@ -4,8 +4,6 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { afterAll } from "vitest"
-import { memoryLayer } from "../../src/store/embedded/EmbeddedPostgres.ts"
-import { migrationsLayer } from "../../src/store/Migrations.ts"
 import { serverLayer } from "../../src/store/Postgres.ts"
 import { booksLayer, readerOn } from "../../src/store/SqlBooksReader.ts"
 import { ledgerStoreLayer } from "../../src/store/SqlLedgerStore.ts"
@@ -13,6 +11,7 @@ import { LedgerStore } from "../../src/tokens/LedgerStore.ts"
 import { Books } from "../../src/tokens/verify/BooksReader.ts"
 import type { Finding } from "../../src/tokens/verify/Findings.ts"
 import { verifyTenant } from "../../src/tokens/verify/Verify.ts"
+import { embeddedStore } from "../support/EmbeddedStore.ts"
 import { createTestDatabase } from "../support/Postgres.ts"
 import { Bookkeeper, busyHistory } from "./Bookkeeper.ts"
 import { DAMAGES, makeBooks } from "./Damage.ts"
@@ -25,8 +24,7 @@ const STORES = {
     Layer.provideMerge(serverLayer({ url: Redacted.make(database.url) }))
   ),
   "embedded Postgres": Layer.mergeAll(ledgerStoreLayer("embedded"), booksLayer("embedded")).pipe(
-    Layer.provide(migrationsLayer),
-    Layer.provideMerge(memoryLayer())
+    Layer.provideMerge(embeddedStore)
   )
 }
 
