@@ -11,7 +11,7 @@ let browser: Browser
 let watched: Watched
 let page: Page
 
-const start = (port = "0") => startProgram({ data, args: [], env: { BURSAR_PORT: port } })
+const start = (port = "0") => startProgram({ data, args: [], env: { BURSAR_PORT: port }, isFromSource: true })
 
 const signIn = async (on: Page) => {
   await on.goto(program.url)

@@ -11,7 +11,8 @@ import { failureOf } from "../support/Wire.ts"
 
 const STORES: { readonly [name: string]: () => Promise<ProgramOptions> } = {
   "a Postgres server": async () => ({ databaseUrl: await makeDatabase() }),
-  "the embedded store": async () => ({ data: makeFolder() })
+  // As the first `npm start` does it: from the sources, in an empty directory.
+  "the embedded store": async () => ({ data: makeFolder(), isFromSource: true })
 }
 
 const CALL = {

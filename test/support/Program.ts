@@ -12,9 +12,9 @@ import { fileURLToPath } from "node:url"
 import { afterAll, vi } from "vitest"
 import { fillWithStore } from "./EmbeddedData.ts"
 import { createTestDatabase, type TestDatabase } from "./Postgres.ts"
+import { programFile, SOURCE } from "./ProgramFile.ts"
 import { ADMIN_KEY, callOverHttp, connect, type Json, type Wire } from "./Wire.ts"
 
-const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 const END_WITH_PARENT = new URL("EndWithParent.ts", import.meta.url).href
 /** Programs of all tests share what Node has compiled: starting takes a quarter less. */
 const COMPILED = fileURLToPath(new URL("../../node_modules/.cache/bursar-tests", import.meta.url))
@@ -54,6 +54,8 @@ export interface ProgramOptions {
   readonly data?: string
   readonly env?: Readonly<Record<string, string>>
   readonly args?: ReadonlyArray<string>
+  /** Runs src/main.ts as `npm start` does, not the one file that is made of it (ProgramFile). */
+  readonly isFromSource?: boolean
 }
 
 const children = new Set<ChildProcess>()
@@ -97,10 +99,11 @@ export const makeDatabase = async (): Promise<string> => {
 }
 
 /** Starts a program, without waiting for anything. */
-const launch = (options: ProgramOptions): ChildProcess => {
+const launch = async (options: ProgramOptions): Promise<ChildProcess> => {
+  const main = options.isFromSource ? SOURCE : await programFile()
   const child = spawn(
     process.execPath,
-    ["--import", END_WITH_PARENT, MAIN, ...(options.args ?? ["--no-playground"])],
+    ["--import", END_WITH_PARENT, main, ...(options.args ?? ["--no-playground"])],
     {
       // Nothing of this machine's settings: no provider's key, no database of somebody.
       env: {
@@ -126,7 +129,7 @@ const endOf = (child: ChildProcess): Promise<Exited> =>
 
 /** Starts a program that is expected to end by itself, and answers how it did and what it said. */
 export const runProgram = async (options: ProgramOptions): Promise<Exited & { readonly log: string }> => {
-  const child = launch(options)
+  const child = await launch(options)
   let log = ""
   child.stderr?.on("data", (text) => (log += String(text)))
   child.stdout?.on("data", (text) => (log += String(text)))
@@ -136,7 +139,7 @@ export const runProgram = async (options: ProgramOptions): Promise<Exited & { re
 /** Starts a program, and answers when it says that it is ready. */
 export const startProgram = async (options: ProgramOptions = {}): Promise<Program> => {
   const isReady = options.databaseUrl !== undefined || options.data !== undefined
-  const child = launch(isReady ? options : { ...options, data: await makeData() })
+  const child = await launch(isReady ? options : { ...options, data: await makeData() })
   const exited = endOf(child)
   let log = ""
   child.stderr?.on("data", (text) => (log += String(text)))
