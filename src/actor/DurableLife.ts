@@ -12,6 +12,7 @@ import type { AnyStateMachine } from "xstate"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorContext } from "./ActorSystem.ts"
+import { hasEnded } from "./DurableEnded.ts"
 import {
   away,
   type Birth,
@@ -257,7 +258,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
       this.#unreadable = { ...row, status: "parked", reason, revision: row.revision + 1 }
       yield* Effect.logError(`${this.#address} is parked: ${reason}`)
       this.#actor.transition("parked", reason)
-      if (row.status === "parked" && row.reason === reason) return "go on"
+      if (hasEnded(row) || (row.status === "parked" && row.reason === reason)) return "go on"
       const outcome = yield* commitMachine(store, this.#kept.claim as MachineClaim, {
         ...{ id: newId(), revision: row.revision, nextRevision: row.revision + 1, status: "parked", reason },
         ...{ state: row.state, about: row.about, version: row.version, snapshot: row.snapshot, wakesAt: 0 },

@@ -8,6 +8,7 @@ import type { AnyStateMachine } from "xstate"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import { type Standing, statusOf } from "./DurableDraft.ts"
+import { endedStanding, hasEnded } from "./DurableEnded.ts"
 import type { DurableMachine } from "./DurableMachine.ts"
 import { childrenOf, migrated } from "./DurableMigration.ts"
 import { stateFrom } from "./DurableState.ts"
@@ -38,6 +39,26 @@ const asItWas = (machine: AnyStateMachine, row: MachineRow): Reading => {
   return { _tag: "as it was", standing: { state, snapshot, status, reason, createdAt, updatedAt } }
 }
 
+/** A machine that has ended is read as it ended: its version, and whether it still fits, make no difference. */
+const ended = <Machine extends AnyStateMachine, P extends Protocol>(
+  { definition, machine }: Registered<Machine, P>,
+  row: MachineRow
+): Reading => {
+  if (row.version === definition.version) {
+    try {
+      return asItWas(machine, row)
+    } catch {
+      // Its code has changed, and not its version.
+    }
+  }
+  try {
+    const migrate = definition.migrate as Parameters<typeof endedStanding>[1]
+    return { _tag: "as it was", standing: endedStanding(machine, migrate, row) }
+  } catch (cause) {
+    return { _tag: "unreadable", reason: `it has ended, and cannot be read: ${messageOf(cause)}` }
+  }
+}
+
 /** Reads a row. Never throws: what cannot be read says why. */
 export const readingOf = <Machine extends AnyStateMachine, P extends Protocol>(
   { definition, machine }: Registered<Machine, P>,
@@ -46,6 +67,7 @@ export const readingOf = <Machine extends AnyStateMachine, P extends Protocol>(
   sendLate: StepContext["sendLate"] = () => undefined
 ): Reading => {
   const { version, migrate } = definition
+  if (hasEnded(row)) return ended({ definition, machine }, row)
   if (row.version === version) {
     try {
       return asItWas(machine, row)
