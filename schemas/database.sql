@@ -375,7 +375,9 @@ CREATE TABLE machine_seen (
   address text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   mark bigint NOT NULL,
+  digest text,
   revision bigint NOT NULL,
+  place integer NOT NULL,
   PRIMARY KEY (address, id)
 );
 

@@ -7,7 +7,7 @@
  */
 import type { Schema } from "effect"
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate"
-import { NotFound, type SignalError } from "../signal/Errors.ts"
+import { Conflict, NotFound, Overloaded, type SignalError } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import { standsStill } from "./DurableEnvironment.ts"
@@ -27,9 +27,9 @@ import {
 } from "./DurableStep.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
 import { stateText } from "./Machine.ts"
-import type { MachineCommit, MachineFact, MachineStatus, OutgoingSignal } from "./MachineStore.ts"
+import type { MachineCommit, MachineFact, MachineStatus, OutgoingSignal, SeenSignal } from "./MachineStore.ts"
 import { jsonProblem, messageOf } from "./PlainJson.ts"
-import { markOf, type SeenSignals } from "./SeenSignals.ts"
+import { markOf, repeats, SENDERS_MAX, type SeenSignals } from "./SeenSignals.ts"
 import { writeTraceparent } from "./TraceContext.ts"
 import type { ParentSpan } from "./Tracing.ts"
 
@@ -73,6 +73,14 @@ export const statusOf = (snapshot: AnyMachineSnapshot): { status: MachineStatus;
   }
 }
 
+const reused = (signal: string, payload: unknown): Conflict => {
+  const { request_id: requestId } = payload as { readonly request_id?: unknown }
+  return new Conflict({
+    reason: "request_reused_with_different_content",
+    message: `The request_id ${requestId} was used for another ${signal}; take a new one`
+  })
+}
+
 /** Timers of one draft. A machine whose delays are 0 fires again and again; others get their turn in between. */
 const TIMERS_MAX = 100
 
@@ -103,7 +111,7 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
   readonly notes: Array<string> = []
   readonly answers: Array<Answer> = []
   readonly poisoned: Array<Poisoned> = []
-  readonly marks = new Map<string, number>()
+  readonly marks = new Map<string, SeenSignal>()
   /** The type of the last event. */
   event: string | undefined
 
@@ -150,7 +158,7 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
       // A parked machine is tried again by whoever starts next.
       wakesAt: status === "parked" ? 0 : isOver ? null : wakesAtOf(state, snapshot),
       outgoing: this.outgoing,
-      seen: Array.from(this.marks, ([seenId, mark]) => ({ id: seenId, mark })),
+      seen: [...this.marks.values()],
       forgotten: this.#seen.surplus(this.marks),
       facts: this.facts,
       at: this.#context.now
@@ -270,21 +278,35 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
     if (rule.event === undefined) return undefined
     const { payload, principal, name } = envelope
     const mark = markOf(principal, name, payload)
-    if (mark !== undefined && this.#wasTaken(mark)) return undefined
+    const known =
+      mark === undefined ? "new" : repeats(this.marks.get(mark.id) ?? this.#seen.get(mark.id), mark)
+    if (known === "same") return undefined
+    if (known === "other") return reused(name, payload)
     const event = rule.event(payload, this.view() as never, { principal, now: this.#context.now })
     if (event === undefined || isError(event)) return event
-    const refusal = this.#refusal()
+    const refusal = this.#refusal() ?? (mark === undefined ? undefined : this.#noRoomFor(mark))
     if (refusal !== undefined) return refusal
     const stepped = step(this.#context, (this.#standing as Standing).state, event as EventObject)
     this.#take(envelope.span === undefined ? stepped : tracedBy(envelope.span, stepped))
     this.event = (event as EventObject).type
-    if (mark !== undefined) this.marks.set(mark.id, Math.max(mark.mark, this.marks.get(mark.id) ?? 0))
+    if (mark !== undefined) this.#remember(mark)
     return undefined
   }
 
-  #wasTaken(mark: { readonly id: string; readonly mark: number }): boolean {
-    const now = this.marks.get(mark.id)
-    return (now !== undefined && now >= mark.mark) || this.#seen.has(mark)
+  /** The last that is taken is the last to be forgotten. */
+  #remember(mark: SeenSignal): void {
+    this.marks.delete(mark.id)
+    this.marks.set(mark.id, mark)
+  }
+
+  /** What cannot be remembered would be taken twice. */
+  #noRoomFor(mark: SeenSignal): SignalError | undefined {
+    if (this.#seen.hasRoomFor(mark, this.marks)) return undefined
+    const { text } = this.#context.address
+    return new Overloaded({
+      message: `${text} hears ${SENDERS_MAX} durable machines that may still send something again: send it again later`,
+      retry_after_ms: 1_000
+    })
   }
 
   /** Why no event can be taken now. */

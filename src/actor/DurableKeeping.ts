@@ -98,6 +98,19 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
     return new Draft(this.#registered.definition, this.contextAt(now), this.seen, this.standing)
   }
 
+  /** Where many senders are remembered, finds out which of them may be forgotten. */
+  settleSenders(): Effect.Effect<void> {
+    const senders = this.seen.unsettled(BATCH_MAX)
+    if (senders.length === 0) return Effect.void
+    const { seen } = this
+    return Effect.ignore(
+      Effect.map(this.#environment.store.owingTo(this.#address, senders), (owing) => {
+        const owe = new Set(owing)
+        seen.settle(senders.filter((sender) => !owe.has(sender)))
+      })
+    )
+  }
+
   /** `taken`: the signals of it; absent where nothing was taken, so that nothing in it is to blame. */
   commit(draft: Draft<Machine, P>, taken?: ReadonlyArray<AnyEnvelope>): Effect.Effect<Turn> {
     const { store, newId } = this.#environment

@@ -290,6 +290,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
         this.#calmSince = undefined
         return isOver && !this.#hasWork(now) ? "stop" : "go on"
       }
+      yield* this.#kept.settleSenders()
       const turn = yield* this.#decide(now)
       return turn === "refused" ? yield* this.#stick() : turn
     })

@@ -43,11 +43,12 @@ export interface OutgoingSignal {
 
 /**
  * Of what was taken, enough to take it once. For a durable sender `id` is its address and `mark` the highest `seq` that
- * was taken of it; for everybody else `id` is the request's id and `mark` is 0.
+ * was taken of it; for everybody else `id` names the request and `digest` its content, and `mark` is 0.
  */
 export interface SeenSignal {
   readonly id: string
   readonly mark: number
+  readonly digest: string | null
 }
 
 /** What watchers are told about a step. */
@@ -120,6 +121,7 @@ export interface ClaimedMachine {
   readonly wasRemoved: boolean
   /** Signals that nobody has confirmed yet, the oldest first. */
   readonly outgoing: ReadonlyArray<OutgoingSignal>
+  /** In the order in which it was committed. */
   readonly seen: ReadonlyArray<SeenSignal>
 }
 
@@ -177,6 +179,11 @@ export interface MachineLooking<Unreachable> {
   /** Tenants that have some of a kind that have not ended, in the order of their names. */
   readonly openTenants: (
     query: Omit<OpenQuery, "tenant">
+  ) => Effect.Effect<ReadonlyArray<string>, Unreachable>
+  /** Of these machines, the ones that owe something to a receiver. */
+  readonly owingTo: (
+    receiver: string,
+    addresses: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<string>, Unreachable>
   /** How many of a kind have not ended. */
   readonly openCount: (tenant: string, kind: string) => Effect.Effect<number, Unreachable>

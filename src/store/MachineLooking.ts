@@ -43,6 +43,10 @@ export const OPEN_TENANTS = `WITH RECURSIVE open AS (
   FROM open WHERE open.tenant IS NOT NULL AND place < $3::int8
 ) SELECT tenant FROM open WHERE tenant IS NOT NULL ORDER BY tenant`
 
+/** Of each the first that is found, however much it owes. */
+export const OWING_TO = `SELECT a.address FROM unnest($2::text[]) AS a(address) CROSS JOIN LATERAL (
+  SELECT 1 FROM machine_outbox o WHERE o.address = a.address AND o.receiver = $1 ORDER BY o.seq LIMIT 1) AS owed`
+
 type Place = Pick<MachinePlace, "tenant" | "address" | "kind">
 
 export const machineLooking = (rows: Rows): MachineLooking<MachineStoreUnreachable> => ({
@@ -71,6 +75,10 @@ export const machineLooking = (rows: Rows): MachineLooking<MachineStoreUnreachab
         ),
         next: found.length === limit ? (found.at(-1)?.address ?? null) : null
       })
+    ),
+  owingTo: (receiver, addresses) =>
+    Effect.map(rows<{ readonly address: string }>(OWING_TO, [receiver, textArray(addresses)]), (found) =>
+      found.map(({ address }) => address)
     ),
   open: ({ kind, tenant, after, limit }) =>
     Effect.map(rows<Omit<StoredMachine, "snapshot">>(OPEN, [kind, tenant, after, BigInt(limit)]), (found) =>

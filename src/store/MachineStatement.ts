@@ -74,10 +74,16 @@ SELECT m.address, x.seq, x.receiver, x.signal, x.params, nullif(x.trace, '') FRO
 WHERE s.address = m.address AND s.id = ANY($${at}::text[]))`)
   }
   if (seen.length > 0) {
-    const at = next(textArray(seen.map(({ id }) => storable(id))), int8Array(seen.map(({ mark }) => mark)))
-    parts.push(`seen AS (INSERT INTO machine_seen (address, id, mark, revision)
-SELECT m.address, x.id, x.mark, $5 FROM m, unnest($${at}::text[], $${at + 1}::int8[]) AS x(id, mark)
-ON CONFLICT (address, id) DO UPDATE SET mark = excluded.mark, revision = excluded.revision)`)
+    const at = next(
+      textArray(seen.map(({ id }) => storable(id))),
+      int8Array(seen.map(({ mark }) => mark)),
+      textArray(seen.map(({ digest }) => digest ?? ""))
+    )
+    parts.push(`seen AS (INSERT INTO machine_seen (address, id, mark, digest, revision, place)
+SELECT m.address, x.id, x.mark, nullif(x.digest, ''), $5, x.place
+FROM m, unnest($${at}::text[], $${at + 1}::int8[], $${at + 2}::text[]) WITH ORDINALITY AS x(id, mark, digest, place)
+ON CONFLICT (address, id) DO UPDATE SET
+  mark = excluded.mark, digest = excluded.digest, revision = excluded.revision, place = excluded.place)`)
   }
   if (facts.length > 0) {
     const at = next(

@@ -12,7 +12,7 @@
  *   in no index, so that a step writes one row and no index entry.
  * - `machine_removed` is what is left of a machine that had ended and was removed: that nobody begins at its address anew.
  * - `machine_outbox` has what was sent and nobody has confirmed yet; a row goes when it has arrived.
- * - `machine_seen` is what was taken, so that it is taken once.
+ * - `machine_seen` is what was taken, so that it is taken once; `revision` and `place` are its order.
  * - `machine_feed` counts the facts of a tenant in the statement that writes them. Its row is locked until that is
  *   committed: so the order of numbers is the order of commits, and whoever reads after a number misses nothing.
  */
@@ -60,7 +60,9 @@ export const MACHINE_TABLES: ReadonlyArray<string> = [
   address text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   mark bigint NOT NULL,
+  digest text,
   revision bigint NOT NULL,
+  place integer NOT NULL,
   PRIMARY KEY (address, id)
 )`,
 

@@ -13,6 +13,7 @@ import {
   type MachineRow,
   type MachineStore,
   type OutgoingSignal,
+  type SeenSignal,
   type StoredFact
 } from "../actor/MachineStore.ts"
 
@@ -25,7 +26,7 @@ interface Head {
   commitId: string | undefined
   row: MachineRow | undefined
   outgoing: ReadonlyArray<OutgoingSignal>
-  readonly seen: Map<string, number>
+  readonly seen: Map<string, SeenSignal>
 }
 
 interface Feed {
@@ -58,7 +59,7 @@ export class MemoryMachines {
       commitId: undefined,
       row: undefined,
       outgoing: [],
-      seen: new Map<string, number>()
+      seen: new Map<string, SeenSignal>()
     }
     this.heads.set(machine.address, head)
     head.owner = owner
@@ -68,7 +69,7 @@ export class MemoryMachines {
       row: head.row,
       wasRemoved: this.removed.has(head.address),
       outgoing: head.outgoing,
-      seen: Array.from(head.seen, ([id, mark]) => ({ id, mark }))
+      seen: [...head.seen.values()]
     }
   }
 
@@ -93,9 +94,9 @@ export class MemoryMachines {
     }
     head.outgoing = [...head.outgoing, ...commit.outgoing]
     for (const id of commit.forgotten) head.seen.delete(id)
-    for (const { id, mark } of commit.seen) {
-      head.seen.delete(id)
-      head.seen.set(id, mark)
+    for (const mark of commit.seen) {
+      head.seen.delete(mark.id)
+      head.seen.set(mark.id, mark)
     }
     const feed = this.feedOf(tenant)
     feed.facts = [...feed.facts, ...commit.facts.map((fact) => ({ ...fact, seq: ++feed.last, address, at }))]
@@ -228,6 +229,10 @@ export const memoryMachineStore = (machines: MemoryMachines = new MemoryMachines
         next: found.length === limit ? (found.at(-1)?.address ?? null) : null
       }
     }),
+  owingTo: (receiver, addresses) =>
+    Effect.sync(() =>
+      addresses.filter((address) => machines.heads.get(address)?.outgoing.some(({ to }) => to === receiver))
+    ),
   open: ({ tenant, kind, after, limit }) =>
     Effect.sync(() =>
       machines

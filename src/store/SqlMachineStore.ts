@@ -81,10 +81,11 @@ const claim = Effect.fnUntraced(function* (
     "SELECT seq, receiver, signal, params, traceparent FROM machine_outbox WHERE address = $1 ORDER BY seq",
     [address]
   )
-  const seen = yield* sql.unsafe<{ readonly id: string; readonly mark: bigint }>(
-    "SELECT id, mark FROM machine_seen WHERE address = $1 ORDER BY revision, id",
-    [address]
-  )
+  const seen = yield* sql.unsafe<{
+    readonly id: string
+    readonly mark: bigint
+    readonly digest: string | null
+  }>("SELECT id, mark, digest FROM machine_seen WHERE address = $1 ORDER BY revision, place", [address])
   return {
     claim: held,
     row: rowFrom(head),
@@ -98,7 +99,7 @@ const claim = Effect.fnUntraced(function* (
         ...(traceparent === null ? {} : { traceparent })
       })
     ),
-    seen: seen.map(({ id, mark }) => ({ id, mark: Number(mark) }))
+    seen: seen.map(({ id, mark, digest }) => ({ id, mark: Number(mark), digest }))
   }
 })
 

@@ -95,8 +95,10 @@ const claims = (it: Tests) => {
         wakesAt: NOON + 5,
         outgoing: [outgoing(1), outgoing(2)],
         seen: [
-          { id: "order/other/1", mark: 7 },
-          { id: "request-1", mark: 0 }
+          { id: "order/other/1", mark: 7, digest: null },
+          { id: "request-1", mark: 0, digest: "of its content" },
+          { id: "request-2", mark: 0, digest: "of another" },
+          { id: "a last one", mark: 0, digest: "of another" }
         ]
       })
       yield* store.commit(
@@ -106,7 +108,7 @@ const claims = (it: Tests) => {
           status: "parked",
           reason: "it has no price",
           outgoing: [outgoing(3)],
-          seen: [{ id: "order/other/1", mark: 8 }],
+          seen: [{ id: "order/other/1", mark: 8, digest: null }],
           forgotten: ["request-1"],
           wakesAt: null
         })
@@ -129,7 +131,15 @@ const claims = (it: Tests) => {
         updatedAt: at
       })
       assert.deepStrictEqual(next.outgoing, [outgoing(2)])
-      assert.deepStrictEqual(next.seen, [{ id: "order/other/1", mark: 8 }])
+      assert.deepStrictEqual(
+        next.seen,
+        [
+          { id: "request-2", mark: 0, digest: "of another" },
+          { id: "a last one", mark: 0, digest: "of another" },
+          { id: "order/other/1", mark: 8, digest: null }
+        ],
+        "in the order in which they came"
+      )
       assert.deepStrictEqual(yield* store.read(machine.address), next.row)
     })
   )
@@ -140,7 +150,7 @@ const claims = (it: Tests) => {
       const late = commitOf("late", 1, {
         outgoing: [outgoing(1)],
         facts: [fact("late")],
-        seen: [{ id: "s", mark: 1 }]
+        seen: [{ id: "s", mark: 1, digest: null }]
       })
       for (const wrong of [0, 2]) {
         assert.strictEqual(
@@ -310,12 +320,27 @@ const lists = (it: Tests) => {
     })
   )
 
+  it.effect("of some machines it says which owe something to a receiver", () =>
+    Effect.gen(function* () {
+      const { store, addressOf, commit } = yield* family("sending")
+      const to = (receiver: string, seq: number): OutgoingSignal => ({ ...outgoing(seq), to: receiver })
+      yield* commit("owes", { outgoing: [to("till/a/1", 1), to("till/a/1", 2), to("till/a/2", 3)] })
+      yield* commit("owes another", { outgoing: [to("till/a/2", 1)] })
+      yield* commit("has", { outgoing: [to("till/a/1", 1)] })
+      yield* store.delivered(addressOf("has"), [1])
+      const all = ["owes", "owes another", "has", "there is none"].map(addressOf)
+      assert.deepStrictEqual(yield* store.owingTo("till/a/1", all), [addressOf("owes")])
+      assert.deepStrictEqual(yield* store.owingTo("till/a/1", all.slice(1)), [])
+      assert.deepStrictEqual(yield* store.owingTo("till/a/1", []), [])
+    })
+  )
+
   it.effect("what has ended goes once it is old and owes nothing, and nothing begins there anew", () =>
     Effect.gen(function* () {
       const { store, base, addressOf, commit } = yield* family("ending")
       yield* commit("active", {})
       yield* commit("parked", { status: "parked" })
-      yield* commit("done", { status: "done", seen: [{ id: "s", mark: 1 }] })
+      yield* commit("done", { status: "done", seen: [{ id: "s", mark: 1, digest: null }] })
       yield* commit("failed", { status: "failed", at: NOON + 1 })
       yield* commit("owes", { status: "done", outgoing: [outgoing(1)] })
       yield* commit("young", { status: "done", at: NOON + 10 })

@@ -21,8 +21,8 @@ const rules = vi.hoisted(() => ({ broken: "" }))
 vi.mock("../../src/actor/SeenSignals.ts", async (original) => {
   const real = await original<typeof SeenSignalsModule>()
   class SeenSignals extends real.SeenSignals {
-    override has(...args: Parameters<InstanceType<typeof real.SeenSignals>["has"]>) {
-      return rules.broken !== "a signal is taken once" && super.has(...args)
+    override get(...args: Parameters<InstanceType<typeof real.SeenSignals>["get"]>) {
+      return rules.broken === "a signal is taken once" ? undefined : super.get(...args)
     }
   }
   return { ...real, SeenSignals }

@@ -10,7 +10,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { afterAll } from "vitest"
 import { MachineStore } from "../../src/actor/MachineStore.ts"
-import { DUE, OPEN, OPEN_COUNT, OPEN_TENANTS, OWING } from "../../src/store/MachineLooking.ts"
+import { DUE, OPEN, OPEN_COUNT, OPEN_TENANTS, OWING, OWING_TO } from "../../src/store/MachineLooking.ts"
 import { REMOVE_ENDED } from "../../src/store/MachineRemoval.ts"
 import { serverLayer } from "../../src/store/Postgres.ts"
 import { machineStoreLayer } from "../../src/store/SqlMachineStore.ts"
@@ -31,7 +31,7 @@ SELECT 't' || n % 10, 'workflow/t' || n % 10 || '/' || $1 || n, 'workflow', 'o',
 const OWE = `INSERT INTO machine_outbox SELECT 'workflow/t' || n % 10 || '/active' || n, s, 'r', 's', '{}'
 FROM generate_series(1, 50) n, generate_series(1, 100) s`
 
-const SEE = "INSERT INTO machine_seen SELECT address, 'r', 0, 9 FROM machine"
+const SEE = "INSERT INTO machine_seen SELECT address, 'r', 0, NULL, 9, 1 FROM machine"
 
 interface Node {
   readonly "Node Type": string
@@ -80,11 +80,16 @@ layer(machineStoreLayer("server").pipe(Layer.provideMerge(server)), {
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const store = yield* MachineStore
-        yield* sql.unsafe(FILL, ["done", null, NOW, NOW, BigInt(ENDED)])
-        yield* sql.unsafe(FILL, ["parked", null, null, NOW, BigInt(WAITING)])
-        yield* sql.unsafe(FILL, ["active", new Date(0), null, NOW, BigInt(RUNNING)])
-        yield* sql.unsafe(OWE)
-        yield* sql.unsafe(SEE)
+        // On a busy machine it takes longer than a statement may.
+        const filled = Effect.gen(function* () {
+          yield* sql.unsafe("SET LOCAL statement_timeout = 0")
+          yield* sql.unsafe(FILL, ["done", null, NOW, NOW, BigInt(ENDED)])
+          yield* sql.unsafe(FILL, ["parked", null, null, NOW, BigInt(WAITING)])
+          yield* sql.unsafe(FILL, ["active", new Date(0), null, NOW, BigInt(RUNNING)])
+          yield* sql.unsafe(OWE)
+          yield* sql.unsafe(SEE)
+        })
+        yield* sql.withTransaction(filled)
         for (const table of ["machine", "machine_outbox", "machine_seen"])
           yield* sql.unsafe(`ANALYZE ${table}`)
         const kinds = "{workflow}"
@@ -93,6 +98,7 @@ layer(machineStoreLayer("server").pipe(Layer.provideMerge(server)), {
           ["due, the next page", DUE, [kinds, NOW, new Date(0), "workflow/t5/active55", 200n], 200],
           ["owing", OWING, [kinds, "", 200n], 50 * 2],
           ["owing, the next page", OWING, [kinds, "workflow/t5/active5", 200n], 50 * 2],
+          ["who owes a receiver", OWING_TO, ["r", ["workflow/t5/active5", "workflow/t6/active6"]], 4],
           ["how many are open", OPEN_COUNT, ["t5", "workflow"], (WAITING + RUNNING) / 10],
           ["which are open", OPEN, ["workflow", "t5", "workflow/t5/parked", 200n], 200],
           ["whose are open", OPEN_TENANTS, ["workflow", "", 200n], 11],
