@@ -29,6 +29,8 @@ export interface BudgetKeeper {
   readonly extend: Ask<"extend_hold">
   readonly release: Ask<"release_hold">
   readonly track: Ask<"track_usage">
+  /** The first attempt number of a request under which nothing is recorded. */
+  readonly nextAttempt: (requestId: string, principal: Principal) => Effect.Effect<number, SignalError>
   /** For showing what a call on its way costs so far. An unpriced model may answer 0. */
   readonly price: (
     provider: string,

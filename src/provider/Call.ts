@@ -4,7 +4,7 @@
  * Owns: what is known of the call (its estimate, the attempt in flight, the attempts so far) and its settling.
  * Does not decide: the order of the steps (CallMachine), room (BudgetKeeper), other tries (Retry).
  */
-import { type Context, Effect } from "effect"
+import { type Context, Effect, Semaphore } from "effect"
 import type { ParentSpan, Tracing } from "../actor/Tracing.ts"
 import type { Approval } from "../signal/Budgeting.ts"
 import type { SignalError } from "../signal/Errors.ts"
@@ -60,7 +60,9 @@ export class Call implements CallSteps {
   readonly #startedAt: number
   readonly #admitted: () => void
   #estimate: Estimate = { promptTokens: 0, maxCompletionTokens: undefined }
+  /** Sent, and not reported yet. */
   #inFlight: AttemptRun | undefined
+  readonly #reports = Semaphore.makeUnsafe(1)
   #shown: ProgressFacts
   #stopReason: StopReason | undefined
   #stopListener: ((why: StopReason) => void) | undefined
@@ -207,25 +209,8 @@ export class Call implements CallSteps {
     settle: boolean,
     patienceMs?: number
   ): Effect.Effect<TokenUsage | undefined, SignalError> {
-    const work = Effect.suspend((): Effect.Effect<TokenUsage | undefined, SignalError> => {
-      this.#inFlight = undefined
-      measure(end, this.#around.services)
-      if (end.isSent) this.records.push(recordOf(end))
-      else return Effect.succeed(this.#money.lastUsage)
-      return Effect.tap(this.#money.report(end, settle, patienceMs), (usage) => {
-        this.#shown = { attempt: usage.attempt, target: end.target, counts: usage }
-        this.#progress.settled(usage)
-        return Effect.void
-      })
-    })
-    const traced = Effect.onExit(this.#traced(work), (exit) =>
-      Effect.sync(() => {
-        this.#attemptTrace?.end(end, end.isSent && exit._tag === "Success" ? exit.value : undefined)
-        this.#attemptTrace = undefined
-      })
-    )
     // From here on the report is on its way, whatever becomes of the machine.
-    return Effect.uninterruptible(traced)
+    return Effect.uninterruptible(this.#reports.withPermit(this.#report(end, settle, patienceMs)))
   }
 
   release(reason: string): Effect.Effect<void> {
@@ -248,16 +233,48 @@ export class Call implements CallSteps {
   /** Settles a call whose machine was killed: what was sent is reported, what is held is given back. */
   get settleAfterDeath(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
-      const run = this.#inFlight
-      if (run !== undefined) {
-        const end = yield* this.cutShort(run.order.target, "caller_gone")
-        yield* Effect.ignore(this.report(end, true, DYING_PATIENCE_MS))
-      }
+      yield* this.#reports.withPermit(this.#reportInFlight)
       yield* this.release("the call was stopped")
     })
   }
 
   // --- parts
+
+  /** What is in flight is reported by whoever comes first: the machine, or who ends the call after it was killed. */
+  #report(
+    end: AttemptEnd,
+    settle: boolean,
+    patienceMs: number | undefined
+  ): Effect.Effect<TokenUsage | undefined, SignalError> {
+    const work = Effect.suspend((): Effect.Effect<TokenUsage | undefined, SignalError> => {
+      if (end.isSent && this.#inFlight === undefined) return Effect.succeed(this.#money.lastUsage)
+      this.#inFlight = undefined
+      measure(end, this.#around.services)
+      if (end.isSent) this.records.push(recordOf(end))
+      else return Effect.succeed(this.#money.lastUsage)
+      return Effect.tap(this.#money.report(end, settle, patienceMs), (usage) => {
+        this.#shown = { attempt: usage.attempt, target: end.target, counts: usage }
+        this.#progress.settled(usage)
+        return Effect.void
+      })
+    })
+    return Effect.onExit(this.#traced(work), (exit) =>
+      Effect.sync(() => {
+        this.#attemptTrace?.end(end, end.isSent && exit._tag === "Success" ? exit.value : undefined)
+        this.#attemptTrace = undefined
+      })
+    )
+  }
+
+  get #reportInFlight(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const run = this.#inFlight
+      if (run === undefined) return Effect.void
+      return Effect.flatMap(this.cutShort(run.order.target, "caller_gone"), (end) =>
+        Effect.ignore(this.#report(end, true, DYING_PATIENCE_MS))
+      )
+    })
+  }
 
   /** The machine's steps run in fibers of their own: what they ask for belongs to the call's trace. */
   #traced<A, E>(step: Effect.Effect<A, E>): Effect.Effect<A, E> {

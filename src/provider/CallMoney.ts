@@ -9,7 +9,7 @@ import { Clock, Effect, Fiber, Semaphore } from "effect"
 import type { Attribution } from "../signal/Attribution.ts"
 import type { Approval } from "../signal/Budgeting.ts"
 import { HOLD_TTL_MS_MAX } from "../signal/Budgeting.ts"
-import type { SignalError } from "../signal/Errors.ts"
+import { Conflict, type SignalError } from "../signal/Errors.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { ModelRef } from "../signal/Providers.ts"
@@ -53,7 +53,9 @@ export class CallMoney {
   readonly #steps = Semaphore.makeUnsafe(1)
   #admission: Admission | undefined
   #charged: Charged = NOTHING
-  #attempt = 0
+  #reported = 0
+  /** The number of the latest report; `undefined` until the ledger has said which are taken. */
+  #attempt: number | undefined
   #lastUsage: TokenUsage | undefined
 
   constructor(keeper: BudgetKeeper, call: CallIdentity, holdTtlMs: number) {
@@ -71,9 +73,9 @@ export class CallMoney {
     return this.#lastUsage
   }
 
-  /** Attempts that were reported. */
+  /** Attempts that were reported in this life of the call. */
   get attempts(): number {
-    return this.#attempt
+    return this.#reported
   }
 
   /** Asks for approval of a model that has not been tried yet, or whose hold was lost. */
@@ -166,7 +168,8 @@ export class CallMoney {
   ): Effect.Effect<TokenUsage, SignalError> {
     return this.#step(
       Effect.suspend(() => {
-        this.#attempt += 1
+        this.#reported += 1
+        if (this.#attempt !== undefined) this.#attempt += 1
         return this.#track(end, settle, patienceMs)
       }).pipe(
         Effect.tap((usage) => {
@@ -218,25 +221,41 @@ export class CallMoney {
     )
   }
 
-  /** Attempt numbers that an earlier life of this request used for something else are skipped. */
+  /**
+   * An earlier life of this request may have reported attempts: their numbers are never used again, for a report under
+   * the number of an estimate would replace it.
+   */
   #track(end: AttemptEnd, settle: boolean, patienceMs: number): Effect.Effect<TokenUsage, SignalError> {
-    return Effect.suspend(() => {
-      const payload = trackPayload(this.#call, end, {
-        attempt: this.#attempt,
-        holdId: this.#admission?.holdId,
-        settle
-      })
-      return persist(this.#keeper.track(payload, this.#call.principal), patienceMs)
-    }).pipe(
+    const track = Effect.flatMap(this.#number, (attempt) => {
+      const payload = trackPayload(this.#call, end, { attempt, holdId: this.#admission?.holdId, settle })
+      return this.#keeper.track(payload, this.#call.principal)
+    })
+    return persist(track, patienceMs).pipe(
       Effect.map(({ usage }) => usage),
+      // Somebody else has taken the number meanwhile.
       Effect.catchTag("Conflict", (conflict) => {
-        if (conflict.reason !== "request_reused_with_different_content" || this.#attempt >= ATTEMPTS_MAX) {
+        const number = this.#attempt ?? ATTEMPTS_MAX
+        if (conflict.reason !== "request_reused_with_different_content" || number >= ATTEMPTS_MAX) {
           return Effect.fail(conflict)
         }
-        this.#attempt += 1
+        this.#attempt = number + 1
         return this.#track(end, settle, patienceMs)
       })
     )
+  }
+
+  get #number(): Effect.Effect<number, SignalError> {
+    return Effect.gen({ self: this }, function* () {
+      const { requestId, principal } = this.#call
+      this.#attempt ??= yield* this.#keeper.nextAttempt(requestId, principal)
+      if (this.#attempt > ATTEMPTS_MAX) {
+        return yield* new Conflict({
+          reason: "request_reused_with_different_content",
+          message: `Request ${requestId} has ${ATTEMPTS_MAX} attempts already; report under a new request_id`
+        })
+      }
+      return this.#attempt
+    })
   }
 
   #step<A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> {

@@ -65,6 +65,11 @@ const keeperOf = (tokenManagers: TokenManagers): BudgetKeeper => ({
   extend: (payload, principal) => tokenManagers.ask("extend_hold", payload, principal),
   release: (payload, principal) => tokenManagers.ask("release_hold", payload, principal),
   track: (payload, principal) => tokenManagers.ask("track_usage", payload, principal),
+  nextAttempt: (request_id, principal) =>
+    Effect.map(
+      tokenManagers.ask("find_request", { request_id }, { ...principal, attribution: {} }),
+      ({ next_attempt }) => next_attempt
+    ),
   price: makeCostSoFar(tokenManagers)
 })
 

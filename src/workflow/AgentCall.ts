@@ -276,7 +276,7 @@ const run = (ports: WorkflowPorts, order: AgentOrder) =>
     }
     const { completion } = answered.success
     const spent =
-      completion.attempts.length > 1
+      completion.usage.attempt > 1
         ? yield* orElse(order, spentBy(ports, order), spentOf(completion))
         : spentOf(completion)
     return { ...endOfAnswer(order, completion), ...spent }

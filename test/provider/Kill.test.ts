@@ -4,6 +4,7 @@ import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { scopedAddress } from "../../src/actor/Address.ts"
 import type { Adapter } from "../../src/provider/Adapter.ts"
 import type { CompletePayload } from "../../src/provider/CallRequest.ts"
+import { seededOrder } from "../../src/testing/SeededScheduler.ts"
 import { pass, settle } from "../../src/testing.ts"
 import { FakeKeeper } from "./support/FakeKeeper.ts"
 import { fail, ScriptedAdapter, type Step, text } from "./support/ScriptedAdapter.ts"
@@ -56,6 +57,8 @@ const counting = (adapter: ScriptedAdapter): Adapter => ({
   stream: (asked) => adapter.stream(asked)
 })
 
+const SEEDS = 20
+
 const DEATHS = ["the caller goes away", "the call's actor is stopped", "the runtime ends"] as const
 
 const untilState = (states: ReadonlyArray<string>, wanted: string) =>
@@ -107,3 +110,33 @@ for (const death of DEATHS) {
     }
   })
 }
+
+/** Stops the call's actor so many turns after its model was asked; the order of what is ready is drawn. */
+const stoppedAfter = (turns: number) =>
+  Effect.gen(function* () {
+    const adapter = new ScriptedAdapter([fail(503)])
+    const world = yield* makeWorld([adapter], {}, new FakeKeeper())
+    yield* Effect.forkChild(world.providers.complete(request(), principal))
+    while (adapter.requests.length === 0) yield* Effect.yieldNow
+    for (let turn = 0; turn < turns; turn += 1) yield* Effect.yieldNow
+    yield* world.system.stop(scopedAddress("call", principal.tenant, "r1"))
+    return world.keeper
+  }).pipe(Effect.provide(ground))
+
+describe("in any order of what is ready", () => {
+  for (let turns = 0; turns < 12; turns += 1) {
+    it.effect(`a report is written before the hold is given back and the stop is over (${turns} turns)`, () =>
+      Effect.gen(function* () {
+        for (let seed = 1; seed <= SEEDS; seed += 1) {
+          const { asks, tracked } = yield* Effect.provide(stoppedAfter(turns), seededOrder(seed))
+          assert.strictEqual(tracked.length, 1, `seed ${seed}`)
+          assert.deepStrictEqual(
+            asks.filter((ask) => /^(track|release)/.test(ask)).map((ask) => ask.split(" ")[0]),
+            asks.includes("release") ? ["track", "release"] : ["track"],
+            `seed ${seed}`
+          )
+        }
+      })
+    )
+  }
+})

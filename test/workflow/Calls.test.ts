@@ -98,7 +98,7 @@ describe("a call that ends", () => {
   it.effect("well, after attempts that failed: those count, too", () =>
     Effect.gen(function* () {
       const ports = new FakePorts().script("find_request", used({}), used(SPENT))
-      ports.completions.push(completionOf("x", { attempts: [{}, {}] as never }))
+      ports.completions.push(completionOf("x", { usage: { ...completionOf("x").usage, attempt: 2 } }))
       const { spent } = yield* callAgent(ports, order)
       assert.deepStrictEqual(spent, { promptTokens: 30, completionTokens: 7, cost: "0.02", lastSeq: 4 })
     })

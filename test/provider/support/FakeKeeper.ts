@@ -187,6 +187,15 @@ export class FakeKeeper implements BudgetKeeper {
       }
     )
 
+  nextAttempt = (requestId: string, { tenant }: Principal) =>
+    Effect.sync(() =>
+      this.tracked.reduce(
+        (next, { payload, tenant: other }) =>
+          other === tenant && payload.request_id === requestId ? Math.max(next, payload.attempt + 1) : next,
+        1
+      )
+    )
+
   price = (_provider: string, model: string, counts: Counts) =>
     Effect.sync(() => ({ cost: costOf(model, counts), currency: "USD" }))
 
