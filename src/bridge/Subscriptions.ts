@@ -12,14 +12,10 @@ import { encodeEvent } from "../signal/Decode.ts"
 import { InvalidRequest, NotFound, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { type OpenTopic, refuse, type SignalRouter, type TopicEvent } from "../signal/SignalRouter.ts"
-import type { Topic } from "../signal/Subscriptions.ts"
 import { makeEventBuffer } from "./EventBuffer.ts"
 import { errorObject, writeEvent } from "./JsonRpc.ts"
 import { type Limits, type Tally, tooManySubscriptions } from "./Limits.ts"
 import type { Outlet } from "./Outlet.ts"
-
-/** Topics that resume from a cursor of the store: they are read as fast as the client reads, and lose nothing. */
-const RESUMABLE: ReadonlySet<Topic> = new Set<Topic>(["usage", "alerts"])
 
 /** The answer to a signal that opened a subscription. Events flow once `release` was called. */
 export interface Opened {
@@ -106,6 +102,9 @@ const makeLossy = (id: string, outlet: Outlet, capacity: number, isClosed: () =>
   }
 }
 
+/** What lives in the store is read as fast as the client reads: nothing of it is lost. */
+const isResumable = ({ cursor }: OpenTopic): boolean => cursor !== null
+
 export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions => {
   const { router, principal, limits, tally, outlet } = options
   const open = new Map<string, Subscription>()
@@ -120,11 +119,10 @@ export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   const run = (
     method: string,
     acquire: Effect.Effect<OpenTopic, SignalError>,
-    delivery: Delivery,
-    onOpen: (topic: OpenTopic) => void
+    deliveryOf: (topic: OpenTopic) => Delivery
   ) =>
     Effect.flatMap(acquire, (topic) => {
-      onOpen(topic)
+      const delivery = deliveryOf(topic)
       return Stream.runForEach(topic.events, delivery.deliver).pipe(
         Effect.catchCause((cause) =>
           Cause.hasInterrupts(cause) ? Effect.failCause(cause) : delivery.deliver(failedEvent(cause, method))
@@ -135,7 +133,7 @@ export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions 
   const start = (
     method: string,
     acquire: Effect.Effect<OpenTopic, SignalError>,
-    isLossless: boolean,
+    isLossless: (topic: OpenTopic) => boolean,
     answerOf: (id: string, topic: OpenTopic) => unknown
   ) =>
     Effect.callback<Opened, SignalError>((resume) => {
@@ -145,13 +143,15 @@ export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions 
       }
       const id = `${options.connectionId}.${++made}`
       const subscription: Subscription = { isClosed: false, fiber: undefined }
-      const delivery = isLossless
-        ? makeLossless(id, outlet)
-        : makeLossy(id, outlet, limits.eventBufferMax, () => subscription.isClosed)
-      const onOpen = (topic: OpenTopic) =>
+      const deliveryOf = (topic: OpenTopic): Delivery => {
+        const delivery = isLossless(topic)
+          ? makeLossless(id, outlet)
+          : makeLossy(id, outlet, limits.eventBufferMax, () => subscription.isClosed)
         resume(Effect.succeed({ answer: answerOf(id, topic), release: delivery.release }))
+        return delivery
+      }
       open.set(id, subscription)
-      const fiber = options.runFork(run(method, acquire, delivery, onOpen))
+      const fiber = options.runFork(run(method, acquire, deliveryOf))
       subscription.fiber = fiber
       fiber.addObserver((exit) => {
         open.delete(id)
@@ -173,12 +173,17 @@ export const makeSubscriptions = (options: SubscriptionsOptions): Subscriptions 
       return start(
         "subscribe",
         router.subscribe(payload.topic, filter.success, payload.from_cursor, principal),
-        RESUMABLE.has(payload.topic),
+        isResumable,
         (subscription, { cursor }) => ({ subscription, cursor })
       )
     },
     complete: (payload) =>
-      start("complete", router.stream(payload, principal), true, (subscription) => ({ subscription })),
+      start(
+        "complete",
+        router.stream(payload, principal),
+        () => true,
+        (subscription) => ({ subscription })
+      ),
     unsubscribe: ({ subscription: id }) =>
       Effect.suspend(() => {
         const subscription = open.get(id)

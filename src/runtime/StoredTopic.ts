@@ -1,7 +1,8 @@
 /**
  * A topic that lives in the store.
  *
- * Owns: where a subscription starts, and reading on without loss whenever something was committed.
+ * Owns: where a subscription starts, and reading on without loss whenever something was committed; what was removed
+ * before it was read is told as a gap.
  * Does not decide: what an event is, or who may see it (Topics, WorkflowsTopic).
  */
 import { Effect, Stream } from "effect"
@@ -33,11 +34,17 @@ export const startAt = (
       : Effect.succeed(from ?? last)
   )
 
+/** What was read, and up to where something is no longer there to be read. */
+export interface StoredPage<Row> {
+  readonly rows: ReadonlyArray<Row>
+  readonly removedTo?: number
+}
+
 /** A topic that lives in the store: reads what comes after the cursor, then waits for the next commit. */
 export const stored = <Row>(options: {
   readonly from: number
   readonly outbox: Outbox
-  readonly read: (after: number) => Effect.Effect<ReadonlyArray<Row>, unknown>
+  readonly read: (after: number) => Effect.Effect<StoredPage<Row>, unknown>
   readonly seqOf: (row: Row) => number
   /** `undefined`: the row is not told. */
   readonly eventOf: (row: Row) => TopicEvent["event"] | undefined
@@ -57,17 +64,19 @@ export const stored = <Row>(options: {
     if (!isBehind) yield* waited
     const passing = options.outbox.takeNow()
     const newest = yield* options.newest
-    const rows = newest > at ? yield* options.read(at) : []
+    const { rows, removedTo = 0 }: StoredPage<Row> = newest > at ? yield* options.read(at) : { rows: [] }
     isBehind = rows.length === PAGE
+    const gap: ReadonlyArray<TopicEvent> =
+      removedTo > at ? [{ cursor: String(removedTo), event: { gap: removedTo - at } }] : []
     const events = rows.flatMap((row): ReadonlyArray<TopicEvent> => {
       const event = options.eventOf(row)
       return event === undefined ? [] : [{ cursor: String(options.seqOf(row)), event }]
     })
     const last = rows.at(-1)
     // More may have been committed after `newest` was read, and these rows may have it already.
-    const read = last === undefined ? at : options.seqOf(last)
+    const read = last === undefined ? Math.max(at, removedTo) : options.seqOf(last)
     at = isBehind ? read : Math.max(read, newest)
-    return [...events, ...passing.map((event) => ({ ...event, cursor: String(at) }))]
+    return [...gap, ...events, ...passing.map((event) => ({ ...event, cursor: String(at) }))]
   })
   return Stream.flattenIterable(Stream.fromEffectRepeat(next)).pipe(Stream.mapError(storeAway))
 }

@@ -105,7 +105,8 @@ const usageTopic = (env: TopicSurroundings, filter: EventFilter, from: number | 
     const events = stored({
       from: start,
       outbox,
-      read: (after) => env.store.usageAfter(tenant, usageFilterOf(filter), after, PAGE),
+      read: (after) =>
+        Effect.map(env.store.usageAfter(tenant, usageFilterOf(filter), after, PAGE), (rows) => ({ rows })),
       seqOf: (usage) => usage.usage_seq,
       eventOf: (usage) => ({ usage }),
       newest: env.store.lastUsageSeq(tenant)
@@ -121,7 +122,7 @@ const alertsTopic = (env: TopicSurroundings, filter: EventFilter, from: number |
     const events = stored({
       from: start,
       outbox,
-      read: (after) => env.store.alertsAfter(tenant, after, PAGE),
+      read: (after) => Effect.map(env.store.alertsAfter(tenant, after, PAGE), (rows) => ({ rows })),
       seqOf: (row) => row.seq,
       eventOf: (row) => ({ alert: row.alert }),
       newest: env.store.lastAlertSeq(tenant)

@@ -1,7 +1,7 @@
 /**
  * The topic `workflows`: what happened to workflows, as their machines committed it.
  *
- * Owns: resuming from a cursor, also after a restart, and saying where facts were removed in between.
+ * Owns: resuming from a cursor, also after a restart.
  * Does not decide: what a fact is (workflow/), or how many are kept (the machines' store).
  */
 import { type Deferred, Effect, Stream } from "effect"
@@ -9,7 +9,7 @@ import type { DurableMachines } from "../actor/DurableMachines.ts"
 import type { MachineStore, StoredFact } from "../actor/MachineStore.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
+import type { OpenTopic } from "../signal/SignalRouter.ts"
 import type { EventFilter } from "../signal/Subscriptions.ts"
 import type { WorkflowFact } from "../signal/Workflows.ts"
 import { isOwn } from "../workflow/Ownership.ts"
@@ -18,7 +18,7 @@ import { WORKFLOW_FILTER } from "../workflow/WorkflowList.ts"
 import type { Workflows } from "../workflow/Workflows.ts"
 import { decodeFact } from "../workflow/WorkflowView.ts"
 import { Outbox } from "./Outbox.ts"
-import { PAGE, startAt, storeAway, stored } from "./StoredTopic.ts"
+import { PAGE, startAt, stored } from "./StoredTopic.ts"
 
 export interface WorkflowFeed {
   readonly store: MachineStore
@@ -53,16 +53,11 @@ export const workflowsTopic = (
     const stop = machines.onFacts((of) => {
       if (of === tenant) outbox.wake()
     })
-    const { removedTo } = yield* Effect.onError(
-      Effect.mapError(store.facts(tenant, start, 1), storeAway),
-      () => Effect.sync(stop)
-    )
-    const gap: ReadonlyArray<TopicEvent> =
-      removedTo > start ? [{ cursor: String(removedTo), event: { gap: removedTo - start } }] : []
     const events = stored<StoredFact>({
-      from: Math.max(start, removedTo),
+      from: start,
       outbox,
-      read: (after) => Effect.map(store.facts(tenant, after, PAGE), ({ facts }) => facts),
+      read: (after) =>
+        Effect.map(store.facts(tenant, after, PAGE), ({ facts, removedTo }) => ({ rows: facts, removedTo })),
       seqOf: ({ seq }) => seq,
       eventOf: (row) => {
         const fact = factOf(row)
@@ -73,6 +68,6 @@ export const workflowsTopic = (
     })
     return {
       cursor: String(start),
-      events: Stream.ensuring(Stream.concat(Stream.fromIterable(gap), events), Effect.sync(stop))
+      events: Stream.ensuring(events, Effect.sync(stop))
     }
   })

@@ -215,6 +215,32 @@ describe("a subscription", () => {
     )
   )
 
+  it.live("of a topic that lives in the store waits for a slow reader, and loses nothing", () =>
+    withBridge(
+      Effect.gen(function* () {
+        const { stub, wsUrl } = yield* startBridge({ limits: { eventBufferMax: 10 } })
+        const count = 600
+        for (const topic of ["usage", "alerts", "workflows"]) {
+          stub.topic = Stream.range(1, count).pipe(
+            Stream.rechunk(1),
+            Stream.map((index) => text(`${index} ${LARGE}`, String(index)))
+          )
+          const slow = yield* openClient(wsUrl, admin)
+          yield* open(slow, topic)
+          stall(slow)
+          yield* nextTurn
+          slow.ws.resume()
+          const events = yield* readUntil(slow, (event) => event.text?.startsWith(`${count} `) === true)
+          assert.deepStrictEqual(
+            events.map((event) => Number.parseInt(event.text, 10)),
+            Array.from({ length: count }, (_, index) => index + 1),
+            topic
+          )
+        }
+      })
+    )
+  )
+
   it.live("gives a slow reader one gap, and keeps nobody else waiting", () =>
     withBridge(
       Effect.gen(function* () {

@@ -39,6 +39,9 @@ const OWN_ANSWERS: { readonly [name: string]: unknown } = {
   list_dead_letters: { items: [], next_cursor: null, dropped: 0 }
 }
 
+/** Topics that can be resumed. */
+const STORED: ReadonlyArray<string> = ["usage", "alerts", "workflows"]
+
 export const makeStub = (): Stub => {
   const asked: Array<Asked> = []
   const answers = new Map<string, Answer>()
@@ -46,7 +49,10 @@ export const makeStub = (): Stub => {
     asked.push(signal)
     return answers.get(signal.name)?.(signal) ?? Effect.succeed(OWN_ANSWERS[signal.name])
   }
-  const opened = (events: Stream.Stream<TopicEvent, SignalError>): OpenTopic => ({ cursor: "c0", events })
+  const opened = (events: Stream.Stream<TopicEvent, SignalError>, isStored = false): OpenTopic => ({
+    cursor: isStored ? "c0" : null,
+    events
+  })
   const refused: Array<string> = []
   const stub: Stub = {
     asked,
@@ -68,7 +74,7 @@ export const makeStub = (): Stub => {
       subscribe: (topic, filter, fromCursor, principal) =>
         Effect.sync(() => {
           asked.push({ name: "subscribe", payload: { topic, filter, fromCursor }, principal })
-          return opened(stub.topic)
+          return opened(stub.topic, STORED.includes(topic))
         })
     })
   }

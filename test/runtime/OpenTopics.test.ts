@@ -31,25 +31,58 @@ it.effect("at the owner, where the cursor is none", () =>
   })
 )
 
+/** A feed over a store that says what it is told to; it counts who listens. */
+const feedOf = (facts: MachineStore["facts"], newest: number) => {
+  const listeners = { count: 0 }
+  const machines = {
+    onFacts: () => {
+      listeners.count += 1
+      return () => {
+        listeners.count -= 1
+      }
+    }
+  } as Partial<DurableMachines> as DurableMachines
+  const store = {
+    lastFactSeq: () => Effect.succeed(newest),
+    facts
+  } as Partial<MachineStore> as MachineStore
+  const workflows = Deferred.makeUnsafe<Workflows>()
+  return { feed: { store, machines, workflows, isShared: false }, listeners }
+}
+
 it.effect("of workflows, where the store goes away meanwhile", () =>
   Effect.gen(function* () {
-    let listening = 0
-    const machines = {
-      onFacts: () => {
-        listening += 1
-        return () => {
-          listening -= 1
-        }
-      }
-    } as Partial<DurableMachines> as DurableMachines
-    const store = {
-      lastFactSeq: () => Effect.succeed(0),
-      facts: () => Effect.fail(new MachineStoreUnreachable({ message: "away" }))
-    } as Partial<MachineStore> as MachineStore
-    const workflows = yield* Deferred.make<Workflows>()
-    const feed = { store, machines, workflows, isShared: false }
-    const error = yield* Effect.flip(workflowsTopic(feed, {}, undefined, WHO))
+    const { feed, listeners } = feedOf(() => Effect.fail(new MachineStoreUnreachable({ message: "away" })), 1)
+    const { events } = yield* workflowsTopic(feed, {}, 0, WHO)
+    const error = yield* Effect.flip(Stream.runDrain(events))
     assert.strictEqual(error._tag, "Unavailable")
-    assert.strictEqual(listening, 0)
+    assert.strictEqual(listeners.count, 0)
+  })
+)
+
+it.effect("of workflows, tells what was removed while it was read as a gap", () =>
+  Effect.gen(function* () {
+    const newest = 900
+    let removedTo = 0
+    const { feed } = feedOf(
+      (_, after, limit) =>
+        Effect.sync(() => {
+          const from = Math.max(after, removedTo)
+          const facts = Array.from({ length: Math.min(limit, newest - from) }, (_, index) => ({
+            seq: from + index + 1,
+            address: "counter/default/x",
+            kind: "counter",
+            body: null,
+            at: 0
+          }))
+          // The minute's tidying comes after the first page.
+          removedTo = 600
+          return { removedTo: from === 0 ? 0 : removedTo, facts }
+        }),
+      newest
+    )
+    const { events } = yield* workflowsTopic(feed, {}, 0, WHO)
+    const seen = yield* Stream.runCollect(Stream.take(events, 1))
+    assert.deepStrictEqual([...seen], [{ cursor: "600", event: { gap: 400 } }])
   })
 )
