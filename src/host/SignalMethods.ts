@@ -215,7 +215,7 @@ export interface SignalMethods {
    *
    * Roles: `app`, `admin`.
    *
-   * Fails with `Conflict`, `NotFound`, `BudgetExceeded`.
+   * Fails with `Conflict`, `NotFound`, `BudgetExceeded`, `RateUnknown`.
    */
   readonly start_workflow: Method<"start_workflow">
 

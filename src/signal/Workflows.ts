@@ -207,7 +207,7 @@ export const StartWorkflow = command("start_workflow", {
   roles: ["app"],
   description:
     "Starts a workflow of agents: a declared one by its name, or one that is given here. Its calls are budgeted, held and recorded like any other, attributed to it.",
-  fails: ["NotFound", "BudgetExceeded"],
+  fails: ["NotFound", "BudgetExceeded", "RateUnknown"],
   payload: {
     /** The name of one that the host declared, or a whole definition. */
     workflow: Schema.Union([Name, WorkflowDefinition]),

@@ -4,6 +4,7 @@
  * Owns: which answer belongs to which request, and what is left unanswered when a connection ends.
  */
 import WebSocket from "ws"
+import { undocumented } from "./DocumentedErrors.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: what came over the wire has no type until it was looked at.
 export type Json = any
@@ -26,6 +27,13 @@ export class Refused extends Error {
   }
 }
 
+/** The error of this signal; one that its definition does not name fails whatever test it comes in. */
+const refusal = (method: string, error: ConstructorParameters<typeof Refused>[0]): Error => {
+  const refused = new Refused(error)
+  const problem = undocumented(method, refused.tag)
+  return problem === undefined ? refused : new Error(`${problem}: ${error.message}`)
+}
+
 /** The connection ended before the answer came. */
 export class Disconnected extends Error {}
 
@@ -46,7 +54,7 @@ export const callOverHttp = async (
     body: JSON.stringify({ jsonrpc: "2.0", id: ++ids, method, params })
   })
   const answer = (await response.json()) as Json
-  if (answer.error !== undefined) throw new Refused(answer.error)
+  if (answer.error !== undefined) throw refusal(method, answer.error)
   return answer.result
 }
 
@@ -143,7 +151,7 @@ export const connect = async (
     headers: { Authorization: `Bearer ${key}`, ...headers },
     perMessageDeflate: false
   })
-  const waiting = new Map<number, Waiter>()
+  const waiting = new Map<number, Waiter & { readonly method: string }>()
   const inboxes = new Map<string, Inbox>()
   const inboxOf = (id: string): Inbox => {
     const known = inboxes.get(id) ?? new Inbox()
@@ -159,7 +167,7 @@ export const connect = async (
     const waiter = waiting.get(message.id)
     waiting.delete(message.id)
     if (message.error === undefined) waiter?.resolve(message.result)
-    else waiter?.reject(new Refused(message.error))
+    else waiter?.reject(refusal(waiter.method, message.error))
   }
   ws.on("message", (data) => take(JSON.parse(String(data))))
   const closed = new Promise<number>((resolve) => {
@@ -179,7 +187,7 @@ export const connect = async (
     new Promise((resolve, reject) => {
       if (ws.readyState !== ws.OPEN) return reject(new Disconnected("the connection has ended"))
       const id = ++ids
-      waiting.set(id, { resolve, reject })
+      waiting.set(id, { method, resolve, reject })
       ws.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }))
     })
   const open = async (method: string, params: Json): Promise<Subscription> => {

@@ -17,6 +17,7 @@ import { decide, type LedgerSignal } from "../../../src/tokens/Decide.ts"
 import { gather } from "../../../src/tokens/Gather.ts"
 import { expireHolds } from "../../../src/tokens/HoldLife.ts"
 import { Ledger } from "../../../src/tokens/Ledger.ts"
+import { undocumented } from "../../support/DocumentedErrors.ts"
 import { Rows, storeOver } from "./Rows.ts"
 
 export const TENANT = "default"
@@ -117,7 +118,10 @@ export class Books {
       if (readsBeforehand(envelope)) this.commit()
       yield* Effect.orDie(gather(this.store, this.ledger, [envelope]) ?? Effect.void)
       const before = yield* Effect.orDie(readBeforehand(this.store, this.ledger, envelope, this.now))
-      return Result.map(decide(this.ledger, envelope, before, this.now), (success) =>
+      const decided = decide(this.ledger, envelope, before, this.now)
+      const problem = Result.isFailure(decided) ? undocumented(name, decided.failure._tag) : undefined
+      if (problem !== undefined) throw new Error(problem)
+      return Result.map(decided, (success) =>
         // Over the wire and back: what cannot be written down is no answer.
         decodeSuccess(name, JSON.parse(JSON.stringify(encodeSuccess(name, success as SignalSuccess<Name>))))
       )
