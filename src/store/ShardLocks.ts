@@ -167,7 +167,13 @@ export const makeShardLocks = (options: ShardLocksOptions): Effect.Effect<ShardL
         return Effect.flatMap(Effect.forkIn(asked, scope, { startImmediately: true }), (fiber) =>
           Fiber.join(fiber).pipe(
             Effect.timeoutOrElse({ duration: options.withinMs, orElse: () => late }),
-            Effect.onError(() => breaks)
+            // What nobody waits for any more must not take a lock later.
+            Effect.onError(() =>
+              Effect.andThen(
+                Effect.sync(() => fiber.interruptUnsafe()),
+                breaks
+              )
+            )
           )
         )
       }).pipe(Effect.provideService(Clock.Clock, clock))

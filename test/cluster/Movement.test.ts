@@ -35,7 +35,7 @@ const moreEnded = async ({ workflows }: Crowd, count: number): Promise<void> => 
 }
 
 it("a kill, a join, a leave and a frozen node lose nothing, double nothing, overspend nothing, and every workflow ends", {
-  timeout: 300_000
+  timeout: 600_000
 }, async () => {
   const databaseUrl = await makeDatabase()
   const start = () => startNodeProgram(databaseUrl)

@@ -110,6 +110,27 @@ describe("on a session that takes its time", () => {
   )
 })
 
+it.effect("what nobody waits for any more takes no lock when there is a session again", () =>
+  Effect.gen(function* () {
+    const { asked, open, untilAsked } = makeSlowSession()
+    const reachable = Latch.makeUnsafe(false)
+    const late = Effect.andThen(reachable.await, open)
+    const locks = yield* makeShardLocks({ open: late, nodes: NODES, withinMs: WITHIN_MS })
+    const taken = yield* Effect.forkChild(Effect.flip(locks.acquire([1, 2])), { startImmediately: true })
+    yield* TestClock.adjust(2 * WITHIN_MS)
+    assert.strictEqual((yield* Fiber.join(taken))._tag, "LocksUnanswered")
+    reachable.openUnsafe()
+    const next = yield* Effect.forkChild(locks.renew("a:1"), { startImmediately: true })
+    yield* untilAsked(1)
+    asked[0]?.answer()
+    yield* Fiber.join(next)
+    assert.deepStrictEqual(
+      asked.map(({ text }) => text.includes("pg_try_advisory_lock")),
+      [false]
+    )
+  })
+)
+
 describe("on a server", () => {
   let database: TestDatabase
   beforeAll(async () => {
