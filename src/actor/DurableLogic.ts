@@ -28,6 +28,11 @@ export interface Invocation<Input> {
   /** The id of the invocation in its machine. */
   readonly id: string
   readonly revision: number
+  /**
+   * Whether this stay is over: asked while it is interrupted. If not, its machine leaves memory, moves or ends with its process,
+   * and the Effect is run again.
+   */
+  readonly isOver: () => boolean
 }
 
 type DurableRun = (invocation: Invocation<unknown>, signal: AbortSignal) => Promise<unknown>

@@ -145,7 +145,7 @@ export class DurableLook {
         const open: ReadonlyArray<MachineEntry> = yield* asked(
           store.open({ kind, tenant, after, limit: PAGE })
         )
-        for (const entry of open) if (!residents.has(addressOf(entry))) resting.found(entry)
+        for (const entry of open) if (!residents.has(addressOf(entry))) resting.found(entry, false)
         after = open.length === PAGE ? (open.at(-1)?.address ?? null) : null
       }
       yield* resting.complete?.(tenant) ?? Effect.void
@@ -173,7 +173,7 @@ export class DurableLook {
         const line = resting(kind)
         if (line === undefined) return
         const row = yield* store.read(text)
-        if (row !== undefined && !residents.has({ kind, tenant, text })) line.found(row)
+        if (row !== undefined && !residents.has({ kind, tenant, text })) line.found(row, true)
       }).pipe(Effect.ignore)
     return Effect.forEach(addresses, one, { discard: true })
   }

@@ -102,8 +102,8 @@ export interface MigratedSnapshot<Machine extends AnyStateMachine> {
  * that no signal and no moment tells them. Whoever comes back into memory is in the line by itself.
  */
 export interface Resting {
-  /** One that is open and not in memory, found when its tenant has come to this node. */
-  readonly found: (entry: MachineEntry) => void
+  /** One that is open and not in memory: found when its tenant has come to this node, or written anew by somebody (`hasChanged`). */
+  readonly found: (entry: MachineEntry, hasChanged: boolean) => void
   /** All of a tenant have been found. */
   readonly complete?: (tenant: string) => Effect.Effect<void, Unavailable>
   /** The moment of one has come; true: the line brings it back when it is its turn. */

@@ -43,6 +43,8 @@ export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol
   ) => Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError>
   /** The actor at an address, brought into memory where it is not; `undefined` where nothing was ever started. */
   readonly find: (address: Address) => Effect.Effect<ActorRef<P> | undefined, Unavailable>
+  /** Brings one that is at rest back, as its moment would. */
+  readonly wake: (address: Address) => Effect.Effect<void, Unavailable>
   /** A machine as it was last committed, without bringing it into memory. */
   readonly view: (address: Address) => Effect.Effect<MachineView<Machine> | undefined, Unavailable>
 }
@@ -161,6 +163,7 @@ class Machines {
       return {
         start: (address, input) => this.#start(registered, address, input),
         find: (address) => this.#find(registered, address),
+        wake: (address) => this.#bringBack(address),
         view: (address) => this.#view(registered, address)
       }
     })
@@ -304,10 +307,9 @@ class Machines {
   release(isGone: (address: Address) => boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#environment.openMachines.forget(isGone)
-      return Effect.andThen(
-        this.#stop(isGone),
-        Effect.sync(() => this.#look.forget(isGone))
-      )
+      // First, so that nobody who stops is brought back by a line.
+      this.#look.forget(isGone)
+      return this.#stop(isGone)
     })
   }
 
@@ -359,6 +361,14 @@ class Machines {
     return Effect.flatMap(this.#spawn(registered, address, undefined, "moment"), ({ birth }) =>
       Effect.ignore(this.#awaited(address, birth))
     )
+  }
+
+  #bringBack(address: Address): Effect.Effect<void, Unavailable> {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.#moving(address)
+      if (!this.#isMine(address)) return yield* unavailable(address.text, { message: "it lives elsewhere" })
+      yield* this.#wake(address)
+    })
   }
 
   restart(address: Address): Effect.Effect<void, SignalError> {

@@ -15,6 +15,7 @@ export interface HostedSystem {
     readonly address: Address
     readonly id: string
     readonly revision: number
+    readonly isOver: () => boolean
   }
 }
 

@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import type { AnyActorRef, AnyMachineSnapshot } from "xstate"
 import type { Address } from "./Address.ts"
 import { childAt } from "./ChildPath.ts"
-import { durableRunOf } from "./DurableLogic.ts"
+import { durableRunOf, type Invocation } from "./DurableLogic.ts"
 import { type DurableState, persistedAt, runningOf } from "./DurableState.ts"
 import type { Ended } from "./DurableStep.ts"
 import { plainFailure } from "./PlainJson.ts"
@@ -18,6 +18,8 @@ interface Running {
   readonly revision: number
   readonly control: AbortController
   readonly done: Promise<void>
+  /** Whether its state has been left. */
+  isOver: boolean
 }
 
 /** A promise that was not made by `durably` gets what XState gives it; it does not learn its key. */
@@ -45,7 +47,7 @@ export class Invocations {
   /** Interrupts what the state does not invoke any more, and starts what it invokes now. */
   follow(state: DurableState, snapshot: AnyMachineSnapshot): void {
     const wanted = new Map(runningOf(state).map(({ id, revision }) => [id, revision]))
-    for (const [id, { revision }] of this.#running) if (wanted.get(id) !== revision) this.#interrupt(id)
+    for (const [id, { revision }] of this.#running) if (wanted.get(id) !== revision) this.#interrupt(id, true)
     for (const [id, revision] of wanted) {
       if (this.#running.has(id)) continue
       const child = childAt(snapshot, id)
@@ -56,13 +58,14 @@ export class Invocations {
 
   /** Interrupts everything, and waits until it has gone. */
   readonly stop: Effect.Effect<void> = Effect.promise(async () => {
-    for (const id of [...this.#running.keys()]) this.#interrupt(id)
+    for (const id of [...this.#running.keys()]) this.#interrupt(id, false)
     await Promise.all(this.#ending)
   })
 
-  #interrupt(id: string): void {
+  #interrupt(id: string, isOver: boolean): void {
     const running = this.#running.get(id)
     if (running === undefined) return
+    running.isOver = isOver
     this.#running.delete(id)
     this.#ending.add(running.done)
     void running.done.finally(() => this.#ending.delete(running.done))
@@ -77,16 +80,17 @@ export class Invocations {
       // Interrupted, it has nothing to say any more.
       if (this.#running.get(id)?.control === control) this.#onEnd({ id, revision, ...result })
     }
-    const done = this.#run(id, revision, child, input, control.signal).then(
+    const isOver = () => running.isOver
+    const running: Running = { revision, control, isOver: false, done: Promise.resolve() }
+    const done = this.#run({ id, revision, isOver }, child, input, control.signal).then(
       (output) => end({ output }),
       (failure: unknown) => end({ failure: plainFailure(failure) })
     )
-    this.#running.set(id, { revision, control, done })
+    this.#running.set(id, Object.assign(running, { done }))
   }
 
   async #run(
-    id: string,
-    revision: number,
+    { id, revision, isOver }: { readonly id: string } & Pick<Invocation<unknown>, "revision" | "isOver">,
     child: AnyActorRef,
     input: unknown,
     signal: AbortSignal
@@ -97,7 +101,7 @@ export class Invocations {
     // What it is given is its own: it may change it.
     const given = input === undefined ? undefined : structuredClone(input)
     if (run !== undefined)
-      return run({ input: given, key, address: this.#address, id: child.id, revision }, signal)
+      return run({ input: given, key, address: this.#address, id: child.id, revision, isOver }, signal)
     const { config } = logic as PromiseLogic
     return config({ input: given, system: child.system, self: child, signal, emit: () => undefined })
   }

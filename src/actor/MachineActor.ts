@@ -189,7 +189,13 @@ class MachineLife {
     this.#invocations += 1
     const revision = this.#invocations
     // Another life counts from 1 again, and nothing that it asks for was asked for before.
-    return { key: `${address.text}:${id}:${this.#life}:${revision}`, address, id, revision }
+    return {
+      key: `${address.text}:${id}:${this.#life}:${revision}`,
+      address,
+      id,
+      revision,
+      isOver: () => true
+    }
   }
 
   #end(exit: Exit.Exit<void, unknown>): void {

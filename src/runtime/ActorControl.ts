@@ -9,7 +9,7 @@ import { PROVIDER } from "../provider/ProviderActor.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { Conflict, Forbidden, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import { WORKFLOW } from "../workflow/WorkflowActor.ts"
+import { WORKFLOW } from "../workflow/WorkflowAddress.ts"
 import { noSuchActor } from "./ActorsView.ts"
 import { isVisible } from "./Topics.ts"
 

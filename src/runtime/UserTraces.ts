@@ -19,7 +19,7 @@ import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import { isAbout, renamedTexts, wordsWithout } from "../tokens/ForgottenText.ts"
 import type { RefusalKeeper } from "../tokens/RefusalKeeper.ts"
 import type { UserTraces } from "../tokens/UserTraces.ts"
-import { workflowAddress } from "../workflow/WorkflowActor.ts"
+import { workflowAddress } from "../workflow/WorkflowAddress.ts"
 import { renameRefusals } from "./RefusalTraces.ts"
 
 interface Keepers {

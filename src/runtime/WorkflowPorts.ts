@@ -99,7 +99,7 @@ export const settle = (
     }
   })
 
-const NOTHING_ELSE = { redefined: [], approved: [], hasNewPrices: false }
+const NOTHING_ELSE = { redefined: [], strict: [], approved: [], hasNewPrices: false }
 
 const whereItStands = ({ budget_id, entity_id, remaining }: BudgetStanding) => ({
   budgetId: definitionIdOf(budget_id),
@@ -124,6 +124,9 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
           onNews({
             standings: standings.map(whereItStands),
             redefined: budgets.map(({ id }) => definitionIdOf(id)),
+            strict: budgets
+              .filter(({ isActive, enforcement }) => isActive && enforcement === "hard")
+              .map(({ id }) => definitionIdOf(id)),
             approved: overrides.filter(({ status }) => status === "approved").map(({ id }) => id),
             hasNewPrices: prices.length > 0
           }),

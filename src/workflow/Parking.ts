@@ -7,6 +7,26 @@
 import type { Millis } from "../signal/Text.ts"
 import { type Refusal, stepOf, type WorkflowContext, withStep } from "./WorkflowContext.ts"
 
+/** What is told brings it back at once; what nobody tells is found by looking, less and less often. */
+const LOOK_MS = 1_800_000
+const LOOK_MS_MAX = 3_600_000
+/** It is in memory for this long in any case, and looks at nearer moments there. */
+const NEAR_MS = 60_000
+
+const nextLookAt = (refusals: ReadonlyArray<Refusal>, now: Millis, looks: number): Millis => {
+  const at = now + Math.min(LOOK_MS * 2 ** looks, LOOK_MS_MAX)
+  return Math.min(at, roomAfter(refusals, now + NEAR_MS) ?? at)
+}
+
+/** It has looked at its moment, and found no room: there is another one. */
+export const lookedInVain = (before: WorkflowContext, at: Millis): WorkflowContext => {
+  const { parked } = before
+  if (parked === null) return before
+  const now = Math.max(before.now, at)
+  const looks = parked.looks + 1
+  return { ...before, now, parked: { ...parked, looks, lookAt: nextLookAt(parked.refusals, now, looks) } }
+}
+
 /** Waits for this, too. What already runs goes on; nothing more starts. */
 export const parkOn = (context: WorkflowContext, refusal: Refusal): WorkflowContext => {
   const { parked } = context
@@ -19,6 +39,8 @@ export const parkOn = (context: WorkflowContext, refusal: Refusal): WorkflowCont
       since: parked?.since ?? context.now,
       round: context.rounds + 1,
       lookedAtRound: parked?.lookedAtRound ?? 0,
+      lookAt: nextLookAt([...others, refusal], context.now, 0),
+      looks: 0,
       approvers: parked?.approvers ?? [],
       overrides: parked?.overrides ?? []
     }

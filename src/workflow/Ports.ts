@@ -67,6 +67,8 @@ export interface RoomNews {
   }>
   /** Budgets whose rules have changed. */
   readonly redefined: ReadonlyArray<string>
+  /** Those of them that refuse what does not fit, as before: where they stand says all. */
+  readonly strict: ReadonlyArray<string>
   /** Overrides that were approved. */
   readonly approved: ReadonlyArray<string>
   readonly hasNewPrices: boolean

@@ -6,7 +6,8 @@
  * Does not decide: whether there is room (the TokenManager), or what goes on then (Parking).
  *
  * Changes are heard when they are committed, and whoever is next in line looks (RoomLine). What no commit tells is found
- * by looking once a minute, and at the moment of a reset.
+ * by looking once a minute, and at the moment of a reset. While the workflow is at rest its place in line stays, and it looks at
+ * the moment that its row has (`lookAt`): where it finds no room then, this ends, so that the row gets a later one.
  */
 import { Clock, Effect, Result } from "effect"
 import type { SignalPayload } from "../signal/Catalogue.ts"
@@ -19,7 +20,8 @@ import { keyFailure } from "./KeyEnds.ts"
 import type { LookedAt } from "./Parking.ts"
 import { roomAfter } from "./Parking.ts"
 import type { WorkflowPorts } from "./Ports.ts"
-import type { Place, RoomLine } from "./RoomLine.ts"
+import type { RoomLine } from "./RoomLine.ts"
+import type { Place } from "./RoomPlace.ts"
 import { agentOf, type Refusal, type Refusing, type WorkflowContext } from "./WorkflowContext.ts"
 
 /** What no commit tells: a budget that took another's place, a rate. */
@@ -30,12 +32,16 @@ const KEY_MS = 30_000
 const GATHER_MS = 2_000
 /** Until the call of who goes on is admitted or refused; it is not waited for any longer. */
 const CLAIM_MS = 10_000
+/** So much before its moment a workflow may be back in memory: to look then is to look at its moment. */
+const EARLY_MS = 10_000
 const APPROVED_MAX = 1_000
 
 export interface RefusedOrder
   extends Pick<AgentOrder, "workflowId" | "workflowName" | "principal" | "attribution"> {
   readonly round: number
   readonly since: Millis
+  /** Until then it only waits. */
+  readonly lookAt: Millis
   /** What it has asked for since it parked. */
   readonly overrides: ReadonlyArray<string>
   readonly refusals: ReadonlyArray<Refusal & { readonly definition: AgentDefinition }>
@@ -49,6 +55,7 @@ export const refusedOrderOf = (context: WorkflowContext): RefusedOrder => ({
   attribution: context.attribution,
   round: context.parked?.round ?? 0,
   since: context.parked?.since ?? context.now,
+  lookAt: context.parked?.lookAt ?? context.now,
   overrides: context.parked?.overrides ?? [],
   refusals: (context.parked?.refusals ?? []).map((refusal) => ({
     ...refusal,
@@ -197,18 +204,23 @@ const hasApproval = (ports: WorkflowPorts, order: RefusedOrder): Effect.Effect<b
     return false
   }).pipe(Effect.catch(() => Effect.succeed(false)))
 
-/** Gives up its place when it is interrupted. */
-const placeIn = (line: RoomLine, { workflowId, principal: { tenant }, ...order }: RefusedOrder) =>
+/** Gives up its place when what it waits for is over, and keeps it where it is only interrupted. */
+const placeIn = (
+  line: RoomLine,
+  { workflowId, principal: { tenant }, since, overrides, refusals }: RefusedOrder,
+  isOver: () => boolean
+) =>
   Effect.acquireRelease(
-    Effect.sync(() => line.enter({ workflowId, tenant, ...order })),
-    (place) => Effect.sync(() => place.leave())
+    Effect.sync(() => line.enter({ workflowId, tenant, since, overrides, refusals })),
+    (place) => Effect.sync(() => (isOver() ? place.leave() : place.rest()))
   )
 
 /** Its turn has come; or it has lost its key. */
 const turnOf = (ports: WorkflowPorts, order: RefusedOrder, place: Place) =>
   Effect.gen(function* () {
     const begunAt = yield* Clock.currentTimeMillis
-    const lookAt = Math.min(roomAfter(order.refusals, begunAt) ?? Infinity, begunAt + LOOK_MS)
+    const moment = order.lookAt > begunAt ? order.lookAt : Infinity
+    const lookAt = Math.min(roomAfter(order.refusals, begunAt) ?? Infinity, moment, begunAt + LOOK_MS)
     let now = begunAt
     while (true) {
       const pauseMs = now < lookAt ? Math.min(KEY_MS, lookAt - now) : KEY_MS
@@ -223,20 +235,38 @@ const turnOf = (ports: WorkflowPorts, order: RefusedOrder, place: Place) =>
     }
   })
 
-/** Waits until a step that was refused may go on, and it is this workflow's turn. */
+/** What it finds: room, or none at the moment at which it was to look by itself. */
+export interface RoomFound {
+  readonly at: Millis
+  readonly hasRoom: boolean
+}
+
+/** Gets in line. What changes between this and the first look is heard. */
+const getInLine = (ports: WorkflowPorts, line: RoomLine, order: RefusedOrder, isOver: () => boolean) =>
+  Effect.gen(function* () {
+    const place = yield* placeIn(line, order, isOver)
+    if (place.hasHeard) {
+      const now = yield* Clock.currentTimeMillis
+      if (now >= order.lookAt) place.mustLook()
+      return place
+    }
+    if (yield* hasApproval(ports, order)) place.approve()
+    // After a restart all of them come back at once: whoever is before this one may still be on its way.
+    yield* Effect.race(place.approval.await, Effect.sleep(GATHER_MS))
+    place.mustLook()
+    return place
+  })
+
+/** Waits until a step that was refused may go on, and it is this workflow's turn. `isOver`: asked when it is interrupted. */
 export const awaitRoom = (
   ports: WorkflowPorts,
   line: RoomLine,
-  order: RefusedOrder
-): Effect.Effect<{ readonly at: Millis }> =>
+  order: RefusedOrder,
+  isOver: () => boolean = () => true
+): Effect.Effect<RoomFound> =>
   Effect.scoped(
     Effect.gen(function* () {
-      // Before the first look: what changes between the two is heard.
-      const place = yield* placeIn(line, order)
-      if (yield* hasApproval(ports, order)) place.approve()
-      // After a restart all of them come back at once: whoever is before this one may still be on its way.
-      yield* Effect.race(place.approval.await, Effect.sleep(GATHER_MS))
-      place.mustLook()
+      const place = yield* getInLine(ports, line, order, isOver)
       while ((yield* turnOf(ports, order, place)) === "look") {
         if (yield* mayGoOn(ports, order)) {
           const end = place.goOn()
@@ -244,7 +274,9 @@ export const awaitRoom = (
           break
         }
         place.pass()
+        const at = yield* Clock.currentTimeMillis
+        if (at >= order.lookAt - EARLY_MS) return { at, hasRoom: false }
       }
-      return { at: yield* Clock.currentTimeMillis }
+      return { at: yield* Clock.currentTimeMillis, hasRoom: true }
     })
   )

@@ -4,184 +4,244 @@
  *
  * Owns: whose turn it is to look. Who has an approved override of its own is first, then who has waited longest; one
  * looks at a time, and what it goes on with is not looked at by others until its call is admitted, has ended, or some
- * seconds have passed. Who finds no room is passed over, so nobody waits for somebody who cannot go on.
+ * seconds have passed. Who finds no room is passed over, so nobody waits for somebody who cannot go on. A workflow at rest
+ * keeps its place, and is brought back by its turn: so ten thousand of them come back one after the other, in the same order.
  * Does not decide: whether there is room (the TokenManager), or what is done with it (Refused).
  */
-import { Latch } from "effect"
-import { type Amount, parseAmount } from "../signal/Money.ts"
-import type { Millis } from "../signal/Text.ts"
+import type { Amount } from "../signal/Money.ts"
 import type { RoomNews, WorkflowMoney, WorkflowPorts } from "./Ports.ts"
-import type { Refusal, Refusing } from "./WorkflowContext.ts"
+import { type InLine, keyOf, type Need, Place } from "./RoomPlace.ts"
+import { RoomNeeds, RoomQueue } from "./RoomQueue.ts"
 
-/** What a step needs, by budget; empty where no budget has refused it. */
-type Needs = ReadonlyMap<string, Amount>
+/**
+ * Brings a workflow back that is at rest. Says afterwards whether it is parked still; then it has taken its place in the line by
+ * itself, or will in a moment.
+ */
+export type Wake = (tenant: string, workflowId: string, onEnd: (waits: boolean) => void) => void
 
-export interface InLine {
-  readonly tenant: string
-  readonly workflowId: string
-  readonly since: Millis
-  readonly overrides: ReadonlyArray<string>
-  readonly refusals: ReadonlyArray<Refusal>
-}
-
-const keyOf = (budgetId: string, entityId: string | null): string => `${budgetId}\n${entityId ?? ""}`
-
-const needsOf = (violations: ReadonlyArray<Refusing>): Needs =>
-  new Map(
-    violations.map(({ budget_id, entity_id, requested }) => [
-      keyOf(budget_id, entity_id),
-      parseAmount(requested)
-    ])
-  )
-
-const total = (steps: ReadonlyArray<Needs>): Needs => {
+const total = (steps: ReadonlyArray<ReadonlyArray<Need>>): ReadonlyMap<string, Amount> => {
   const sums = new Map<string, Amount>()
-  for (const needs of steps) for (const [key, amount] of needs) sums.set(key, (sums.get(key) ?? 0n) + amount)
+  for (const { key, amount } of steps.flat()) sums.set(key, (sums.get(key) ?? 0n) + amount)
   return sums
 }
 
-/** One workflow's place in the line. */
-export class Place {
-  readonly of: InLine
-  readonly steps: ReadonlyArray<Needs>
-  readonly budgets: ReadonlySet<string>
-  readonly keys: ReadonlySet<string>
-  /** Opens when it may look. */
-  readonly turn = Latch.makeUnsafe(false)
-  /** Opens when an override that it has asked for is approved. */
-  readonly approval = Latch.makeUnsafe(false)
-  hasApproval = false
-  /** It takes turns; until then others may still come that are before it. */
-  isReady = false
-  /** `room`: the last news says that there may be room; `must`: it looks whatever the news says. */
-  wish: "none" | "room" | "must" = "none"
-  readonly #line: TenantLine
-
-  constructor(line: TenantLine, of: InLine) {
-    this.#line = line
-    this.of = of
-    this.steps = of.refusals.map(({ violations }) => needsOf(violations))
-    this.keys = new Set(this.steps.flatMap((needs) => [...needs.keys()]))
-    this.budgets = new Set(
-      of.refusals.flatMap(({ violations }) => violations.map(({ budget_id }) => budget_id))
-    )
-  }
-
-  approve(): void {
-    this.hasApproval = true
-    this.approval.openUnsafe()
-  }
-
-  /** Its turn comes even where no news says that there is room. */
-  mustLook(): void {
-    this.isReady = true
-    this.wish = "must"
-    this.#line.grant()
-  }
-
-  /** It has looked, and found nothing. */
-  pass(): void {
-    this.#line.end(this)
-  }
-
-  /** It has looked, and goes on: what it needs is its own for a while. Returns how to end that. */
-  goOn(): () => void {
-    return this.#line.claim(this)
-  }
-
-  leave(): void {
-    this.#line.leave(this)
-  }
-}
-
-const isBefore = (one: Place, other: Place): boolean => {
-  if (one.hasApproval !== other.hasApproval) return one.hasApproval
-  if (one.of.since !== other.of.since) return one.of.since < other.of.since
-  return one.of.workflowId < other.of.workflowId
-}
-
 class TenantLine {
-  readonly #places = new Set<Place>()
+  readonly #tenant: string
+  readonly #places = new Map<string, Place>()
+  readonly #queue = new RoomQueue()
+  readonly #needs = new RoomNeeds()
   /** Where budgets stood last, of those that somebody waits for. */
   readonly #remaining = new Map<string, Amount>()
-  readonly #claims = new Map<string, Needs>()
+  readonly #claims = new Map<string, ReadonlyMap<string, Amount>>()
+  readonly #wake: Wake | undefined
   readonly #stop: () => void
   readonly #onEmpty: () => void
   #looking: Place | undefined
+  #isClosed = false
 
-  constructor(tenant: string, money: WorkflowMoney, onEmpty: () => void) {
+  constructor(tenant: string, money: WorkflowMoney, wake: Wake | undefined, onEmpty: () => void) {
+    this.#tenant = tenant
+    this.#wake = wake
     this.#onEmpty = onEmpty
     this.#stop = money.onRoom(tenant, {
-      onNews: (news) => this.#hear(news),
+      onNews: (news) => this.hear(news),
       onAdmitted: (workflowId) => this.unclaim(workflowId)
     })
   }
 
-  #closeIfEmpty(): void {
-    if (this.#places.size > 0 || this.#claims.size > 0) return
+  /** Nobody waits here any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#places.clear()
+    this.#claims.clear()
     this.#stop()
     this.#onEmpty()
   }
 
+  #closeIfEmpty(): void {
+    if (!this.#isClosed && this.#places.size === 0 && this.#claims.size === 0) this.close()
+  }
+
+  get places(): Iterable<Place> {
+    return this.#places.values()
+  }
+
+  placeOf(workflowId: string): Place | undefined {
+    return this.#places.get(workflowId)
+  }
+
   enter(of: InLine): Place {
+    const before = this.#places.get(of.workflowId)
     const place = new Place(this, of)
-    this.#places.add(place)
+    const keeps = before !== undefined && this.#goesOnFrom(before, place)
+    if (before !== undefined) this.#take(before)
+    this.#places.set(of.workflowId, place)
+    this.#needs.add(place)
+    this.#want(place)
+    if (keeps && this.#looking === before) {
+      this.#looking = place
+      place.turn.openUnsafe()
+    } else if (this.#looking === before) this.#looking = undefined
     this.unclaim(of.workflowId)
+    this.grant()
     return place
   }
 
-  leave(place: Place): void {
-    if (!this.#places.delete(place)) return
-    this.end(place)
+  /** Whether it waits for the same as before, while all that was told was heard. */
+  #goesOnFrom(before: Place, place: Place): boolean {
+    const keys = new Set(place.keys())
+    if (!before.isResting || ![...before.keys()].every((key) => keys.delete(key)) || keys.size > 0)
+      return false
+    place.hasHeard = true
+    place.isReady = true
+    place.wish = before.wish
+    place.hasApproval = before.hasApproval
+    return true
+  }
+
+  /** One that is at rest. */
+  found(of: InLine, hasChanged: boolean): void {
+    const before = this.#places.get(of.workflowId)
+    if (before !== undefined && !(before.isResting && hasChanged)) return
+    if (before !== undefined) this.#drop(before)
+    const place = new Place(this, of)
+    place.isResting = true
+    place.isReady = true
+    place.hasApproval = before?.hasApproval ?? false
+    this.#places.set(of.workflowId, place)
+    this.#needs.add(place)
+    if (hasChanged) this.mustLook(place)
+  }
+
+  /** Takes it out of all that is looked through. */
+  #take(place: Place): void {
+    this.#queue.remove(place)
+    this.#needs.remove(place)
+    if (this.#places.get(place.workflowId) === place) this.#places.delete(place.workflowId)
+    for (const key of place.keys()) this.#forgetIfUnwanted(key)
+  }
+
+  #drop(place: Place): void {
+    this.#take(place)
+    if (this.#looking === place) this.#looking = undefined
+  }
+
+  readonly leave = (place: Place): void => {
+    if (this.#places.get(place.workflowId) !== place) return
+    this.#drop(place)
+    this.grant()
     this.#closeIfEmpty()
   }
 
-  end(place: Place): void {
-    place.wish = "none"
-    place.turn.closeUnsafe()
+  readonly rest = (place: Place): void => {
+    if (this.#wake === undefined) return this.leave(place)
+    if (this.#places.get(place.workflowId) !== place) return
+    this.#change(place, () => {
+      // Who was about to look has not.
+      if (this.#looking === place || !place.isReady) place.wish = "must"
+      place.isReady = true
+      place.isResting = true
+    })
     if (this.#looking === place) this.#looking = undefined
     this.grant()
   }
 
-  claim(place: Place): () => void {
-    const { workflowId } = place.of
+  readonly end = (place: Place): void => {
+    this.#change(place, () => {
+      place.wish = "none"
+    })
+    if (!place.isResting) place.turn.closeUnsafe()
+    if (this.#looking === place) this.#looking = undefined
+    this.grant()
+  }
+
+  readonly approve = (place: Place): void => {
+    this.#change(place, () => {
+      place.hasApproval = true
+    })
+  }
+
+  readonly mustLook = (place: Place): void => {
+    this.#change(place, () => {
+      place.isReady = true
+      place.wish = "must"
+    })
+    this.grant()
+  }
+
+  readonly claim = (place: Place): (() => void) => {
     const needs = total(place.steps)
-    this.#claims.set(workflowId, needs)
+    this.#claims.set(place.workflowId, needs)
     this.leave(place)
     return () => {
-      if (this.#claims.get(workflowId) === needs) this.unclaim(workflowId)
+      if (this.#claims.get(place.workflowId) === needs) this.unclaim(place.workflowId)
     }
   }
 
   unclaim(workflowId: string): void {
-    if (!this.#claims.delete(workflowId)) return
+    const needs = this.#claims.get(workflowId)
+    if (needs === undefined) return
+    this.#claims.delete(workflowId)
+    for (const key of needs.keys()) this.#forgetIfUnwanted(key)
     this.grant()
     this.#closeIfEmpty()
   }
 
-  #hear(news: RoomNews): void {
+  #want(place: Place): void {
+    if (!place.isReady || place.wish !== "none") this.#queue.add(place)
+  }
+
+  #change(place: Place, change: () => void): void {
+    const isIn = this.#places.get(place.workflowId) === place
+    if (isIn) this.#queue.remove(place)
+    change()
+    if (isIn) this.#want(place)
+  }
+
+  hear({ standings, approved, redefined, strict, hasNewPrices }: RoomNews): void {
     const told = new Set<string>()
-    for (const { budgetId, entityId, remaining } of news.standings) {
+    for (const { budgetId, entityId, remaining } of standings) {
       const key = keyOf(budgetId, entityId)
+      if (!this.#isWanted(key)) continue
       told.add(key)
       this.#remaining.set(key, remaining)
     }
-    for (const place of this.#places) {
-      if (news.approved.some((id) => place.of.overrides.includes(id))) place.approve()
-      if (place.wish === "must") continue
-      const isUnpriced = news.hasNewPrices && place.steps.some((needs) => needs.size === 0)
-      if (isUnpriced || news.redefined.some((id) => place.budgets.has(id))) place.wish = "must"
-      else if ([...told].some((key) => place.keys.has(key)))
-        place.wish = this.#mayFit(place, () => 0n) ? "room" : "none"
+    if (approved.length > 0 || redefined.length > 0 || hasNewPrices) {
+      for (const place of this.#places.values()) {
+        if (approved.some((id) => place.overrides.includes(id))) place.approve()
+        const isUnpriced = hasNewPrices && place.steps.some((needs) => needs.length === 0)
+        // To bring one back costs more than to look: where it is told that there is no room, nobody comes.
+        const isTold = (id: string) => place.isResting && strict.includes(id) && place.isToldOf(id, told)
+        if (isUnpriced || redefined.some((id) => place.isOf(id) && !isTold(id))) this.#wish(place, "must")
+      }
     }
-    this.#forgetRest()
+    if (told.size > 0) this.#hearStandings(told)
     this.grant()
+  }
+
+  #hearStandings(told: ReadonlySet<string>): void {
+    // First whose wish is over, so that only those who have one are looked through.
+    for (const place of [...this.#queue.places]) {
+      if (place.wish === "room" && [...told].some((key) => place.waitsFor(key)))
+        this.#wish(place, this.#mayFit(place, () => 0n) ? "room" : "none")
+    }
+    for (const key of told) {
+      for (const place of this.#needs.within(key, this.#remaining.get(key) ?? 0n))
+        if (place.wish === "none" && this.#mayFit(place, () => 0n)) this.#wish(place, "room")
+    }
+  }
+
+  #wish(place: Place, wish: Place["wish"]): void {
+    if (place.wish !== "must" && place.wish !== wish)
+      this.#change(place, () => {
+        place.wish = wish
+      })
   }
 
   /** As far as the news tells, there is room for one of its steps beside `taken`. */
   #mayFit(place: Place, taken: (key: string) => Amount): boolean {
     return place.steps.some((needs) =>
-      [...needs].every(([key, amount]) => {
+      needs.every(({ key, amount }) => {
         const remaining = this.#remaining.get(key)
         return remaining === undefined || remaining - taken(key) >= amount
       })
@@ -197,7 +257,9 @@ class TenantLine {
   /** Somebody who goes on needs of one of its budgets what would be missing for it, as far as is known. */
   #isHeldUp(place: Place): boolean {
     if (this.#claims.size === 0) return false
-    const shared = [...place.keys].filter((key) => [...this.#claims.values()].some((needs) => needs.has(key)))
+    const shared = [...place.keys()].filter((key) =>
+      [...this.#claims.values()].some((needs) => needs.has(key))
+    )
     if (shared.length === 0) return false
     return (
       shared.some((key) => !this.#remaining.has(key)) || !this.#mayFit(place, (key) => this.#claimed(key))
@@ -206,45 +268,111 @@ class TenantLine {
 
   /** Gives the turn to the first who wants it. */
   grant(): void {
-    if (this.#looking !== undefined) return
+    if (this.#isClosed || this.#looking !== undefined) return
     let next: Place | undefined
-    for (const place of this.#places) {
-      if ((place.isReady && place.wish === "none") || this.#isHeldUp(place)) continue
-      if (next === undefined || isBefore(place, next)) next = place
+    for (const place of this.#queue.places) {
+      if (this.#isHeldUp(place)) continue
+      next = place
+      break
     }
     // Who is before the others and has just come is not overtaken.
     if (next === undefined || !(next.isReady || next.hasApproval)) return
     this.#looking = next
-    next.turn.openUnsafe()
+    if (next.isResting) this.#bringBack(next)
+    else next.turn.openUnsafe()
+  }
+
+  #bringBack(place: Place): void {
+    this.#wake?.(this.#tenant, place.workflowId, (waits) => {
+      // It is back, and has taken the turn with its place.
+      if (this.#places.get(place.workflowId) !== place) return
+      if (waits) this.end(place)
+      else this.leave(place)
+    })
+  }
+
+  #isWanted(key: string): boolean {
+    if (this.#needs.has(key)) return true
+    for (const needs of this.#claims.values()) if (needs.has(key)) return true
+    return false
   }
 
   /** Only what somebody waits for is kept. */
-  #forgetRest(): void {
-    const wanted = new Set([...this.#places].flatMap(({ keys }) => [...keys]))
-    for (const needs of this.#claims.values()) for (const key of needs.keys()) wanted.add(key)
-    for (const key of this.#remaining.keys()) if (!wanted.has(key)) this.#remaining.delete(key)
+  #forgetIfUnwanted(key: string): void {
+    if (!this.#isWanted(key)) this.#remaining.delete(key)
+  }
+
+  /** Those at rest that may have room, as far as is known. */
+  *hopeful(): Iterable<Place> {
+    for (const place of this.#places.values())
+      if (place.isResting && this.#mayFit(place, () => 0n)) yield place
   }
 }
 
 /** The lines of all tenants whose workflows live here. */
 export class RoomLine {
   readonly #ports: Pick<WorkflowPorts, "money">
+  readonly #wake: Wake | undefined
   readonly #lines = new Map<string, TenantLine>()
 
-  constructor(ports: Pick<WorkflowPorts, "money">) {
+  /** Without `wake`, who leaves memory leaves the line. */
+  constructor(ports: Pick<WorkflowPorts, "money">, wake?: Wake) {
     this.#ports = ports
+    this.#wake = wake
   }
 
   enter(of: InLine): Place {
-    const { tenant } = of
-    const line =
-      this.#lines.get(tenant) ?? new TenantLine(tenant, this.#ports.money, () => this.#lines.delete(tenant))
-    this.#lines.set(tenant, line)
-    return line.enter(of)
+    return this.#lineOf(of.tenant).enter(of)
+  }
+
+  /** A workflow that is parked and not in memory; `hasChanged`: what is known of it may be out of date. */
+  found(of: InLine, hasChanged: boolean): void {
+    this.#lineOf(of.tenant).found(of, hasChanged)
+  }
+
+  /** Those of a tenant that are in line, at rest or not. */
+  placesOf(tenant: string): Iterable<Place> {
+    return this.#lines.get(tenant)?.places ?? []
+  }
+
+  /** What is so, and was not told: those that it may be enough for want their turn. */
+  tell(tenant: string, news: RoomNews): void {
+    const line = this.#lines.get(tenant)
+    line?.hear(news)
+    for (const place of [...(line?.hopeful() ?? [])]) place.mustLook()
+  }
+
+  /** The moment of one has come: it looks in its turn. False: it is not in line. */
+  isDue(tenant: string, workflowId: string): boolean {
+    const place = this.#lines.get(tenant)?.placeOf(workflowId)
+    if (place?.isResting === true && place.wish !== "must") place.mustLook()
+    return place !== undefined
+  }
+
+  /** It waits for room no longer. */
+  leave(tenant: string, workflowId: string): void {
+    const line = this.#lines.get(tenant)
+    const place = line?.placeOf(workflowId)
+    if (place !== undefined) line?.leave(place)
   }
 
   /** Its call was admitted or has ended: what it went on with is everybody's again. */
   end(tenant: string, workflowId: string): void {
     this.#lines.get(tenant)?.unclaim(workflowId)
+  }
+
+  /** Nothing of these tenants lives here any more. */
+  gone(isGone: (tenant: string) => boolean): void {
+    for (const [tenant, line] of [...this.#lines]) if (isGone(tenant)) line.close()
+  }
+
+  #lineOf(tenant: string): TenantLine {
+    const known = this.#lines.get(tenant)
+    if (known !== undefined) return known
+    const line: TenantLine = new TenantLine(tenant, this.#ports.money, this.#wake, () => {
+      if (this.#lines.get(tenant) === line) this.#lines.delete(tenant)
+    })
+    this.#lines.set(tenant, line)
+    return line
   }
 }

@@ -6,12 +6,14 @@
  */
 import type { Context } from "effect"
 import type { SnapshotFrom } from "xstate"
-import { type Address, scopedAddress } from "../actor/Address.ts"
 import { type DurableMachine, durableMachine, type MachineView } from "../actor/DurableMachine.ts"
 import { Conflict } from "../signal/Errors.ts"
 import { protocol } from "../signal/Protocol.ts"
 import { CancelWorkflow, ResumeWorkflow } from "../signal/Workflows.ts"
 import type { WorkflowPorts } from "./Ports.ts"
+import { restingWorkflows } from "./RestingWorkflows.ts"
+import type { RoomLine } from "./RoomLine.ts"
+import { WORKFLOW } from "./WorkflowAddress.ts"
 import { makeWorkflowMachine, type WorkflowMachine } from "./WorkflowMachine.ts"
 import {
   decodeProgress,
@@ -22,12 +24,8 @@ import {
   type WorkflowAt
 } from "./WorkflowView.ts"
 
-export const WORKFLOW = "workflow"
-
 /** It changes when a snapshot of before would not fit the machine any more. */
 const VERSION = "1"
-
-export const workflowAddress = (tenant: string, id: string): Address => scopedAddress(WORKFLOW, tenant, id)
 
 const PROTOCOL = protocol(CancelWorkflow, ResumeWorkflow)
 export type WorkflowProtocol = typeof PROTOCOL
@@ -61,14 +59,16 @@ export const OPEN_WORKFLOWS_MAX = 10_000
 export const workflowActor = (
   services: Context.Context<never>,
   ports: WorkflowPorts,
+  line: RoomLine,
   openMax = OPEN_WORKFLOWS_MAX
 ): DurableMachine<WorkflowMachine, WorkflowProtocol> =>
   durableMachine<WorkflowMachine, WorkflowProtocol>({
     protocol: PROTOCOL,
     kind: WORKFLOW,
-    machine: makeWorkflowMachine(services, ports),
+    machine: makeWorkflowMachine(services, ports, line),
     version: VERSION,
     openMax,
+    resting: restingWorkflows(ports, line),
     signals: {
       cancel_workflow: {
         event: ({ reason }, view, { now }) => {

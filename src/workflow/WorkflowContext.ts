@@ -65,6 +65,10 @@ export interface ParkedRecord {
   /** The number of the last refusal: whoever looked at an earlier one looks again. */
   readonly round: number
   readonly lookedAtRound: number
+  /** When it looks by itself whether there is room, and has to be in memory for that. */
+  readonly lookAt: Millis
+  /** How often it has looked so, and found none. */
+  readonly looks: number
   readonly approvers: ReadonlyArray<string>
   readonly overrides: ReadonlyArray<string>
 }

@@ -11,7 +11,7 @@ import { type InvalidParams, invalidParam, type SignalError, Unavailable } from 
 import type { Principal } from "../signal/Principal.ts"
 import type { WorkflowProgress } from "../signal/Workflows.ts"
 import { isOwn } from "./Ownership.ts"
-import { WORKFLOW } from "./WorkflowActor.ts"
+import { WORKFLOW } from "./WorkflowAddress.ts"
 import { decodeProgress } from "./WorkflowView.ts"
 
 type Payload = SignalPayload<"list_workflows">

@@ -24,11 +24,11 @@ import {
   type OwnBudgetOrder,
   ownBudgetOrderOf
 } from "./OwnBudget.ts"
-import { goOn, type LookedAt, lookedAt } from "./Parking.ts"
+import { goOn, type LookedAt, lookedAt, lookedInVain } from "./Parking.ts"
 import { isAllDone, runningAgents, start, startable } from "./Plan.ts"
 import type { WorkflowPorts } from "./Ports.ts"
-import { awaitRoom, lookAtRefusals, type RefusedOrder, refusedOrderOf } from "./Refused.ts"
-import { RoomLine } from "./RoomLine.ts"
+import { awaitRoom, lookAtRefusals, type RefusedOrder, type RoomFound, refusedOrderOf } from "./Refused.ts"
+import type { RoomLine } from "./RoomLine.ts"
 import { afterSettling, cancel, type Settled, settle, settlingOf } from "./Settling.ts"
 import { endStep, type StepEnd } from "./StepEnd.ts"
 import { type Failure, newContext, type WorkflowContext, type WorkflowInput } from "./WorkflowContext.ts"
@@ -67,7 +67,7 @@ const rules = setup({
     makeBudget: PromiseActorLogic<OwnBudgetMade, OwnBudgetOrder>
     callAgent: PromiseActorLogic<StepEnd, AgentOrder>
     lookAtRefusals: PromiseActorLogic<LookedAt, RefusedOrder>
-    awaitRoom: PromiseActorLogic<{ readonly at: Millis }, RefusedOrder>
+    awaitRoom: PromiseActorLogic<RoomFound, RefusedOrder>
     settle: PromiseActorLogic<Settled, ReadonlyArray<AgentOrder>>
     endBudget: PromiseActorLogic<{ readonly at: Millis }, BudgetEndOrder>
   },
@@ -78,6 +78,7 @@ const rules = setup({
     isRefused: ({ context }) => context.parked !== null,
     isRefusedAnew: ({ context }) =>
       context.parked !== null && context.parked.round !== context.parked.lookedAtRound,
+    hasFoundNoRoom: ({ event }) => !outputOf<RoomFound>(event).hasRoom,
     wasRefusedMeanwhile: ({ context, event }) => context.parked?.round !== outputOf<LookedAt>(event).round,
     hasFailed: ({ context }) => context.ending === "failed",
     isCancelled: ({ context }) => context.ending === "cancelled"
@@ -115,6 +116,7 @@ const rules = setup({
       for (const name of runningAgents(context)) enqueue.stopChild(`${CALL}${name}`)
     }),
     lookedAt: assign(({ context, event }) => lookedAt(context, outputOf<LookedAt>(event))),
+    lookedInVain: assign(({ context, event }) => lookedInVain(context, outputOf<RoomFound>(event).at)),
     goOn: assign(({ context, event }) =>
       goOn(context, event.type === "RESUME" ? event.at : outputOf<{ readonly at: Millis }>(event).at)
     ),
@@ -175,7 +177,10 @@ const machine = rules.createMachine({
             id: "room",
             src: "awaitRoom",
             input: ({ context }) => refusedOrderOf(context),
-            onDone: { target: "open", actions: ["goOn", "start"] },
+            onDone: [
+              { guard: "hasFoundNoRoom", target: "parked", reenter: true, actions: "lookedInVain" },
+              { target: "open", actions: ["goOn", "start"] }
+            ],
             onError: { target: "parked", reenter: true }
           }
         }
@@ -224,25 +229,31 @@ export type WorkflowMachine = typeof machine
 /** The machine with what its states invoke: the runtime's services and ports come in. */
 export const makeWorkflowMachine = (
   services: Context.Context<never>,
-  ports: WorkflowPorts
-): WorkflowMachine => {
-  const line = new RoomLine(ports)
-  return machine.provide({
+  ports: WorkflowPorts,
+  line: RoomLine
+): WorkflowMachine =>
+  machine.provide({
     actors: {
       makeBudget: durably(services, ({ input }: { readonly input: OwnBudgetOrder }) =>
         makeOwnBudget(ports, input)
       ),
-      callAgent: durably(services, ({ input }: { readonly input: AgentOrder }) =>
-        Effect.ensuring(
-          callAgent(ports, input),
-          Effect.sync(() => line.end(input.principal.tenant, input.workflowId))
-        )
+      callAgent: durably(
+        services,
+        ({ input }: { readonly input: AgentOrder }) =>
+          Effect.ensuring(
+            callAgent(ports, input),
+            Effect.sync(() => line.end(input.principal.tenant, input.workflowId))
+          ),
+        { waitsUntil: ({ notBefore }) => notBefore ?? 0 }
       ),
       lookAtRefusals: durably(services, ({ input }: { readonly input: RefusedOrder }) =>
         lookAtRefusals(ports, input)
       ),
-      awaitRoom: durably(services, ({ input }: { readonly input: RefusedOrder }) =>
-        awaitRoom(ports, line, input)
+      awaitRoom: durably(
+        services,
+        ({ input, isOver }: { readonly input: RefusedOrder; readonly isOver: () => boolean }) =>
+          awaitRoom(ports, line, input, isOver),
+        { waitsUntil: ({ lookAt }) => lookAt }
       ),
       endBudget: durably(services, ({ input }: { readonly input: BudgetEndOrder }) =>
         endOwnBudget(ports, input)
@@ -252,4 +263,3 @@ export const makeWorkflowMachine = (
       )
     }
   })
-}

@@ -5,7 +5,7 @@
  * Does not decide: how one runs (WorkflowMachine), or on which node (cluster/).
  */
 import { createHash, randomUUID } from "node:crypto"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect, FiberSet, Schema, type Scope } from "effect"
 import type { DurableKind } from "../actor/DurableMachines.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
 import { MachineStore } from "../actor/MachineStore.ts"
@@ -26,7 +26,10 @@ import { checkOwnBudget } from "./OwnBudgetRights.ts"
 import { isOwn, mayChange, type Owned } from "./Ownership.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import { preflight } from "./Preflight.ts"
-import { atOf, type WorkflowProtocol, workflowActor, workflowAddress } from "./WorkflowActor.ts"
+import { wakeBy } from "./RestingWorkflows.ts"
+import { RoomLine } from "./RoomLine.ts"
+import { atOf, type WorkflowProtocol, workflowActor } from "./WorkflowActor.ts"
+import { workflowAddress } from "./WorkflowAddress.ts"
 import { planOf, type WorkflowContext, type WorkflowInput } from "./WorkflowContext.ts"
 import { listWorkflows } from "./WorkflowList.ts"
 import type { WorkflowMachine } from "./WorkflowMachine.ts"
@@ -323,10 +326,18 @@ export const makeWorkflows = (
   ports: WorkflowPorts,
   declared: Declared,
   openMax?: number
-): Effect.Effect<Workflows, never, DurableMachines | MachineStore> =>
+): Effect.Effect<Workflows, never, DurableMachines | MachineStore | Scope.Scope> =>
   Effect.gen(function* () {
     const machines = yield* DurableMachines
     const store = yield* MachineStore
-    const kind = yield* machines.register(workflowActor(yield* Effect.context<never>(), ports, openMax))
+    const run = yield* FiberSet.runtime(yield* FiberSet.make<void>())()
+    let known: DurableKind<WorkflowMachine, WorkflowProtocol> | undefined
+    const line = new RoomLine(
+      ports,
+      wakeBy(() => known, run)
+    )
+    const kind = yield* machines.register(workflowActor(yield* Effect.context<never>(), ports, line, openMax))
+    known = kind
+    yield* Effect.addFinalizer(() => Effect.sync(() => line.gone(() => true)))
     return new Desk(kind, machines, store, ports, declared)
   })

@@ -9,7 +9,8 @@ const invocation: Invocation<number> = {
   key: "order/t/1:write:7",
   address: scopedAddress("order", "t", "1"),
   id: "write",
-  revision: 7
+  revision: 7,
+  isOver: () => true
 }
 
 describe("logic of durable machines", () => {

@@ -323,7 +323,7 @@ describe("while it is parked", () => {
       assert.strictEqual(yield* looksAfter(() => ports.change({ redefined: ["another"] })), 1)
       assert.strictEqual(yield* looksAfter(() => ports.leaves("0.3")), 2)
       assert.strictEqual(yield* looksAfter(() => ports.change({ redefined: ["budget_1"] })), 3)
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 2_000 })
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 2_000, hasRoom: true })
       yield* TestClock.adjust(10_000)
       assert.strictEqual(ports.listeners.size, 0)
       assert.deepInclude(ports.named("check_budget")[0], {
@@ -342,7 +342,7 @@ describe("while it is parked", () => {
       const ports = new FakePorts().script("check_budget", refused, allowed)
       const waiting = yield* inLine(ports, refusedOrderOf(parkedOn({ violations: [] })))
       ports.change({ hasNewPrices: true })
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 2_000 })
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 2_000, hasRoom: true })
     })
   )
 
@@ -366,7 +366,7 @@ describe("while it is parked", () => {
       yield* TestClock.adjust(2_999)
       assert.strictEqual(ports.named("check_budget").length, 1)
       yield* TestClock.adjust(1)
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 5_000 })
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 5_000, hasRoom: true })
     })
   )
 
@@ -378,7 +378,7 @@ describe("while it is parked", () => {
       yield* TestClock.adjust(3_000)
       assert.strictEqual(ports.named("check_budget").length, 2)
       yield* TestClock.adjust(35_000)
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 40_000 })
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 40_000, hasRoom: true })
     })
   )
 
@@ -388,7 +388,7 @@ describe("while it is parked", () => {
       const ports = new FakePorts().script("check_budget", away as never, allowed)
       const waiting = yield* inLine(ports)
       yield* TestClock.adjust(60_000)
-      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 62_000 })
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { at: 62_000, hasRoom: true })
     })
   )
 })

@@ -38,7 +38,7 @@ class Play {
   readonly actor: AnyActorRef
 
   constructor(definition: Parameters<typeof inputOf>[0], more: Parameters<typeof inputOf>[1] = {}) {
-    const machine = makeWorkflowMachine(Context.empty(), undefined as never).provide({
+    const machine = makeWorkflowMachine(Context.empty(), undefined as never, undefined as never).provide({
       actors: {
         makeBudget: fromPromise(async () => ({ at: START, ownBudget: null })) as never,
         callAgent: this.calls.logic as never,
@@ -145,7 +145,7 @@ describe("the machine", () => {
     assert.deepStrictEqual(play.progress.parked?.approvers, ["x", "budget_admin"])
     assert.deepStrictEqual(play.progress.parked?.agents, ["a", "b"])
     assert.strictEqual(play.agents, "")
-    play.rooms.open[0]?.end({ at: START + 10 } as never)
+    play.rooms.open[0]?.end({ at: START + 10, hasRoom: true } as never)
     await settled()
     assert.strictEqual(play.state, "running")
     assert.strictEqual(play.agents, "a/1 b/1")

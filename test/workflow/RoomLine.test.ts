@@ -29,6 +29,7 @@ const orderOf = (number: number, overrides: ReadonlyArray<string> = []): Refused
   attribution: {},
   round: 1,
   since: START + number,
+  lookAt: START + 900_000,
   overrides,
   refusals: [
     {

@@ -1,0 +1,135 @@
+/**
+ * Parked workflows that are at rest: rows, and a place in line.
+ *
+ * Owns: which of a tenant's workflows are put in line when the tenant has come to this node, what is asked then of their
+ * budgets, and how one is brought back when it is its turn.
+ * Does not decide: whose turn it is (RoomLine), or when a machine leaves memory (actor/).
+ */
+import { Effect, Schedule } from "effect"
+import type { Address } from "../actor/Address.ts"
+import type { Resting } from "../actor/DurableMachine.ts"
+import type { DurableKind } from "../actor/DurableMachines.ts"
+import type { MachineEntry } from "../actor/MachineStore.ts"
+import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { Principal } from "../signal/Principal.ts"
+import type { WorkflowProgress } from "../signal/Workflows.ts"
+import type { RoomNews, WorkflowPorts } from "./Ports.ts"
+import type { RoomLine, Wake } from "./RoomLine.ts"
+import { budgetOf, type InLine } from "./RoomPlace.ts"
+import type { WorkflowProtocol } from "./WorkflowActor.ts"
+import { workflowAddress } from "./WorkflowAddress.ts"
+import type { WorkflowMachine } from "./WorkflowMachine.ts"
+
+/** Budgets that are asked for when a tenant has come; those of more places are found by looking, one place after the other. */
+const ASKED_MAX = 1_000
+const ASKED_AT_ONCE = 8
+const APPROVED_MAX = 1_000
+const WAKE_TRIES = 3
+
+/** What is kept of one that is parked; `undefined`: it waits for no room. */
+const inLineOf = ({ tenant, status, about }: MachineEntry): InLine | undefined => {
+  const { workflow_id, parked, state } = about as unknown as typeof WorkflowProgress.Encoded
+  if (status !== "active" || state !== "parked" || parked === null) return undefined
+  const { agents, violations, overrides, since } = parked
+  // Which budget has refused which of several steps is not listed: room in one of them is a reason to look.
+  const refusals = agents.length === 1 ? [{ violations }] : violations.map((one) => ({ violations: [one] }))
+  return { tenant, workflowId: workflow_id, since: Date.parse(since), overrides, refusals }
+}
+
+const insider = (tenant: string): Principal => ({
+  ...{ keyId: "", owner: "", tenant, roles: ["admin"], attribution: {}, isInstallation: false }
+})
+
+const tried = <A>(effect: Effect.Effect<A, SignalError>): Effect.Effect<A | undefined, Unavailable> =>
+  Effect.catch(effect, (error) =>
+    error._tag === "Unavailable" || error._tag === "Overloaded"
+      ? Effect.fail(new Unavailable({ message: error.message, retry_after_ms: 1_000 }))
+      : Effect.succeed(undefined)
+  )
+
+/** Where the budgets stand that a tenant's places wait for, and which of their overrides are approved. */
+const newsFor = ({ money }: WorkflowPorts, line: RoomLine, tenant: string) =>
+  Effect.gen(function* () {
+    const places = [...line.placesOf(tenant)]
+    const keys = [...new Set(places.flatMap((place) => [...place.keys()]))].slice(0, ASKED_MAX)
+    const asking = places.filter(({ overrides }) => overrides.length > 0)
+    const budgets = [
+      ...new Set(asking.flatMap((place) => [...place.keys()].map((key) => budgetOf(key).budgetId)))
+    ]
+    const standings = yield* Effect.forEach(
+      keys,
+      (key) => {
+        const { budgetId, entityId } = budgetOf(key)
+        const entity = entityId === null ? {} : { entity_id: entityId }
+        const payload = { budget_id: budgetId, include_inactive: true, ...entity }
+        return Effect.map(tried(money.ask("get_budget_status", payload, insider(tenant))), (found) => {
+          const standing = found?.budgets.find(({ entity_id }) => entity_id === entityId)
+          return standing === undefined ? [] : [{ budgetId, entityId, remaining: standing.remaining }]
+        })
+      },
+      { concurrency: ASKED_AT_ONCE }
+    )
+    const approved = yield* Effect.forEach(
+      budgets.slice(0, ASKED_MAX),
+      (budget_id) => {
+        const payload = { status: "approved", budget_id, limit: APPROVED_MAX } as const
+        return Effect.map(tried(money.ask("list_overrides", payload, insider(tenant))), (found) =>
+          (found?.items ?? []).map(({ id }) => id)
+        )
+      },
+      { concurrency: ASKED_AT_ONCE }
+    )
+    const news: RoomNews = {
+      standings: standings.flat(),
+      approved: approved.flat(),
+      redefined: [],
+      strict: [],
+      hasNewPrices: false
+    }
+    return news
+  })
+
+const idOf = ({ text, tenant }: Address): string => text.slice(workflowAddress(tenant ?? "", "").text.length)
+
+/** What the machines' look for workflows tells the line. */
+export const restingWorkflows = (ports: WorkflowPorts, line: RoomLine): Resting => ({
+  found: (entry, hasChanged) => {
+    const inLine = inLineOf(entry)
+    if (inLine !== undefined) line.found(inLine, hasChanged)
+  },
+  complete: (tenant) =>
+    Effect.suspend(() => {
+      const isAnybodyThere = [...line.placesOf(tenant)].length > 0
+      return isAnybodyThere
+        ? Effect.map(newsFor(ports, line, tenant), (news) => line.tell(tenant, news))
+        : Effect.void
+    }),
+  due: (address) => line.isDue(address.tenant ?? "", idOf(address)),
+  gone: (isGone) => line.gone(isGone)
+})
+
+type Kind = Pick<DurableKind<WorkflowMachine, WorkflowProtocol>, "view" | "wake">
+
+/** Brings one back, if it is parked still. */
+const bringBack = (kind: Kind, tenant: string, workflowId: string): Effect.Effect<boolean, Unavailable> =>
+  Effect.gen(function* () {
+    const address = workflowAddress(tenant, workflowId)
+    const view = yield* kind.view(address)
+    if (view === undefined || view.status !== "active" || view.snapshot.context.parked === null) return false
+    yield* kind.wake(address)
+    return true
+  })
+
+/** `run`: runs an Effect beside everything else, for as long as the runtime lives. */
+export const wakeBy =
+  (kind: () => Kind | undefined, run: (effect: Effect.Effect<void>) => unknown): Wake =>
+  (tenant, workflowId, onEnd) => {
+    const known = kind()
+    if (known === undefined) return onEnd(true)
+    const waits = bringBack(known, tenant, workflowId).pipe(
+      Effect.retry({ times: WAKE_TRIES - 1, schedule: Schedule.spaced("1 second") }),
+      // It keeps its place, and looks at its moment at the latest.
+      Effect.orElseSucceed(() => true)
+    )
+    run(Effect.map(waits, onEnd))
+  }
