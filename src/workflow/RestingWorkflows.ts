@@ -14,7 +14,7 @@ import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { WorkflowProgress } from "../signal/Workflows.ts"
 import type { RoomNews, WorkflowPorts } from "./Ports.ts"
-import type { RoomLine, Wake } from "./RoomLine.ts"
+import type { Return, RoomLine, Wake } from "./RoomLine.ts"
 import { budgetOf, type InLine } from "./RoomPlace.ts"
 import type { WorkflowProtocol } from "./WorkflowActor.ts"
 import { workflowAddress } from "./WorkflowAddress.ts"
@@ -25,6 +25,8 @@ const ASKED_MAX = 1_000
 const ASKED_AT_ONCE = 8
 const APPROVED_MAX = 1_000
 const WAKE_TRIES = 3
+/** Who is back takes its place at once, and its turn with it; others get the turn only where that takes longer than this. */
+const ENTERS_MS = 200
 
 /** What is kept of one that is parked; `undefined`: it waits for no room. */
 const inLineOf = ({ tenant, status, about }: MachineEntry): InLine | undefined => {
@@ -111,13 +113,14 @@ export const restingWorkflows = (ports: WorkflowPorts, line: RoomLine): Resting 
 type Kind = Pick<DurableKind<WorkflowMachine, WorkflowProtocol>, "view" | "wake">
 
 /** Brings one back, if it is parked still. */
-const bringBack = (kind: Kind, tenant: string, workflowId: string): Effect.Effect<boolean, Unavailable> =>
+const bringBack = (kind: Kind, tenant: string, workflowId: string): Effect.Effect<Return, Unavailable> =>
   Effect.gen(function* () {
     const address = workflowAddress(tenant, workflowId)
     const view = yield* kind.view(address)
-    if (view === undefined || view.status !== "active" || view.snapshot.context.parked === null) return false
+    if (view === undefined || view.status !== "active" || view.snapshot.context.parked === null) return "over"
     yield* kind.wake(address)
-    return true
+    yield* Effect.sleep(ENTERS_MS)
+    return "back"
   })
 
 /** `run`: runs an Effect beside everything else, for as long as the runtime lives. */
@@ -125,11 +128,11 @@ export const wakeBy =
   (kind: () => Kind | undefined, run: (effect: Effect.Effect<void>) => unknown): Wake =>
   (tenant, workflowId, onEnd) => {
     const known = kind()
-    if (known === undefined) return onEnd(true)
-    const waits = bringBack(known, tenant, workflowId).pipe(
+    if (known === undefined) return onEnd("away")
+    const returned = bringBack(known, tenant, workflowId).pipe(
       Effect.retry({ times: WAKE_TRIES - 1, schedule: Schedule.spaced("1 second") }),
       // It keeps its place, and looks at its moment at the latest.
-      Effect.orElseSucceed(() => true)
+      Effect.orElseSucceed((): Return => "away")
     )
-    run(Effect.map(waits, onEnd))
+    run(Effect.map(returned, onEnd))
   }

@@ -14,10 +14,13 @@ import { type InLine, keyOf, type Need, Place } from "./RoomPlace.ts"
 import { RoomNeeds, RoomQueue } from "./RoomQueue.ts"
 
 /**
- * Brings a workflow back that is at rest. Says afterwards whether it is parked still; then it has taken its place in the line by
- * itself, or will in a moment.
+ * How it went to bring a workflow back. `back`: it is in memory, and has taken its place in the line by itself, or will in a
+ * moment; `over`: it is parked no longer; `away`: it cannot be brought back now.
  */
-export type Wake = (tenant: string, workflowId: string, onEnd: (waits: boolean) => void) => void
+export type Return = "back" | "over" | "away"
+
+/** Brings a workflow back that is at rest, and says how that went. */
+export type Wake = (tenant: string, workflowId: string, onEnd: (how: Return) => void) => void
 
 const total = (steps: ReadonlyArray<ReadonlyArray<Need>>): ReadonlyMap<string, Amount> => {
   const sums = new Map<string, Amount>()
@@ -164,6 +167,7 @@ class TenantLine {
   readonly mustLook = (place: Place): void => {
     this.#change(place, () => {
       place.isReady = true
+      place.isComing = false
       place.wish = "must"
     })
     this.grant()
@@ -188,7 +192,7 @@ class TenantLine {
   }
 
   #want(place: Place): void {
-    if (!place.isReady || place.wish !== "none") this.#queue.add(place)
+    if (!place.isComing && (!place.isReady || place.wish !== "none")) this.#queue.add(place)
   }
 
   #change(place: Place, change: () => void): void {
@@ -283,11 +287,18 @@ class TenantLine {
   }
 
   #bringBack(place: Place): void {
-    this.#wake?.(this.#tenant, place.workflowId, (waits) => {
+    this.#wake?.(this.#tenant, place.workflowId, (how) => {
       // It is back, and has taken the turn with its place.
       if (this.#places.get(place.workflowId) !== place) return
-      if (waits) this.end(place)
-      else this.leave(place)
+      if (how === "over") this.leave(place)
+      else if (how === "away") this.end(place)
+      else {
+        this.#change(place, () => {
+          place.isComing = true
+        })
+        if (this.#looking === place) this.#looking = undefined
+        this.grant()
+      }
     })
   }
 
@@ -345,7 +356,7 @@ export class RoomLine {
   /** The moment of one has come: it looks in its turn. False: it is not in line. */
   isDue(tenant: string, workflowId: string): boolean {
     const place = this.#lines.get(tenant)?.placeOf(workflowId)
-    if (place?.isResting === true && place.wish !== "must") place.mustLook()
+    if (place?.isResting === true && (place.wish !== "must" || place.isComing)) place.mustLook()
     return place !== undefined
   }
 

@@ -65,6 +65,8 @@ export class Place {
   wish: "none" | "room" | "must" = "none"
   /** Its workflow is not in memory: its turn brings it back. */
   isResting = false
+  /** It is being brought back, and will take its place itself: its turn waits for it. */
+  isComing = false
   /** Its workflow was at rest, and nothing that was told meanwhile is lost. */
   hasHeard = false
   readonly #line: Line

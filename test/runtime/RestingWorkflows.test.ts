@@ -2,7 +2,7 @@
  * Parked workflows are rows: none of many is in memory, and each comes back when there is room for it, in the order of the line; a
  * signal brings one back, and so does its moment.
  *
- * On the store in memory and in virtual time; with processes and Postgres see WorkflowsInLine and RestingAfterStart.
+ * On the store in memory and in virtual time; with processes and Postgres see WorkflowsInLine.
  */
 import { afterEach, assert, describe, it } from "vitest"
 import {
@@ -13,7 +13,7 @@ import {
   type TestOptions
 } from "../../src/testing.ts"
 
-const MANY = 2_000
+const MANY = 300
 
 const WORKFLOW = {
   name: "line",

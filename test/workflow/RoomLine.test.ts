@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { awaitRoom, type RefusedOrder } from "../../src/workflow/Refused.ts"
-import { RoomLine } from "../../src/workflow/RoomLine.ts"
+import { RoomLine, type Wake } from "../../src/workflow/RoomLine.ts"
 import { FakePorts, violationOf } from "./support/FakePorts.ts"
 import { definitionOf, graph, START } from "./support/Graphs.ts"
 
@@ -48,10 +48,17 @@ class Waiting {
   readonly ports = new FakePorts().script("check_budget", refused).script("list_overrides", { items: [] })
   readonly gone: Array<string> = []
   readonly fibers = new Map<string, Fiber.Fiber<unknown>>()
-  readonly #line = new RoomLine(this.ports)
+  readonly line: RoomLine
+
+  constructor(wake?: (line: () => RoomLine) => Wake) {
+    this.line = new RoomLine(
+      this.ports,
+      wake?.(() => this.line)
+    )
+  }
 
   enter(order: RefusedOrder) {
-    const waits = Effect.map(awaitRoom(this.ports, this.#line, order), () => this.gone.push(order.workflowId))
+    const waits = Effect.map(awaitRoom(this.ports, this.line, order), () => this.gone.push(order.workflowId))
     return Effect.map(Effect.forkChild(waits), (fiber) => this.fibers.set(order.workflowId, fiber))
   }
 
@@ -175,6 +182,138 @@ describe("who waits for room", () => {
       const waiting = yield* parked(orderOf(1), orderOf(2))
       for (const fiber of waiting.fibers.values()) yield* Fiber.interrupt(fiber)
       assert.strictEqual(waiting.ports.listeners.size, 0)
+    })
+  )
+})
+
+describe("who is at rest", () => {
+  /** A line whose workflows leave memory, and come back when it is their turn. */
+  class Sleeping extends Waiting {
+    readonly woken: Array<string> = []
+    readonly orders = new Map<string, RefusedOrder>()
+    readonly ended = new Set<string>()
+    readonly #run: (effect: Effect.Effect<unknown>) => unknown
+
+    constructor(run: (effect: Effect.Effect<unknown>) => unknown) {
+      super((line) => (_, workflowId, onEnd) => {
+        this.woken.push(workflowId)
+        const order = this.orders.get(workflowId)
+        const isParked = order !== undefined && !this.ended.has(workflowId)
+        if (isParked) this.#run(this.stays(line(), order))
+        this.#run(Effect.sync(() => onEnd(isParked ? "back" : "over")))
+      })
+      this.#run = run
+    }
+
+    /** It leaves memory when it is interrupted. */
+    stays(line: RoomLine, order: RefusedOrder) {
+      this.orders.set(order.workflowId, order)
+      const waits = Effect.map(awaitRoom(this.ports, line, order, () => false), ({ hasRoom }) => {
+        if (hasRoom) this.gone.push(order.workflowId)
+      })
+      return Effect.map(Effect.forkDetach(waits, { startImmediately: true }), (fiber) => this.fibers.set(order.workflowId, fiber))
+    }
+
+    rest = Effect.suspend(() =>
+      Effect.forEach([...this.fibers.values()], (fiber) => Fiber.interrupt(fiber), { discard: true })
+    )
+  }
+
+  const resting = (...orders: ReadonlyArray<RefusedOrder>) =>
+    Effect.gen(function* () {
+      const services = yield* Effect.context<never>()
+      const waiting = new Sleeping(Effect.runForkWith(services))
+      for (const order of orders) yield* waiting.stays(waiting.line, order)
+      yield* TestClock.adjust(2_000)
+      yield* waiting.rest
+      waiting.forget()
+      return waiting
+    })
+
+  it.effect("is brought back for room, one at a time, in the order of the line", () =>
+    Effect.gen(function* () {
+      const waiting = yield* resting(orderOf(2), orderOf(1), orderOf(3, ["override_3"]))
+      waiting.ports.leaves("0.2")
+      yield* TestClock.adjust(60_000)
+      assert.deepStrictEqual(waiting.woken, [], "nobody comes for less than anybody needs")
+      waiting.ports.script("check_budget", allowed)
+      waiting.ports.leaves("0.3", ["override_3"])
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual([waiting.woken, waiting.gone], [["wf3"], ["wf3"]])
+      waiting.ports.leaves("0")
+      waiting.ports.admit("wf3")
+      waiting.ports.leaves("0.6")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(waiting.woken, ["wf3", "wf1", "wf2"])
+      assert.deepStrictEqual(waiting.gone.toSorted(), ["wf1", "wf2", "wf3"])
+    })
+  )
+
+  it.effect("is not overtaken by one that is in memory and has waited for less long", () =>
+    Effect.gen(function* () {
+      const waiting = yield* resting(orderOf(1))
+      yield* waiting.stays(waiting.line, orderOf(2))
+      yield* TestClock.adjust(2_000)
+      waiting.ports.script("check_budget", allowed)
+      waiting.ports.leaves("0.3")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(waiting.gone, ["wf1"])
+    })
+  )
+
+  it.effect("is brought back by its moment, in its turn; where it finds no room it says so, and keeps its place", () =>
+    Effect.gen(function* () {
+      const waiting = yield* resting(...[1, 2].map((number) => ({ ...orderOf(number), lookAt: 10_000 })))
+      yield* TestClock.adjust(10_000)
+      assert.isTrue(waiting.line.isDue("acme", "wf2"))
+      assert.isTrue(waiting.line.isDue("acme", "wf1"))
+      assert.isFalse(waiting.line.isDue("acme", "wf3"))
+      yield* TestClock.adjust(0)
+      assert.strictEqual(waiting.looks, "wf2 wf1")
+      assert.deepStrictEqual(waiting.gone, [])
+      waiting.ports.script("check_budget", allowed)
+      waiting.ports.leaves("0.3")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(waiting.gone, ["wf1"])
+    })
+  )
+
+  it.effect("holds nobody up where it has ended meanwhile; and nobody is brought back who lives elsewhere", () =>
+    Effect.gen(function* () {
+      const waiting = yield* resting(orderOf(1), orderOf(2))
+      waiting.ended.add("wf1")
+      waiting.ports.script("check_budget", allowed)
+      waiting.ports.leaves("0.3")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual([waiting.woken, waiting.gone], [["wf1", "wf2"], ["wf2"]])
+      const moved = yield* resting(orderOf(1))
+      moved.line.gone((tenant) => tenant === "acme")
+      assert.strictEqual(moved.ports.listeners.size, 0)
+      moved.ports.leaves("0.3")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(moved.woken, [])
+    })
+  )
+
+  it.effect("is in line after a start without having been in memory", () =>
+    Effect.gen(function* () {
+      const waiting = yield* resting()
+      for (const number of [2, 1, 3]) {
+        const order = orderOf(number, number === 3 ? ["override_3"] : [])
+        waiting.orders.set(order.workflowId, order)
+        waiting.line.found({ tenant: "acme", ...order }, false)
+      }
+      waiting.ports.script("check_budget", allowed)
+      waiting.line.tell("acme", {
+        standings: [{ budgetId: "budget_1", entityId: "red", remaining: 600_000_000_000n }],
+        approved: ["override_3"],
+        redefined: [],
+        strict: [],
+        hasNewPrices: false
+      })
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(waiting.woken, ["wf3", "wf1"], "there is room for two")
+      assert.deepStrictEqual(waiting.gone.toSorted(), ["wf1", "wf3"])
     })
   )
 })
