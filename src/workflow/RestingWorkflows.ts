@@ -8,17 +8,15 @@
 import { Effect, Schedule } from "effect"
 import type { Address } from "../actor/Address.ts"
 import type { Resting } from "../actor/DurableMachine.ts"
-import type { DurableKind } from "../actor/DurableMachines.ts"
-import type { MachineEntry } from "../actor/MachineStore.ts"
+import type { MachineEntry, MachineStatus } from "../actor/MachineStore.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { WorkflowProgress } from "../signal/Workflows.ts"
 import type { RoomNews, WorkflowPorts } from "./Ports.ts"
 import type { Return, RoomLine, Wake } from "./RoomLine.ts"
 import { budgetOf, type InLine } from "./RoomPlace.ts"
-import type { WorkflowProtocol } from "./WorkflowActor.ts"
 import { workflowAddress } from "./WorkflowAddress.ts"
-import type { WorkflowMachine } from "./WorkflowMachine.ts"
+import type { WorkflowContext } from "./WorkflowContext.ts"
 
 /** Budgets that are asked for when a tenant has come; those of more places are found by looking, one place after the other. */
 const ASKED_MAX = 1_000
@@ -110,7 +108,18 @@ export const restingWorkflows = (ports: WorkflowPorts, line: RoomLine): Resting 
   gone: (isGone) => line.gone(isGone)
 })
 
-type Kind = Pick<DurableKind<WorkflowMachine, WorkflowProtocol>, "view" | "wake">
+/** What is needed of the machines of workflows. */
+interface Kind {
+  readonly view: (address: Address) => Effect.Effect<
+    | {
+        readonly status: MachineStatus
+        readonly snapshot: { readonly context: Pick<WorkflowContext, "parked"> }
+      }
+    | undefined,
+    Unavailable
+  >
+  readonly wake: (address: Address) => Effect.Effect<void, Unavailable>
+}
 
 /** Brings one back, if it is parked still. */
 const bringBack = (kind: Kind, tenant: string, workflowId: string): Effect.Effect<Return, Unavailable> =>

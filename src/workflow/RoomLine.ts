@@ -137,7 +137,7 @@ class TenantLine {
   }
 
   readonly rest = (place: Place): void => {
-    if (this.#wake === undefined) return this.leave(place)
+    if (this.#wake === undefined) this.leave(place)
     if (this.#places.get(place.workflowId) !== place) return
     this.#change(place, () => {
       // Who was about to look has not.

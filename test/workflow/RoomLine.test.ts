@@ -208,10 +208,15 @@ describe("who is at rest", () => {
     /** It leaves memory when it is interrupted. */
     stays(line: RoomLine, order: RefusedOrder) {
       this.orders.set(order.workflowId, order)
-      const waits = Effect.map(awaitRoom(this.ports, line, order, () => false), ({ hasRoom }) => {
-        if (hasRoom) this.gone.push(order.workflowId)
-      })
-      return Effect.map(Effect.forkDetach(waits, { startImmediately: true }), (fiber) => this.fibers.set(order.workflowId, fiber))
+      const waits = Effect.map(
+        awaitRoom(this.ports, line, order, () => false),
+        ({ hasRoom }) => {
+          if (hasRoom) this.gone.push(order.workflowId)
+        }
+      )
+      return Effect.map(Effect.forkDetach(waits, { startImmediately: true }), (fiber) =>
+        this.fibers.set(order.workflowId, fiber)
+      )
     }
 
     rest = Effect.suspend(() =>
@@ -261,38 +266,42 @@ describe("who is at rest", () => {
     })
   )
 
-  it.effect("is brought back by its moment, in its turn; where it finds no room it says so, and keeps its place", () =>
-    Effect.gen(function* () {
-      const waiting = yield* resting(...[1, 2].map((number) => ({ ...orderOf(number), lookAt: 10_000 })))
-      yield* TestClock.adjust(10_000)
-      assert.isTrue(waiting.line.isDue("acme", "wf2"))
-      assert.isTrue(waiting.line.isDue("acme", "wf1"))
-      assert.isFalse(waiting.line.isDue("acme", "wf3"))
-      yield* TestClock.adjust(0)
-      assert.strictEqual(waiting.looks, "wf2 wf1")
-      assert.deepStrictEqual(waiting.gone, [])
-      waiting.ports.script("check_budget", allowed)
-      waiting.ports.leaves("0.3")
-      yield* TestClock.adjust(0)
-      assert.deepStrictEqual(waiting.gone, ["wf1"])
-    })
+  it.effect(
+    "is brought back by its moment, in its turn; where it finds no room it says so, and keeps its place",
+    () =>
+      Effect.gen(function* () {
+        const waiting = yield* resting(...[1, 2].map((number) => ({ ...orderOf(number), lookAt: 10_000 })))
+        yield* TestClock.adjust(10_000)
+        assert.isTrue(waiting.line.isDue("acme", "wf2"))
+        assert.isTrue(waiting.line.isDue("acme", "wf1"))
+        assert.isFalse(waiting.line.isDue("acme", "wf3"))
+        yield* TestClock.adjust(0)
+        assert.strictEqual(waiting.looks, "wf2 wf1")
+        assert.deepStrictEqual(waiting.gone, [])
+        waiting.ports.script("check_budget", allowed)
+        waiting.ports.leaves("0.3")
+        yield* TestClock.adjust(0)
+        assert.deepStrictEqual(waiting.gone, ["wf1"])
+      })
   )
 
-  it.effect("holds nobody up where it has ended meanwhile; and nobody is brought back who lives elsewhere", () =>
-    Effect.gen(function* () {
-      const waiting = yield* resting(orderOf(1), orderOf(2))
-      waiting.ended.add("wf1")
-      waiting.ports.script("check_budget", allowed)
-      waiting.ports.leaves("0.3")
-      yield* TestClock.adjust(0)
-      assert.deepStrictEqual([waiting.woken, waiting.gone], [["wf1", "wf2"], ["wf2"]])
-      const moved = yield* resting(orderOf(1))
-      moved.line.gone((tenant) => tenant === "acme")
-      assert.strictEqual(moved.ports.listeners.size, 0)
-      moved.ports.leaves("0.3")
-      yield* TestClock.adjust(0)
-      assert.deepStrictEqual(moved.woken, [])
-    })
+  it.effect(
+    "holds nobody up where it has ended meanwhile; and nobody is brought back who lives elsewhere",
+    () =>
+      Effect.gen(function* () {
+        const waiting = yield* resting(orderOf(1), orderOf(2))
+        waiting.ended.add("wf1")
+        waiting.ports.script("check_budget", allowed)
+        waiting.ports.leaves("0.3")
+        yield* TestClock.adjust(0)
+        assert.deepStrictEqual([waiting.woken, waiting.gone], [["wf1", "wf2"], ["wf2"]])
+        const moved = yield* resting(orderOf(1))
+        moved.line.gone((tenant) => tenant === "acme")
+        assert.strictEqual(moved.ports.listeners.size, 0)
+        moved.ports.leaves("0.3")
+        yield* TestClock.adjust(0)
+        assert.deepStrictEqual(moved.woken, [])
+      })
   )
 
   it.effect("is in line after a start without having been in memory", () =>
