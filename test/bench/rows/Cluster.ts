@@ -119,10 +119,9 @@ const keysOf = (node: NodeProgram, tenants: number): Promise<ReadonlyArray<strin
     })
   )
 
-const takeOne = (nodes: Set<NodeProgram>): NodeProgram => {
+const oneOf = (nodes: ReadonlySet<NodeProgram>): NodeProgram => {
   const [node] = nodes
   if (node === undefined) throw new Error("there is no node")
-  nodes.delete(node)
   return node
 }
 
@@ -132,11 +131,14 @@ const replace = async (nodes: Set<NodeProgram>, url: string): Promise<void> => {
   await settled(nodes)
 }
 
+/** Nobody tells the clients: they ask the dead node, too, and find out. */
 const killOne = async (nodes: Set<NodeProgram>, clients: ReadonlyArray<Client>): Promise<number> => {
+  const node = oneOf(nodes)
   const since = performance.now()
-  await takeOne(nodes).end("SIGKILL")
+  await node.end("SIGKILL")
   const gone = performance.now()
   while (clients.some((client) => client.answeredAfter(gone) === undefined)) await sleep(5)
+  nodes.delete(node)
   return gone - since + Math.max(...clients.map((client) => client.answeredAfter(gone) ?? 0))
 }
 
@@ -148,9 +150,11 @@ const letOneLeave = async (
   const before = performance.now()
   await sleep(quietMs)
   const quiet = Math.max(...clients.map((client) => client.longestGapSince(before)))
+  const node = oneOf(nodes)
   const since = performance.now()
-  await takeOne(nodes).end("SIGTERM")
+  await node.end("SIGTERM")
   await sleep(quietMs)
+  nodes.delete(node)
   const leaves = Math.max(...clients.map((client) => client.longestGapSince(since)))
   return { quiet, leaves }
 }

@@ -64,12 +64,13 @@ export class WorkflowLoad {
     await program.call("create_budget", budget)
   }
 
-  /** Keeps so many running until the program is gone; `onFact` hears of all that is told of them. */
+  /** Keeps so many running until the program is gone; `onFact` is called at the start, and hears of all that is told of them. */
   async run(program: Program, onFact: () => void): Promise<void> {
     this.#facts = 0
     const wire = await program.connect()
     try {
       const events = await wire.subscribe("workflows")
+      onFact()
       // Those that were on their way are sent again: whether they had arrived, nobody knows.
       for (const id of this.#open) await this.#start(wire, id)
       while (this.#open.size < this.#atOnce) await this.#start(wire, `w${this.#next++}`)
