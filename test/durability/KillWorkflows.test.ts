@@ -25,7 +25,7 @@ const failedDuring = async (program: Program, work: Promise<void>): Promise<Read
 }
 
 it(`killed at ${MOMENTS} moments of workflows: every output is applied once, every token is accounted, nothing is held`, {
-  timeout: 300_000
+  timeout: 900_000
 }, async () => {
   const options = { databaseUrl: await makeDatabase() }
   const random = randomFrom(SEED)
@@ -54,7 +54,7 @@ it(`killed at ${MOMENTS} moments of workflows: every output is applied once, eve
 })
 
 it("told to stop while they call: each call that was cut is made again, and nothing is shown as having failed", {
-  timeout: 300_000
+  timeout: 900_000
 }, async () => {
   const options = { databaseUrl: await makeDatabase() }
   const random = randomFrom(SEED)

@@ -28,7 +28,7 @@ export interface Source extends SourceFile {
 
 // --- Files ------------------------------------------------------------------------------------------------
 
-const notOurs = new Set(["node_modules", "dist", "coverage", ".git", ".bursar", ".reports"])
+const notOurs = new Set(["node_modules", "dist", "coverage", ".git", ".bursar", ".reports", ".test-program"])
 
 /** What belongs to the repository: as git says, or every file where there is no git (an unpacked archive). */
 export function repositoryFiles(): Array<string> {

@@ -1,5 +1,6 @@
 /** The inspection protocol is documented: each event has an example that its schemas take, and there is no other. */
-import { writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -7,7 +8,6 @@ import { readRecording } from "../../src/runtime/RecordingReader.ts"
 import { INSPECTION_EVENTS, INSPECTION_VERSION, InspectionEvent } from "../../src/signal/Inspection.ts"
 import { schemaFiles } from "../../src/signal/JsonSchemas.ts"
 import { readSource } from "../house/Sources.ts"
-import { makeFolder } from "../support/Program.ts"
 import { problemsOf } from "./support/JsonSchema.ts"
 
 const page = readSource("docs/inspection.md").text
@@ -47,10 +47,12 @@ describe("the page of the inspection protocol", () => {
 
 it("the page has an example of each line of a recording, in an order in which they can stand in a file", async () => {
   const lines = all.filter(isLine)
-  const file = join(makeFolder(), "page.jsonl")
+  const folder = mkdtempSync(join(tmpdir(), "bursar-test-"))
+  const file = join(folder, "page.jsonl")
   writeFileSync(file, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`)
   const kinds: Array<string> = []
   for await (const { kind } of readRecording(file)) kinds.push(kind)
+  rmSync(folder, { recursive: true })
   assert.deepStrictEqual(kinds, ["begun", "event", "gap", "ended"])
   for (const line of lines)
     assert.deepStrictEqual(problemsOf(schemaFiles()["recording.json"] ?? {}, line), [])

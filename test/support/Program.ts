@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { afterAll, vi } from "vitest"
+import { afterAll } from "vitest"
 import { fillWithStore } from "./EmbeddedData.ts"
 import { createTestDatabase, type TestDatabase } from "./Postgres.ts"
 import { programFile, SOURCE } from "./ProgramFile.ts"
@@ -19,9 +19,6 @@ const END_WITH_PARENT = new URL("EndWithParent.ts", import.meta.url).href
 /** Programs of all tests share what Node has compiled: starting takes a quarter less. */
 const COMPILED = fileURLToPath(new URL("../../node_modules/.cache/bursar-tests", import.meta.url))
 const READY_WITHIN_MS = 120_000
-
-// A program starts in a second or two, and on a machine with much else to do in many more.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 export interface Exited {
   readonly code: number | null

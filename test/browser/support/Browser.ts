@@ -45,6 +45,8 @@ const IS_NETWORK = /Failed to load resource|WebSocket connection to/u
 export const openPage = async (browser: Browser, options: BrowserContextOptions = {}): Promise<Watched> => {
   const context = await browser.newContext({ viewport: LAPTOP, ...options })
   const page = await context.newPage()
+  // Against what never comes. On a machine with much else to do, what a person sees at once takes a while.
+  page.setDefaultTimeout(90_000)
   const complaints: Array<string> = []
   page.on("pageerror", (error) => complaints.push(error.message))
   page.on("console", (message) => {

@@ -15,7 +15,7 @@ export const endingInTheMiddle = (
 ): void => {
   describe(`on ${store}`, () => {
     it(`killed ${rounds} times in the middle of load: everything acknowledged is there exactly once`, {
-      timeout: 300_000
+      timeout: 900_000
     }, async () => {
       const options = await optionsOf()
       const random = randomFrom(SEED)
