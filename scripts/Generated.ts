@@ -8,6 +8,7 @@ import { SIGNALS, type SignalName } from "../src/signal/Catalogue.ts"
 import { schemaFiles } from "../src/signal/JsonSchemas.ts"
 import { TABLES } from "../src/store/Tables.ts"
 import { at, type Json, type Types, withTexts, withTypes } from "./FieldTexts.ts"
+import { formTexts } from "./FormTexts.ts"
 import { methodsFile } from "./Methods.ts"
 
 /** The files that are of no signal: where their type is. */
@@ -65,6 +66,9 @@ export const generatedFiles = (): { readonly [path: string]: string } => {
       ])
     ),
     "schemas/database.sql": `-- The tables of the store. The program makes them, and a partition of usage for each month.\n\n${TABLES.join(";\n\n")};\n`,
+    "src/console/form/field_texts.json": formTexts(
+      Object.fromEntries(Object.keys(SIGNALS).map((name) => [name, files[`${name}.json`] as Json]))
+    ),
     "src/host/SignalMethods.ts": methodsFile()
   }
 }

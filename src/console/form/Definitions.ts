@@ -1,7 +1,8 @@
 /**
  * Every signal as a form needs it: its schema, its kind, and a check of what was typed.
  *
- * Owns: deriving them from src/signal, which is the same code that the server decides with.
+ * Owns: deriving them from src/signal, which is the same code that the server decides with; what is said of each field is its
+ * JSDoc there, which `npm run generate` puts into field_texts.json.
  * Does not decide: whether a signal is taken (the server).
  */
 import type { RJSFSchema, UiSchema } from "@rjsf/utils"
@@ -10,6 +11,7 @@ import { isSignalName, SIGNALS, type SignalName } from "../../signal/Catalogue.t
 import { decodePayload } from "../../signal/Decode.ts"
 import { paramsSchema } from "../../signal/JsonSchemas.ts"
 import { type SignalTraits, traitsOf } from "../../signal/Signal.ts"
+import fieldTexts from "./field_texts.json" with { type: "json" }
 
 export type Params = Record<string, unknown>
 
@@ -63,12 +65,36 @@ const named = (value: unknown): unknown => {
   return copy
 }
 
+interface Node {
+  readonly [name: string]: unknown
+}
+
+/** Puts texts beside the fields that they are about: each is found by its path. */
+const described = (node: Node, texts: { readonly [path: string]: string }, path = ""): Node => {
+  const copy: Record<string, unknown> = Array.isArray(node) ? ([...node] as never) : { ...node }
+  for (const [name, inner] of Object.entries(node)) {
+    if (typeof inner === "object" && inner !== null)
+      copy[name] = described(inner as Node, texts, path === "" ? name : `${path}/${name}`)
+  }
+  const text = texts[path]
+  if (text !== undefined) copy.description = text
+  return copy
+}
+
+const describedParams = (name: SignalName): Node => {
+  const { $defs = {}, ...schema } = paramsSchema(name)
+  return {
+    ...described(schema, fieldTexts.signals[name]),
+    $defs: described($defs as Node, fieldTexts.shared)
+  }
+}
+
 const definitions = new Map<SignalName, Definition>()
 
 export const definitionOf = (name: SignalName): Definition => {
   const known = definitions.get(name)
   if (known !== undefined) return known
-  const root = named(paramsSchema(name)) as RJSFSchema
+  const root = named(describedParams(name)) as RJSFSchema
   const fresh: Definition = {
     name,
     traits: traitsOf(SIGNALS[name]),

@@ -22,7 +22,7 @@ import {
   type WidgetProps,
   type WrapIfAdditionalTemplateProps
 } from "@rjsf/utils"
-import { useEffect, useState } from "react"
+import { type ReactNode, useEffect, useState } from "react"
 import { ATTRIBUTION_FIELDS } from "../../signal/Attribution.ts"
 import { Icon } from "../parts/Icon.tsx"
 import { DEFAULT_HINT, type Params } from "./Definitions.ts"
@@ -46,12 +46,24 @@ const FieldTemplate = (props: FieldTemplateProps<Params>) => {
             <Hint schema={schema} />
           </label>
         )}
+        {displayLabel && !isAdditional && schema.description !== undefined && (
+          <p id={descriptionId(id)} className="field-text">
+            {prose(schema.description)}
+          </p>
+        )}
         {children}
         {errors}
       </div>
     </WrapIfAdditionalTemplate>
   )
 }
+
+/** A field's text, with what stands between backticks as code. */
+const prose = (text: string): ReactNode =>
+  text.split("`").map((part, index) =>
+    // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one text never move.
+    index % 2 === 1 ? <code key={index}>{part}</code> : part
+  )
 
 const hintText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
@@ -61,8 +73,7 @@ const Hint = ({ schema }: Pick<FieldTemplateProps<Params>, "schema">) => {
   const parts = [
     schema[DEFAULT_HINT] === undefined ? undefined : `else ${hintText(schema[DEFAULT_HINT])}`,
     typeof example === "string" ? `like ${example}` : undefined,
-    schema.type === "integer" ? "whole number" : undefined,
-    schema.description
+    schema.type === "integer" ? "whole number" : undefined
   ].filter((part) => part !== undefined)
   return parts.length === 0 ? null : <small>{parts.join(", ")}</small>
 }
@@ -127,7 +138,11 @@ const ObjectFieldTemplate = (props: ObjectFieldTemplateProps<Params>) => {
     return (
       <fieldset id={fieldPathId.$id} className="group">
         {title !== undefined && title !== "" && <legend>{labelText(title)}</legend>}
-        {description !== undefined && <p id={descriptionId(fieldPathId)}>{description}</p>}
+        {typeof description === "string" && (
+          <p id={descriptionId(fieldPathId)} className="field-text">
+            {prose(description)}
+          </p>
+        )}
         {properties.map(({ content }) => content)}
         {add}
       </fieldset>
@@ -180,6 +195,11 @@ const ArrayFieldTemplate = ({
         {required === true && <em>required</em>}
         <Hint schema={schema} />
       </legend>
+      {schema.description !== undefined && (
+        <p id={descriptionId(fieldPathId)} className="field-text">
+          {prose(schema.description)}
+        </p>
+      )}
       {items}
       {canAdd && (
         <AddButton
