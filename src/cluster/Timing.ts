@@ -18,7 +18,7 @@ export const LEASE_MS: Millis = 6_000
 /** How often a node renews what it holds, and how long the store may take for it: a third of the lease. */
 export const RENEWED_EVERY_MS: Millis = 2_000
 /** How often a node reads who is there, at least: who comes or leaves in order says so, and is noticed at once. */
-export const LOOKED_EVERY_MS: Millis = 200
+export const NODES_READ_EVERY_MS: Millis = 200
 /** A node whose session has ended for so long is gone: its process died, and the server saw it at once. */
 export const MISSED_AFTER_MS: Millis = 300
 /** Between two looks the store is left alone for so long, whatever happens. */

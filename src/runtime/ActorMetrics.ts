@@ -8,7 +8,7 @@ import { Context, Effect, Layer, Metric } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import type { InspectionListener } from "../actor/Inspection.ts"
 
-const LOOKED_EVERY_MS = 5_000
+const ACTORS_MEASURED_EVERY_MS = 5_000
 
 const restarts = Metric.counter("bursar.actor.restarts", {
   description: "Actors that crashed and began another life",
@@ -87,7 +87,7 @@ export const actorMetricsLayer = ({ isExported }: { readonly isExported: boolean
         (stop) => Effect.sync(stop)
       )
       const look = lookAt(system, services)
-      const again = Effect.andThen(Effect.sync(look), Effect.sleep(LOOKED_EVERY_MS))
+      const again = Effect.andThen(Effect.sync(look), Effect.sleep(ACTORS_MEASURED_EVERY_MS))
       if (isExported) yield* Effect.forkScoped(Effect.forever(again))
       return { look }
     })

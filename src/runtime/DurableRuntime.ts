@@ -69,7 +69,7 @@ export const durableLayer = Layer.provideMerge(
   )
 )
 
-const LOOKED_EVERY = "5 seconds"
+const DUE_MACHINES_SOUGHT_EVERY = "5 seconds"
 /** Who is due before the next look comes back now: so no delay of a machine at rest is late. */
 const AHEAD_MS = 6_000
 /** Of several nodes: after so many looks a tenant that has come unnoticed is found, too. */
@@ -114,7 +114,7 @@ export const durableRunLayer = Layer.effectDiscard(
         mustFind = true
       })
     )
-    const pause = Effect.race(Effect.sleep(LOOKED_EVERY), arrived)
+    const pause = Effect.race(Effect.sleep(DUE_MACHINES_SOUGHT_EVERY), arrived)
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, pause)))
   })
 )

@@ -10,7 +10,7 @@ import { Effect, Layer, Redacted, Schema } from "effect"
 import type { Placement } from "../actor/Placement.ts"
 import { InstallationSecret, keyedHash } from "../bridge/InstallationSecret.ts"
 import { type ClusterFailed, layer } from "../cluster/Cluster.ts"
-import { LOOKED_EVERY_MS, MISSED_AFTER_MS } from "../cluster/Timing.ts"
+import { MISSED_AFTER_MS, NODES_READ_EVERY_MS } from "../cluster/Timing.ts"
 import { nodeLocks } from "../store/NodeLocks.ts"
 import type { StoreFailed } from "../store/Store.ts"
 
@@ -67,7 +67,7 @@ export const clusterLayer = (
           advertised,
           key: Redacted.make(keyedHash(installation, "cluster: connections between nodes"))
         },
-        nodeLocks({ url: databaseUrl, lookedEveryMs: LOOKED_EVERY_MS, missedAfterMs: MISSED_AFTER_MS })
+        nodeLocks({ url: databaseUrl, lookedEveryMs: NODES_READ_EVERY_MS, missedAfterMs: MISSED_AFTER_MS })
       )
     )
   )

@@ -21,7 +21,7 @@ import { openForNode } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 import type { TopicSurroundings } from "./Topics.ts"
 
-const LOOKED_EVERY_MS = 50
+const IS_HERE_ASKED_EVERY_MS = 50
 
 /**
  * A tenant is claimed only where it lives, so that a node that wakes up does not take it back from its new owner. Where
@@ -32,7 +32,7 @@ export const claimedHere = (store: LedgerStore, placement: Placement): LedgerSto
   claim: (tenant, owner) => {
     const isHere = Effect.sync(() => placement.isHere(tokenManagerAddress(tenant)))
     const untilHere = Effect.repeat(isHere, {
-      schedule: Schedule.spaced(LOOKED_EVERY_MS),
+      schedule: Schedule.spaced(IS_HERE_ASKED_EVERY_MS),
       until: (here) => here
     })
     return Effect.andThen(untilHere, store.claim(tenant, owner))

@@ -29,7 +29,7 @@ export interface WorkflowFeed {
   readonly isShared: boolean
 }
 
-const LOOKED_EVERY_MS = 1_000
+const OTHERS_FACTS_READ_EVERY_MS = 1_000
 
 const isShown = (fact: WorkflowFact, filter: EventFilter, principal: Principal): boolean =>
   isOwn(fact, fact.workflow_id, principal) &&
@@ -64,7 +64,7 @@ export const workflowsTopic = (
         return fact !== undefined && isShown(fact, filter, principal) ? { workflow: fact } : undefined
       },
       newest: store.lastFactSeq(tenant),
-      ...(isShared ? { lookEveryMs: LOOKED_EVERY_MS } : {})
+      ...(isShared ? { lookEveryMs: OTHERS_FACTS_READ_EVERY_MS } : {})
     })
     return {
       cursor: String(start),
