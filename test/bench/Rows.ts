@@ -13,6 +13,7 @@ import { idleActors } from "./rows/IdleActors.ts"
 import { localAsk } from "./rows/LocalAsk.ts"
 import { manyBudgets } from "./rows/ManyBudgets.ts"
 import { memory } from "./rows/Memory.ts"
+import { restingWorkflows } from "./rows/RestingWorkflows.ts"
 import { webSocket } from "./rows/WebSocketSignals.ts"
 
 export interface Row {
@@ -28,6 +29,7 @@ export const ROWS: ReadonlyMap<string, Row> = new Map([
   ["budgets", { title: "A check among few and among many budgets", run: manyBudgets }],
   ["ask", { title: "A local ask", run: localAsk }],
   ["actors", { title: "Actors: how fast they start, and what they keep while idle", run: idleActors }],
+  ["resting", { title: "Parked workflows: in memory, at rest, and coming back", run: restingWorkflows }],
   ["cluster", { title: "Several nodes: a kill, a leave, asking the other one", run: cluster }],
   ["memory", { title: "Memory of budgets", run: memory }]
 ])
