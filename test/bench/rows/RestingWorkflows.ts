@@ -124,6 +124,8 @@ const rest = async (node: Node): Promise<void> => {
     await node.run(node.machines.rest(0))
     await node.run(Effect.sleep("100 millis"))
   }
+  // The next look forgets those that have left.
+  await node.run(node.machines.rest(0))
 }
 
 /** Milliseconds to bring one back that is at rest, one after the other. */
