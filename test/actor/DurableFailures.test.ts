@@ -1,69 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { ActorSystem, layer as actorLayer } from "../../src/actor/ActorSystem.ts"
+import { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import { standsStill } from "../../src/actor/DurableEnvironment.ts"
-import type { DurableMachine } from "../../src/actor/DurableMachine.ts"
-import { DurableMachines, layer as machinesLayer } from "../../src/actor/DurableMachines.ts"
-import {
-  MachineNotWritten,
-  MachineRefused,
-  MachineStore,
-  type OutgoingSignal
-} from "../../src/actor/MachineStore.ts"
-import { SignalDelivery } from "../../src/actor/SignalDelivery.ts"
+import { DurableMachines } from "../../src/actor/DurableMachines.ts"
+import { MachineNotWritten, MachineRefused, type MachineStore } from "../../src/actor/MachineStore.ts"
 import { NotFound, type SignalError, Unavailable } from "../../src/signal/Errors.ts"
-import { installationPrincipal } from "../../src/signal/Principal.ts"
 import { MemoryMachines, memoryMachineStore } from "../../src/store/MemoryMachineStore.ts"
-import {
-  addressOf,
-  type ParcelContext,
-  type ParcelMachine,
-  parcel,
-  parcelMachine,
-  type parcelProtocol,
-  type Weigh
-} from "./support/Parcel.ts"
+import { host, parcels, process, settle } from "./support/Node.ts"
+import { addressOf, type ParcelContext } from "./support/Parcel.ts"
 
-const host = installationPrincipal("t", "host")
-const settle = TestClock.adjust("1 millis")
 const BOOK = addressOf("book")
 
-interface Node {
-  readonly rows: MemoryMachines
-  readonly store?: Partial<MachineStore>
-  readonly deliver?: (outgoing: OutgoingSignal) => Effect.Effect<void, SignalError>
-}
-
-/** One life of a process over rows that outlive it. */
-const process = <A, E>(node: Node, body: Effect.Effect<A, E, DurableMachines | ActorSystem>) =>
-  Effect.scoped(
-    Effect.provide(
-      body,
-      machinesLayer.pipe(
-        Layer.provideMerge(actorLayer),
-        Layer.provide(Layer.succeed(MachineStore, { ...memoryMachineStore(node.rows), ...node.store })),
-        Layer.provide(
-          Layer.succeed(SignalDelivery, {
-            deliver: (_principal, outgoing) => node.deliver?.(outgoing) ?? Effect.void
-          })
-        )
-      )
-    )
-  )
-
-const kindOf = (
-  weigh: Weigh = () => Effect.succeed(1),
-  fields: Partial<DurableMachine<ParcelMachine, typeof parcelProtocol>> = {},
-  done?: () => void
-) =>
-  Effect.flatMap(DurableMachines, (machines) =>
-    machines.register({ ...parcel(parcelMachine(weigh, done)), ...fields })
-  )
-
 /** A parcel that has been weighed. */
-const opened = Effect.fnUntraced(function* (...given: Parameters<typeof kindOf>) {
-  const kind = yield* kindOf(...given)
+const opened = Effect.fnUntraced(function* (...given: Parameters<typeof parcels>) {
+  const kind = yield* parcels(...given)
   const { ref } = yield* kind.start(BOOK, { name: "book" })
   yield* settle
   return { kind, ref }
@@ -80,7 +31,7 @@ describe("a durable machine whose store is in trouble", () => {
           ? Effect.fail(new MachineNotWritten({ address: BOOK.text, message: "away" }))
           : memory.commit(claim, written)
       yield* process(
-        { rows, store: { commit } },
+        { rows, store: () => ({ commit }) },
         Effect.gen(function* () {
           const { ref } = yield* opened()
           isAway = true
@@ -129,7 +80,7 @@ describe("a durable machine whose store is in trouble", () => {
           ? Effect.fail(new MachineRefused({ address: BOOK.text, message: "a value is too large" }))
           : memory.commit(claim, written)
       yield* process(
-        { rows, store: { commit } },
+        { rows, store: () => ({ commit }) },
         Effect.gen(function* () {
           const { ref } = yield* opened()
           const results = yield* Effect.forEach(
@@ -192,7 +143,7 @@ describe("a durable machine whose rules throw", () => {
       yield* process(
         { rows },
         Effect.gen(function* () {
-          const kind = yield* kindOf(() => Effect.succeed(2))
+          const kind = yield* parcels(() => Effect.succeed(2))
           yield* (yield* DurableMachines).recover(() => true)
           yield* settle
           const view = yield* kind.view(BOOK)
@@ -259,7 +210,7 @@ describe("a snapshot of another version", () => {
       yield* process(
         { rows },
         Effect.gen(function* () {
-          const kind = yield* kindOf(undefined, { version: "2" })
+          const kind = yield* parcels(undefined, { version: "2" })
           const ref = yield* kind.find(BOOK)
           const refused = yield* Effect.flip(ref?.ask("get_parcel", {}, host) ?? Effect.void)
           const why = "it was left by version 1, and this is version 2, which has no migration from it"
@@ -271,7 +222,7 @@ describe("a snapshot of another version", () => {
       yield* process(
         { rows },
         Effect.gen(function* () {
-          const kind = yield* kindOf()
+          const kind = yield* parcels()
           yield* (yield* DurableMachines).recover(() => true)
           assert.strictEqual((yield* kind.view(BOOK))?.status, "active")
         })
@@ -286,7 +237,7 @@ describe("a snapshot of another version", () => {
       yield* process(
         { rows },
         Effect.gen(function* () {
-          const kind = yield* kindOf(undefined, {
+          const kind = yield* parcels(undefined, {
             version: "2",
             migrate: ({ version, value, context }) => {
               assert.deepStrictEqual([version, value], ["1", "waiting"])
@@ -318,7 +269,7 @@ describe("a snapshot of another version", () => {
       yield* process(
         { rows },
         Effect.gen(function* () {
-          const kind = yield* kindOf(
+          const kind = yield* parcels(
             ({ key }) =>
               Effect.as(
                 Effect.sync(() => keys.push(key)),
