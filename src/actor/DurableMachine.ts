@@ -89,7 +89,8 @@ export interface MigratedChild {
 /**
  * A state of the machine as it is now. What its states invoke and wait for goes on where the old snapshot had it (the
  * same id), and begins anew where it did not. A child machine is in the version too: one that goes on must fit, or is
- * named in `children` with its new state. Of what was spawned only what `children` names goes on.
+ * named in `children` with its new state. Of what was spawned only what `children` names goes on. What history states remember
+ * goes on where the machine still has all of those states.
  */
 export interface MigratedSnapshot<Machine extends AnyStateMachine> {
   readonly value: SnapshotFrom<Machine>["value"]

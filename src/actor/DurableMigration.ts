@@ -59,6 +59,36 @@ const delayOf = (machine: AnyStateMachine, delay: unknown, snapshot: AnyMachineS
   return Number(resolved(named, snapshot) ?? 0)
 }
 
+const nodeOf = (machine: AnyStateMachine, id: string): StateNode | undefined => {
+  try {
+    return machine.getStateNodeById(id) as unknown as StateNode
+  } catch {
+    return undefined
+  }
+}
+
+const isInside = (node: StateNode, parent: StateNode | undefined): boolean => {
+  for (let at = node.parent; at !== undefined; at = at.parent) if (at === parent) return true
+  return false
+}
+
+/** What history states remember, as far as the machine still has them and what they lead back to. */
+const historyOf = (
+  machine: AnyStateMachine,
+  old: PersistedSnapshot | undefined
+): PersistedSnapshot["historyValue"] =>
+  Object.fromEntries(
+    Object.entries(old?.historyValue ?? {}).flatMap(([id, states]) => {
+      const history = nodeOf(machine, id)
+      if (history?.type !== "history") return []
+      const all = states.every((state) => {
+        const node = nodeOf(machine, state.id)
+        return node !== undefined && isInside(node, history.parent)
+      })
+      return all ? [[id, states.map((state) => ({ id: state.id }))]] : []
+    })
+  )
+
 const isWithin = (path: string, inside: string): boolean => path === inside || path.startsWith(`${inside}/`)
 
 class Migration {
@@ -109,7 +139,13 @@ class Migration {
     }
     const { status } = snapshot
     return JSON.parse(
-      JSON.stringify({ status, value: snapshot.value, context, historyValue: {}, children: kept })
+      JSON.stringify({
+        status,
+        value: snapshot.value,
+        context,
+        historyValue: historyOf(machine, old),
+        children: kept
+      })
     ) as PersistedSnapshot
   }
 

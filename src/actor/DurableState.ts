@@ -46,6 +46,8 @@ export interface PersistedSnapshot {
   readonly context: Schema.Json
   readonly error?: Schema.Json
   readonly output?: Schema.Json
+  /** By history state: the states that it leads back to. */
+  readonly historyValue?: { readonly [id: string]: ReadonlyArray<{ readonly id: string }> }
   readonly children: { readonly [id: string]: PersistedChild }
 }
 

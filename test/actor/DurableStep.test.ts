@@ -450,3 +450,58 @@ describe("a machine whose child machine has changed", () => {
     )
   })
 })
+
+describe("a machine that has history states", () => {
+  /** Reads, and is interrupted; `pages` are what it reads. */
+  const reader = (pages: object, extra: object = {}) =>
+    createMachine({
+      id: "reader",
+      context: {},
+      initial: "reading",
+      states: {
+        reading: {
+          initial: "one",
+          states: { ...pages, last: { type: "history" }, ...extra },
+          on: { STOP: "away" }
+        },
+        away: { on: { BACK: "reading.last" } }
+      }
+    })
+  const next = { on: { NEXT: "two" } }
+  const migrate: Migrate = ({ value, context }) => ({ value, context }) as never
+  const left = () =>
+    rowOf(
+      new Kept(reader({ one: next, two: { id: "second" } })).send({ type: "NEXT" }).send({ type: "STOP" })
+    )
+  const backIn = (machine: AnyStateMachine) => {
+    const reading = readAs(machine, "2", left(), migrate)
+    if (reading._tag !== "migrated") throw new Error(JSON.stringify(reading))
+    const kept = new Kept(machine)
+    kept.last = reading.stepped
+    return kept.send({ type: "BACK" }).state.snapshot.value
+  }
+
+  it("goes back to where it was in another version, too", () => {
+    assert.deepStrictEqual(backIn(reader({ one: next, two: { id: "second" }, three: {} })), {
+      reading: "two"
+    })
+  })
+
+  it("goes where it goes without a history, where there is no such state any more", () => {
+    assert.deepStrictEqual(backIn(reader({ one: {}, three: {} })), { reading: "one" })
+  })
+
+  it("goes not to a state that is somewhere else by now", () => {
+    const moved = createMachine({
+      id: "reader",
+      context: {},
+      initial: "reading",
+      states: {
+        reading: { initial: "one", states: { one: {}, last: { type: "history" } } },
+        away: { on: { BACK: "reading.last" } },
+        shelf: { initial: "a", states: { a: { id: "second" } } }
+      }
+    })
+    assert.deepStrictEqual(backIn(moved), { reading: "one" })
+  })
+})
