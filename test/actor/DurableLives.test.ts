@@ -1,6 +1,6 @@
 /** Lives of durable machines: one that crashes is neither forgotten nor looped, and how many there may be is bounded. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import { DurableMachines } from "../../src/actor/DurableMachines.ts"
@@ -239,6 +239,41 @@ describe("how many machines of a tenant are open", () => {
       })
     )
   })
+
+  it.effect(
+    "is counted while nothing is on its way to the store, which would be counted twice or not at all",
+    () => {
+      const rows = new MemoryMachines()
+      const committing = Deferred.makeUnsafe<void>()
+      const counted: Array<number> = []
+      const store = (memory: MachineStore): Partial<MachineStore> => ({
+        commit: (claim, commit) =>
+          claim.address === addressOf("slow").text
+            ? Effect.andThen(Deferred.await(committing), memory.commit(claim, commit))
+            : memory.commit(claim, commit),
+        openCount: (tenant, kind) =>
+          Effect.tap(memory.openCount(tenant, kind), (open) => Effect.sync(() => counted.push(open)))
+      })
+      return process(
+        { rows, store },
+        Effect.gen(function* () {
+          const kind = yield* parcels(undefined, { openMax: 2 })
+          yield* kind.start(...parcelNamed("first"))
+          const slow = yield* Effect.forkChild(kind.start(...parcelNamed("slow")), { startImmediately: true })
+          const third = yield* Effect.forkChild(Effect.flip(kind.start(...parcelNamed("third"))), {
+            startImmediately: true
+          })
+          yield* settle
+          assert.deepStrictEqual(counted, [0], "the room is full, and one may still fail on its way")
+          yield* Deferred.succeed(committing, undefined)
+          yield* Fiber.join(slow)
+          assert.strictEqual((yield* Fiber.join(third))._tag, "Overloaded")
+          assert.deepStrictEqual(counted, [0, 2])
+          assert.strictEqual(rows.rows().length, 2)
+        })
+      )
+    }
+  )
 
   it.effect("a start that is given up while it is counted takes no room", () => {
     const rows = new MemoryMachines()
