@@ -1,18 +1,23 @@
 /**
  * What a durable machine's life is given, and what those who wait for it are told where it cannot answer.
  */
-import { type Deferred, Exit } from "effect"
-import { Conflict, NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { Cause, type Deferred, Effect, Exit } from "effect"
+import { Conflict, InternalError, NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { AnySignal } from "../signal/Protocol.ts"
 import type { Address } from "./Address.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
-import type { MachineStore } from "./MachineStore.ts"
+import { reportIncident } from "./Incident.ts"
+import type { MachineStore, OutgoingSignal } from "./MachineStore.ts"
 import type { OpenMachines } from "./OpenMachines.ts"
+import { NotDurable } from "./PlainJson.ts"
 import type { SignalDelivery } from "./SignalDelivery.ts"
 
 /** What all durable machines of a node share. */
 export interface DurableEnvironment {
   readonly store: MachineStore
   readonly delivery: SignalDelivery
+  /** What a signal is to its receiver; `undefined`: nobody here knows. */
+  readonly definitionOf: (outgoing: OutgoingSignal) => AnySignal | undefined
   /** How many may be open, and of each kind that says nothing else, so many. */
   readonly openMachines: OpenMachines
   readonly openMax: number
@@ -50,6 +55,31 @@ export const standsStill = (address: string, reason: string): Conflict =>
     message: `${address} is parked: ${reason}. Waiting does not help: put that right, then begin it again with restart_actor (a workflow also with resume_workflow)`,
     reason: "machine_parked"
   })
+
+/** Its life has failed while it did something. */
+export const cutOff = (address: string): Unavailable =>
+  new Unavailable({
+    message: `${address} failed on its way to the store, and whether it has taken this is not known: send it again, under the same request_id`,
+    retry_after_ms: 1_000
+  })
+
+/** It lives on another node, where its tenant is. */
+export const elsewhere = (address: string): Unavailable =>
+  new Unavailable({
+    message: `${address} lives on another node: a tenant's durable machines are where its TokenManager is. Start and find it there`,
+    retry_after_ms: 1_000
+  })
+
+/** A rule of the machine has thrown. What no durable machine can do is said to who asked: its author has to know where. */
+export const ruleFailed = (what: string, cause: unknown): Effect.Effect<InternalError> =>
+  Effect.map(reportIncident(what, Cause.die(cause)), (error) =>
+    cause instanceof NotDurable
+      ? new InternalError({
+          message: `${what} failed: ${cause.message} (incident ${error.incident})`,
+          incident: error.incident
+        })
+      : error
+  )
 
 /** What ended here was removed: who starts it again would do it twice. */
 export const wasHere = ({ kind, text }: Address): NotFound =>

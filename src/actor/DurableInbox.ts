@@ -53,7 +53,7 @@ export class DurableInbox<P extends Protocol> {
   }
 
   /** It is committed. */
-  took({ ended, late }: Taken): void {
+  took({ ended, late }: Pick<Taken, "ended" | "late">): void {
     this.#ended = this.#ended.slice(ended.length)
     this.#late = this.#late.slice(late.length)
   }

@@ -13,8 +13,8 @@ import type { Millis } from "../signal/Text.ts"
 import type { ActorContext } from "./ActorSystem.ts"
 import { DurableChildren } from "./DurableChildren.ts"
 import { Draft, type Standing } from "./DurableDraft.ts"
-import { away, type DurableEnvironment, succeed } from "./DurableEnvironment.ts"
-import type { DurableInbox } from "./DurableInbox.ts"
+import { away, type DurableEnvironment, ruleFailed, succeed } from "./DurableEnvironment.ts"
+import type { DurableInbox, Taken } from "./DurableInbox.ts"
 import type { Registered } from "./DurableReading.ts"
 import { wakesAtOf } from "./DurableRest.ts"
 import type { DurableState } from "./DurableState.ts"
@@ -61,6 +61,10 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
   /** One, while it is looked for what the store refuses. */
   batchMax = BATCH_MAX
   failures = 0
+  /** The commit that the store had last, as far as this life knows. */
+  #lastCommit: string | null = null
+  /** A commit that may have been written, and what of the inbox it has. */
+  #unsure: { readonly id: string; readonly taken: Pick<Taken, "ended" | "late"> } | undefined
   /** What the store last said to what it never takes. */
   refusal = ""
 
@@ -80,9 +84,23 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
 
   /** The machine is this life's now. */
   take(claimed: ClaimedMachine): void {
+    this.#settleUnsure(claimed.commitId)
+    this.#lastCommit = claimed.commitId
     this.claim = claimed.claim
     this.seen = new SeenSignals(claimed.seen)
     this.outbox.add(claimed.outgoing)
+  }
+
+  /**
+   * Of what was to be committed nobody knew whether it was: now it is known. Where somebody else has gone on meanwhile, it is
+   * not: an end is recognised where it comes again, an event that an action has sent is not, and is dropped.
+   */
+  #settleUnsure(commitId: string | null): void {
+    const unsure = this.#unsure
+    this.#unsure = undefined
+    if (unsure === undefined || commitId === this.#lastCommit) return
+    const { late, ended } = unsure.taken
+    this.#inbox.took({ late, ended: commitId === unsure.id ? ended : [] })
   }
 
   contextAt(now: Millis): StepContext {
@@ -111,27 +129,30 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
     )
   }
 
-  /** `taken`: the signals of it; absent where nothing was taken, so that nothing in it is to blame. */
-  commit(draft: Draft<Machine, P>, taken?: ReadonlyArray<AnyEnvelope>): Effect.Effect<Turn> {
+  /** `taken`: what it has of the inbox; absent where nothing was taken, so that nothing in it is to blame. */
+  commit(draft: Draft<Machine, P>, taken?: Taken): Effect.Effect<Turn> {
     const { store, newId } = this.#environment
     const claim = this.claim as MachineClaim
     return Effect.gen({ self: this }, function* () {
-      const envelopes = taken ?? []
+      const envelopes = taken?.envelopes ?? []
       if (!draft.hasChanged) return yield* this.#answerUnchanged(draft, envelopes)
-      const outcome = yield* commitMachine(store, claim, draft.commitOf(newId()))
+      const commit = draft.commitOf(newId())
+      const outcome = yield* commitMachine(store, claim, commit)
       switch (outcome._tag) {
         case "committed":
           this.claim = outcome.claim
+          this.#lastCommit = commit.id
           yield* this.#carryOut(draft)
           return "go on" as const
         case "lost":
           return yield* this.lose(envelopes)
         case "unavailable":
+          this.#unsure = { id: commit.id, taken: taken ?? NOTHING_TAKEN }
           this.refuse(envelopes, away(this.#address))
           return "load again" as const
         case "refused":
           this.refusal = messageOf(outcome.error)
-          return taken === undefined ? "refused" : yield* this.#refused(draft, taken, outcome.error)
+          return taken === undefined ? "refused" : yield* this.#refused(draft, envelopes, outcome.error)
       }
     })
   }
@@ -186,9 +207,8 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
       poisoned,
       ({ envelope, cause }) => {
         this.failures += 1
-        return Effect.map(
-          reportIncident(`The signal ${envelope.name} to ${this.#address}`, Cause.die(cause)),
-          (error) => envelope.fail(error)
+        return Effect.map(ruleFailed(`The signal ${envelope.name} to ${this.#address}`, cause), (error) =>
+          envelope.fail(error)
         )
       },
       { discard: true }
@@ -254,6 +274,8 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
     for (const envelope of envelopes) envelope.fail(error)
   }
 }
+
+const NOTHING_TAKEN: Pick<Taken, "ended" | "late"> = { ended: [], late: [] }
 
 /** A state that invokes nothing. */
 const NOTHING = (state: DurableState): DurableState => ({ ...state, invocations: {} })

@@ -16,8 +16,10 @@ import { hasEnded } from "./DurableEnded.ts"
 import {
   away,
   type Birth,
+  cutOff,
   type DurableEnvironment,
   endOf,
+  ruleFailed,
   standsStill,
   wasHere
 } from "./DurableEnvironment.ts"
@@ -79,6 +81,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
           address: ref.address,
           store,
           delivery,
+          definitionOf: environment.definitionOf,
           deadLetters: ref.surroundings.deadLetters,
           now: ref.surroundings.now
         })
@@ -210,7 +213,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
         Effect.try({ try: () => begin(this.#kept.contextAt(now), input.value), catch: identity })
       )
       if (Exit.isFailure(begun)) {
-        const error = yield* reportIncident(`The start of ${this.#address}`, begun.cause)
+        const error = yield* ruleFailed(`The start of ${this.#address}`, Cause.squash(begun.cause))
         yield* Deferred.fail(this.#birth.ready, error)
         return "stop"
       }
@@ -340,7 +343,7 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
     for (const one of taken.late) draft.deliverLate(one)
     for (const envelope of envelopes) draft.signal(envelope)
     return Effect.gen({ self: this }, function* () {
-      const turn = yield* this.#kept.commit(draft, envelopes)
+      const turn = yield* this.#kept.commit(draft, taken)
       // What was not committed is still to be taken.
       if (turn === "go on") {
         this.#inbox.took(taken)
@@ -348,8 +351,14 @@ export class DurableLife<Machine extends AnyStateMachine, P extends Protocol> {
       }
       return turn
     }).pipe(
-      // Stopped on the way: whether it was committed is for whoever reads it next.
-      Effect.onInterrupt(() => Effect.sync(() => this.#kept.refuse(envelopes, away(this.#address))))
+      // Stopped, or failed, on the way: whether it was committed is for whoever reads it next.
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (Exit.isSuccess(exit)) return
+          const isStopped = Cause.hasInterruptsOnly(exit.cause)
+          this.#kept.refuse(envelopes, isStopped ? away(this.#address) : cutOff(this.#address))
+        })
+      )
     )
   }
 }

@@ -2,12 +2,13 @@
  * The durable machines of this node.
  *
  * Owns: starting one, finding one wherever it was left, and starting again what a restart ended.
- * Does not decide: on which node a machine lives (cluster/): who asks here has decided that.
+ * Does not decide: on which node a machine lives (cluster/): `place` says which of them are here.
  */
 import { Clock, Context, Deferred, Effect, Layer, Result, Schema } from "effect"
 import type { AnyStateMachine, InputFrom } from "xstate"
+import { SIGNALS } from "../signal/Catalogue.ts"
 import { toInvalidParams } from "../signal/Decode.ts"
-import { NotFound, type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
+import { Forbidden, NotFound, type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorRef } from "./ActorRef.ts"
@@ -15,7 +16,7 @@ import { type ActorOptions, ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
 import { viewOf } from "./DurableDraft.ts"
-import type { Birth, DurableEnvironment } from "./DurableEnvironment.ts"
+import { type Birth, type DurableEnvironment, elsewhere } from "./DurableEnvironment.ts"
 import { DurableLife } from "./DurableLife.ts"
 import { DurableLook, lookUntil } from "./DurableLook.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
@@ -72,6 +73,8 @@ export interface DurableMachines {
     isMine: (address: Address) => boolean,
     options?: RecoverOptions
   ) => Effect.Effect<number, Unavailable>
+  /** Says which addresses live on this node from here on: the others are neither started nor found here. Default: all. */
+  readonly place: (isMine: (address: Address) => boolean) => void
   /**
    * Lets those leave memory that have done nothing but wait for `idleMs`, or for as long as their kind says. Answers how many.
    */
@@ -92,6 +95,14 @@ export interface DurableMachines {
 export const DurableMachines = Context.Service<DurableMachines>("bursar/actor/DurableMachines")
 
 const READY_TIMEOUT = "15 seconds"
+
+const standing = ({ text }: Address): Unavailable =>
+  new Unavailable({ message: `${text} stands still for a moment; send it again`, retry_after_ms: 100 })
+
+const addressFrom = (text: string): Address => {
+  const [kind = "", tenant] = text.split("/", 2)
+  return { kind, tenant, text }
+}
 
 type AnyRegistered = Registered<AnyStateMachine, Protocol>
 
@@ -135,6 +146,10 @@ class Machines {
       delivery: {
         deliver: (principal, outgoing) => this.#deliver(environment.delivery, principal, outgoing)
       },
+      definitionOf: ({ to, signal }) => {
+        const known: Protocol = this.#kinds.get(addressFrom(to).kind)?.definition.protocol ?? SIGNALS
+        return Object.hasOwn(known, signal) ? known[signal] : undefined
+      },
       newId: () => crypto.randomUUID(),
       onFacts: (tenant) => {
         for (const listener of this.#listeners) listener(tenant)
@@ -175,10 +190,12 @@ class Machines {
     principal: Principal,
     outgoing: OutgoingSignal
   ): Effect.Effect<void, SignalError> {
-    const [kind = "", tenant] = outgoing.to.split("/", 2)
+    const address = addressFrom(outgoing.to)
+    const { kind, tenant } = address
     const registered = this.#kinds.get(kind)
     if (registered === undefined) return others.deliver(principal, outgoing)
-    const address = { kind, tenant, text: outgoing.to }
+    if (tenant !== principal.tenant)
+      return Effect.fail(new Forbidden({ message: `${address.text} is another tenant's than its sender` }))
     return Effect.gen({ self: this }, function* () {
       const ref = yield* this.#find(registered, address)
       if (ref === undefined)
@@ -203,12 +220,16 @@ class Machines {
     address: Address,
     input: Birth["input"],
     why: Birth["why"] = "asked"
-  ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly birth: Birth }> {
+  ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly birth: Birth }, Unavailable> {
     const birth = { now: birthOf(input, why) }
-    return Effect.map(
-      this.#system.spawn<P>(this.#actorOf(registered, address, birth)),
-      // Whoever was quicker has begun it.
-      (ref) => ({ ref, birth: this.#residents.birthOf(ref) ?? birth.now })
+    return Effect.andThen(
+      // Who asks may have waited for the store since it was looked whether it may live here.
+      this.#mayLive(address),
+      Effect.map(
+        this.#system.spawn<P>(this.#actorOf(registered, address, birth)),
+        // Whoever was quicker has begun it.
+        (ref) => ({ ref, birth: this.#residents.birthOf(ref) ?? birth.now })
+      )
     )
   }
 
@@ -226,10 +247,14 @@ class Machines {
       ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
       behaviour: (actor) =>
         Effect.suspend(() => {
+          // It may have waited for another life to end.
+          if (this.#isStill(address)) return Deferred.fail(birth.now.ready, standing(address))
           birth.now = this.#residents.begins(actor.ref, birth.now)
-          return DurableLife.live(registered, this.#environment, actor, birth.now, (rests) =>
+          const life = DurableLife.live(registered, this.#environment, actor, birth.now, (rests) =>
             this.#residents.lives(actor.ref, rests)
           )
+          // A life that is cut off may have another one after it.
+          return Effect.tap(life, () => Effect.sync(() => this.#residents.ends(actor.ref)))
         })
     }
   }
@@ -241,7 +266,6 @@ class Machines {
   ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError> {
     return Effect.gen({ self: this }, function* () {
       this.#check(registered, address)
-      yield* this.#moving(address)
       const input = { value }
       const { ref, birth } = yield* this.#spawn(registered, address, input)
       const { isNew } = yield* this.#awaited(address, birth)
@@ -257,7 +281,7 @@ class Machines {
       this.#check(registered, address)
       const live = this.#system.find<P>(address, registered.definition.protocol)
       if (live !== undefined && !live.isClosed) return live
-      yield* this.#moving(address)
+      yield* this.#mayLive(address)
       const row = yield* this.#row(address)
       if (row === undefined) return undefined
       return (yield* this.#spawn(registered, address, undefined)).ref
@@ -300,6 +324,10 @@ class Machines {
     })
   }
 
+  place(isMine: (address: Address) => boolean): void {
+    this.#isMine = isMine
+  }
+
   rest(idleMs?: number): Effect.Effect<number> {
     return Effect.map(Clock.currentTimeMillis, (now) => this.#look.rest(now, idleMs))
   }
@@ -335,7 +363,10 @@ class Machines {
       this.#still.add(mine)
       this.#environment.openMachines.forget(({ text }) => mine.has(text))
       return Effect.andThen(
-        this.#stop(({ text }) => mine.has(text)),
+        Effect.forEach(mine, (text) => this.#system.stop(addressFrom(text)), {
+          concurrency: "unbounded",
+          discard: true
+        }),
         effect
       )
     }).pipe(
@@ -349,26 +380,23 @@ class Machines {
     return false
   }
 
-  #moving(address: Address): Effect.Effect<void, Unavailable> {
-    if (!this.#isStill(address)) return Effect.void
-    const message = `${address.text} stands still for a moment; send it again`
-    return Effect.fail(new Unavailable({ message, retry_after_ms: 100 }))
+  #mayLive(address: Address): Effect.Effect<void, Unavailable> {
+    return Effect.suspend(() => {
+      if (!this.#isMine(address)) return Effect.fail(elsewhere(address.text))
+      return this.#isStill(address) ? Effect.fail(standing(address)) : Effect.void
+    })
   }
 
   #wake(address: Address): Effect.Effect<void> {
     const registered = this.#kinds.get(address.kind)
-    if (registered === undefined || this.#isStill(address)) return Effect.void
+    if (registered === undefined) return Effect.void
     return Effect.flatMap(this.#spawn(registered, address, undefined, "moment"), ({ birth }) =>
-      Effect.ignore(this.#awaited(address, birth))
-    )
+      this.#awaited(address, birth)
+    ).pipe(Effect.ignore)
   }
 
   #bringBack(address: Address): Effect.Effect<void, Unavailable> {
-    return Effect.gen({ self: this }, function* () {
-      yield* this.#moving(address)
-      if (!this.#isMine(address)) return yield* unavailable(address.text, { message: "it lives elsewhere" })
-      yield* this.#wake(address)
-    })
+    return Effect.andThen(this.#mayLive(address), this.#wake(address))
   }
 
   restart(address: Address): Effect.Effect<void, SignalError> {
@@ -381,7 +409,7 @@ class Machines {
           id: address.text,
           message: `There is no ${address.text}`
         })
-      yield* this.#moving(address)
+      yield* this.#mayLive(address)
       yield* this.#system.stop(address)
       const { birth } = yield* this.#spawn(registered, address, undefined)
       yield* this.#awaited(address, birth)
@@ -411,6 +439,7 @@ const make = Effect.gen(function* () {
   return DurableMachines.of({
     register: (definition) => machines.register(definition),
     recover: (isMine, options) => machines.recover(isMine, options),
+    place: (isMine) => machines.place(isMine),
     rest: (idleMs) => machines.rest(idleMs),
     release: (isGone) => machines.release(isGone),
     restart: (address) => machines.restart(address),

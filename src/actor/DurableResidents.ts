@@ -39,6 +39,15 @@ export class DurableResidents {
     return now
   }
 
+  /** It has ended: there is no other life of it. */
+  ends(ref: AnyRef): void {
+    if (this.#residents.get(ref.address.text)?.ref === ref) this.#residents.delete(ref.address.text)
+  }
+
+  get count(): number {
+    return this.#residents.size
+  }
+
   /** Its life says when it may leave memory. */
   lives(ref: AnyRef, rests: Rests): void {
     const resident = this.#residents.get(ref.address.text)

@@ -27,7 +27,7 @@ import {
   type TreeListener
 } from "./DurableTree.ts"
 import type { MachineFact, OutgoingSignal } from "./MachineStore.ts"
-import { jsonProblem } from "./PlainJson.ts"
+import { jsonProblem, NotDurable } from "./PlainJson.ts"
 import { requestIdOf } from "./RequestKey.ts"
 
 /** What a step was: its result, and what follows from it once it is committed. */
@@ -77,7 +77,7 @@ const checkedPlain = (value: unknown, path: string): string | undefined => {
 
 const plain = (value: unknown, path: string): Schema.JsonObject => {
   const problem = checkedPlain(value, path)
-  if (problem !== undefined) throw new Error(problem)
+  if (problem !== undefined) throw new NotDurable(problem)
   return value as Schema.JsonObject
 }
 
@@ -160,6 +160,13 @@ class Step implements TreeListener {
 
   /** The number is the machine's own; a child's key names the child as well. */
   #tell({ to, signal, params, isCommand }: Outgoing, path: string): void {
+    const { address } = this.#context
+    if (to.tenant !== undefined && to.tenant !== address.tenant)
+      this.tree.refuse(
+        new NotDurable(
+          `${address.text} may not tell ${signal} to ${to.text}, which is another tenant's: a machine speaks for its own`
+        )
+      )
     this.#outgoingSeq += 1
     const seq = this.#outgoingSeq
     const isNamed = !isCommand || params.request_id !== undefined
@@ -211,7 +218,7 @@ class Step implements TreeListener {
   /** What is not plain cannot be kept, whoever would catch it: then the step is not taken at all. */
   #plain(value: unknown, path: string): Schema.JsonObject {
     const problem = checkedPlain(value, path)
-    return problem === undefined ? (value as Schema.JsonObject) : this.tree.refuse(new Error(problem))
+    return problem === undefined ? (value as Schema.JsonObject) : this.tree.refuse(new NotDurable(problem))
   }
 
   // --- what happens

@@ -9,10 +9,14 @@
  */
 import { Effect, FiberSet, Result, Schedule, type Scope } from "effect"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import type { AnySignal } from "../signal/Protocol.ts"
+import { isNotAnonymised } from "../signal/Pseudonym.ts"
 import type { Address } from "./Address.ts"
 import { type DeadLetters, previewOf } from "./DeadLetters.ts"
+import { paramsOnWire } from "./LetterKeeper.ts"
 import type { MachineStore, OutgoingSignal } from "./MachineStore.ts"
-import { senderOf } from "./SeenSignals.ts"
+import { discretionOf } from "./Redaction.ts"
+import { senderOf, undeliveredOf } from "./SeenSignals.ts"
 import type { SignalDelivery } from "./SignalDelivery.ts"
 import { readTraceparent, within } from "./TraceContext.ts"
 
@@ -37,6 +41,8 @@ interface Surroundings {
   readonly store: MachineStore
   readonly delivery: SignalDelivery
   readonly deadLetters: DeadLetters
+  /** What a signal is, where its receiver is known: what of it may be shown and kept. */
+  readonly definitionOf: (outgoing: OutgoingSignal) => AnySignal | undefined
   readonly now: () => number
   /** Something has arrived. */
   readonly onDelivered: () => void
@@ -129,14 +135,18 @@ export class MachineOutbox {
 
   /** It was refused for good. */
   #bury(outgoing: OutgoingSignal, error: SignalError): void {
-    const { address, deadLetters, now } = this.#surroundings
+    const { address, deadLetters, now, definitionOf } = this.#surroundings
+    const { to, signal, params } = outgoing
+    const definition = definitionOf(outgoing)
+    const isKept = !isNotAnonymised(error)
     deadLetters.add({
-      address: outgoing.to,
-      signal: outgoing.signal,
-      payload: previewOf(outgoing.params),
-      principal: senderOf(address, outgoing),
+      address: to,
+      signal,
+      payload: isKept ? previewOf(params, discretionOf(definition).hidden) : "",
+      principal: undeliveredOf(address, outgoing),
       at: now(),
-      why: `${error._tag}: ${error.message}`
+      why: `${error._tag}: ${error.message}`,
+      whole: () => (isKept ? paramsOnWire(definition, params) : null)
     })
   }
 }

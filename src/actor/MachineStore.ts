@@ -117,6 +117,8 @@ export interface ClaimedMachine {
   readonly claim: MachineClaim
   /** `undefined`: nothing was ever committed at this address. */
   readonly row: MachineRow | undefined
+  /** The last commit's id. */
+  readonly commitId: string | null
   /** One had ended here, and was removed: nothing begins here any more. */
   readonly wasRemoved: boolean
   /** Signals that nobody has confirmed yet, the oldest first. */

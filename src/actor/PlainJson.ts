@@ -7,6 +7,11 @@ import type { Schema } from "effect"
 
 const DEPTH_MAX = 64
 
+/** A machine did what no durable machine can do. It names places and no values: so whoever asked is told, too. */
+export class NotDurable extends Error {
+  override readonly name = "NotDurable"
+}
+
 const kindOf = (value: unknown): string => {
   if (typeof value !== "object" || value === null) return `a ${typeof value}`
   return `a ${Object.getPrototypeOf(value)?.constructor?.name ?? "strange object"}`

@@ -92,6 +92,7 @@ export const durableRunLayer = Layer.effectDiscard(
     exit.connect(yield* SignalRouter)
     yield* boundFacts(machines, yield* MachineStore)
     const mine = isMine(placement)
+    machines.place(mine)
     const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
     let looks = 0
     let mustFind = true

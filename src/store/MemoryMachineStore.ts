@@ -67,6 +67,7 @@ export class MemoryMachines {
     return {
       claim: { tenant: head.tenant, address: head.address, owner, epoch: head.epoch },
       row: head.row,
+      commitId: head.commitId ?? null,
       wasRemoved: this.removed.has(head.address),
       outgoing: head.outgoing,
       seen: [...head.seen.values()]

@@ -47,7 +47,7 @@ const rowFrom = (row: StoredMachine): MachineRow => ({ ...entryFrom(row), snapsh
 /** The feed of the tenant is made here, so that a commit finds it. */
 const CLAIM = `WITH feed AS (INSERT INTO machine_feed (tenant) VALUES ($1) ON CONFLICT DO NOTHING)
 INSERT INTO machine AS m (tenant, address, kind, owner, epoch) VALUES ($1, $2, $3, $4, 1)
-ON CONFLICT (address) DO UPDATE SET owner = excluded.owner, epoch = m.epoch + 1 RETURNING ${COLUMNS}`
+ON CONFLICT (address) DO UPDATE SET owner = excluded.owner, epoch = m.epoch + 1 RETURNING ${COLUMNS}, commit_id`
 
 const claim = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
@@ -55,7 +55,12 @@ const claim = Effect.fnUntraced(function* (
   owner: string
 ): Effect.fn.Return<ClaimedMachine, SqlError.SqlError> {
   const { tenant, address, kind } = machine
-  const [head] = yield* sql.unsafe<StoredMachine>(CLAIM, [tenant, address, kind, owner])
+  const [head] = yield* sql.unsafe<StoredMachine & { readonly commit_id: string | null }>(CLAIM, [
+    tenant,
+    address,
+    kind,
+    owner
+  ])
   if (head === undefined) return yield* Effect.die(new Error("an upsert returned no row"))
   const held = { tenant, address, owner, epoch: Number(head.epoch) }
   if (head.revision === 0n) {
@@ -68,7 +73,7 @@ const claim = Effect.fnUntraced(function* (
         address,
         owner
       ])
-    return { claim: held, row: undefined, wasRemoved, outgoing: [], seen: [] }
+    return { claim: held, row: undefined, commitId: null, wasRemoved, outgoing: [], seen: [] }
   }
   // Whoever had it before writes no more: what is read from here on stays as it is.
   const outgoing = yield* sql.unsafe<{
@@ -89,6 +94,7 @@ const claim = Effect.fnUntraced(function* (
   return {
     claim: held,
     row: rowFrom(head),
+    commitId: head.commit_id,
     wasRemoved: false,
     outgoing: outgoing.map(
       ({ seq, receiver, signal, params, traceparent }): OutgoingSignal => ({

@@ -52,6 +52,19 @@ it("a machine goes on where its tenant goes, once it was stopped where it was", 
   await Promise.all(
     tenants.map((tenant) => b.runtime.runPromise(there.start(addressIn(tenant), { name: "book" })))
   )
+  const [first] = tenants
+  if (first === undefined) throw new Error("b has no tenant")
+  const asks = [
+    Effect.asVoid(here.find(addressIn(first))),
+    Effect.asVoid(here.start(addressIn(first), { name: "book" }))
+  ]
+  for (const asked of asks)
+    assert.include((await a.runtime.runPromise(Effect.flip(asked))).message, "lives on another node")
+  assert.strictEqual((await a.runtime.runPromise(here.view(addressIn(first))))?.status, "active")
+  assert.isTrue(
+    happened.every((what) => what.startsWith("b began")),
+    happened.join()
+  )
   // The one that joins takes some of them, while the one that had them lives on.
   const c = await startNode(database.url)
   joined.push(c)

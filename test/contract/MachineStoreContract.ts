@@ -79,6 +79,7 @@ const claims = (it: Tests) => {
       assert.deepStrictEqual(claimed, {
         claim: { tenant: machine.tenant, address: machine.address, owner: "a", epoch: 1 },
         row: undefined,
+        commitId: null,
         wasRemoved: false,
         outgoing: [],
         seen: []
@@ -115,7 +116,7 @@ const claims = (it: Tests) => {
       )
       yield* store.delivered(machine.address, [1, 3])
       const next = yield* store.claim(machine, "b")
-      assert.strictEqual(next.claim.epoch, 2)
+      assert.deepStrictEqual([next.claim.epoch, next.commitId], [2, "c1"])
       const { id: _, nextRevision, at, ...written } = commitOf("c1", 1, {})
       assert.deepStrictEqual(next.row, {
         ...machine,

@@ -31,11 +31,14 @@ export const process = <A, E>(
   return Effect.scoped(
     Effect.provide(
       body,
-      machinesLayer.pipe(
-        Layer.provideMerge(actorLayer),
-        Layer.provide(Layer.succeed(MachineStore, { ...memory, ...store?.(memory) })),
-        Layer.provide(
-          Layer.succeed(SignalDelivery, { deliver: (_, outgoing) => deliver?.(outgoing) ?? Effect.void })
+      // Each process has its own, also beside another one.
+      Layer.fresh(
+        machinesLayer.pipe(
+          Layer.provideMerge(actorLayer),
+          Layer.provide(Layer.succeed(MachineStore, { ...memory, ...store?.(memory) })),
+          Layer.provide(
+            Layer.succeed(SignalDelivery, { deliver: (_, outgoing) => deliver?.(outgoing) ?? Effect.void })
+          )
         )
       )
     )
