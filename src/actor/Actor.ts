@@ -96,7 +96,19 @@ export class Actor {
   get isIdle(): boolean {
     if (this.status !== "running" || this.ref.unanswered > 0 || this.ref.mailbox.depth > 0) return false
     if ((this.children?.size ?? 0) > 0 || this.life?.isBusy === true) return false
-    return this.options.mayPassivate?.() ?? true
+    return this.#mayPassivate()
+  }
+
+  /** Where the host's own rule throws it stays, and is asked again when it was idle for as long once more. */
+  #mayPassivate(): boolean {
+    try {
+      return this.options.mayPassivate?.() ?? true
+    } catch (error) {
+      const { complain, now } = this.ref.surroundings
+      complain(`mayPassivate of ${this.ref.address.text} threw; the actor stays in memory`, error)
+      this.idleSince = now()
+      return false
+    }
   }
 
   get supervisionLog(): SupervisionLog {

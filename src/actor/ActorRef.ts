@@ -11,6 +11,7 @@ import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import { isNotAnonymised } from "../signal/Pseudonym.ts"
 import type { Address } from "./Address.ts"
+import type { Complain } from "./Complaint.ts"
 import { type DeadLetters, previewOf } from "./DeadLetters.ts"
 import type { AnyEnvelope, EnvelopeIn } from "./Envelope.ts"
 import type { Inspection } from "./Inspection.ts"
@@ -37,6 +38,7 @@ const REFUSE: MailboxPolicy = { kind: "refuse" }
 export interface ActorSurroundings {
   readonly inspection: Inspection
   readonly deadLetters: DeadLetters
+  readonly complain: Complain
   /** Milliseconds since 1970, on the runtime's clock. */
   readonly now: () => number
   /** `undefined` where nobody wants traces. */

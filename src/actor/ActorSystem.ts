@@ -15,6 +15,7 @@ import { Actor, type AnyOptions } from "./Actor.ts"
 import type { ActorInsight, ActorOptions } from "./ActorContext.ts"
 import type { ActorRef, ActorSurroundings, MailboxPolicy } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
+import { complainWith } from "./Complaint.ts"
 import { DeadLetterStore } from "./DeadLetterStore.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Inspection } from "./Inspection.ts"
@@ -105,10 +106,10 @@ const askOnWire = (
 }
 
 class System implements ActorSystem {
-  readonly inspection = new Inspection()
+  readonly inspection: Inspection
   readonly deadLetters = new DeadLetters((letter) => this.inspection.deadLetter(letter))
   readonly #surroundings: ActorSurroundings
-  readonly #watching = new Watching()
+  readonly #watching: Watching
   readonly #kinds: Kinds
   readonly #lives: Lives
   #isClosing = false
@@ -119,13 +120,17 @@ class System implements ActorSystem {
     idleMs: number,
     tracing: ActorSurroundings["tracing"]
   ) {
+    const complain = complainWith(services)
+    this.inspection = new Inspection(complain)
+    this.#watching = new Watching(complain)
     this.#kinds = new Kinds(idleMs)
     this.#surroundings = {
       inspection: this.inspection,
       deadLetters: this.deadLetters,
+      complain,
       now: () => clock.currentTimeMillisUnsafe(),
       tracing,
-      wake: (address) => this.#wake(address)
+      wake: (address) => this.#wakeForSender(address)
     }
     this.#lives = new Lives({
       surroundings: this.#surroundings,
@@ -204,7 +209,7 @@ class System implements ActorSystem {
       ? this.#wake(address) !== undefined
       : this.comesBack(address)
     if (comes) return this.#watching.add(address.text, watcher)
-    watcher({ address: address.text, reason: "gone", detail: null })
+    this.#watching.tellOne(watcher, { address: address.text, reason: "gone", detail: null })
     return () => undefined
   }
 
@@ -290,6 +295,16 @@ class System implements ActorSystem {
       return known.ref
     const options = this.#isClosing ? undefined : this.#kinds.make(address)
     return options === undefined ? undefined : this.#add(options).ref
+  }
+
+  /** The same for who sends through a handle: a `make` that throws is not theirs to hear of. */
+  #wakeForSender(address: Address): ActorRef<Protocol> | undefined {
+    try {
+      return this.#wake(address)
+    } catch (error) {
+      this.#surroundings.complain(`The kind ${address.kind} threw when ${address.text} was to be made`, error)
+      return undefined
+    }
   }
 }
 

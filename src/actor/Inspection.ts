@@ -21,6 +21,7 @@ import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
 import { isNotAnonymised } from "../signal/Pseudonym.ts"
 import type { Address } from "./Address.ts"
+import type { Complain } from "./Complaint.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
 import { contentOf, discretionOf, redact } from "./Redaction.ts"
 
@@ -70,6 +71,12 @@ export class Inspection {
   #hearsArrivals = false
   #heard: ReadonlySet<ActorFact["fact"]> = new Set()
   #onMailboxesHeard: (() => void) | undefined
+  readonly #complain: Complain
+  readonly #complainedOf = new WeakSet<InspectionListener>()
+
+  constructor(complain: Complain) {
+    this.#complain = complain
+  }
 
   /** Waits until somebody wants to know of mailboxes. One waits at a time. */
   readonly mailboxesHeard: Effect.Effect<void> = Effect.callback<void>((resume) => {
@@ -96,7 +103,7 @@ export class Inspection {
     return this.#lastSignalId
   }
 
-  /** Calls back on every fact until the returned function is called. A listener must be quick and must not throw. */
+  /** Calls back on every fact until the returned function is called. A listener must be quick. What one throws disturbs nobody, and is logged for its first time. */
   listen(listener: InspectionListener): () => void {
     this.#listeners.add(listener)
     this.#listenersChanged()
@@ -118,24 +125,58 @@ export class Inspection {
   }
 
   arrival(signal: ArrivedSignal): void {
-    for (const listener of this.#listeners) listener.onArrival?.(signal)
+    for (const listener of this.#listeners) {
+      try {
+        listener.onArrival?.(signal)
+      } catch (error) {
+        this.#threw(listener, error)
+      }
+    }
   }
 
   signal(whole: AnsweredSignal): void {
     const answered = lightened(whole)
     this.#recent[this.#next] = answered
     this.#next = (this.#next + 1) % RECENT_SIGNALS
-    for (const listener of this.#listeners)
-      listener.onSignal?.(listener.wantsContent === true ? whole : answered)
+    for (const listener of this.#listeners) {
+      try {
+        listener.onSignal?.(listener.wantsContent === true ? whole : answered)
+      } catch (error) {
+        this.#threw(listener, error)
+      }
+    }
   }
 
   fact(fact: ActorFact, address: Address): void {
-    for (const { onFact, facts } of this.#listeners)
-      if (facts === undefined || facts.includes(fact.fact)) onFact?.(fact, address)
+    for (const listener of this.#listeners) {
+      const { facts } = listener
+      if (facts !== undefined && !facts.includes(fact.fact)) continue
+      try {
+        listener.onFact?.(fact, address)
+      } catch (error) {
+        this.#threw(listener, error)
+      }
+    }
   }
 
   deadLetter(letter: DeadLetter): void {
-    for (const listener of this.#listeners) listener.onDeadLetter?.(letter)
+    for (const listener of this.#listeners) {
+      try {
+        listener.onDeadLetter?.(letter)
+      } catch (error) {
+        this.#threw(listener, error)
+      }
+    }
+  }
+
+  /** It may throw with each signal: once says it all. */
+  #threw(listener: InspectionListener, error: unknown): void {
+    if (this.#complainedOf.has(listener)) return
+    this.#complainedOf.add(listener)
+    this.#complain(
+      "A listener of the inspection threw; it is told on, and what else it throws is not logged",
+      error
+    )
   }
 
   /** The last signals, the oldest first. */

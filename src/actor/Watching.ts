@@ -4,6 +4,7 @@
  * Owns: that each is told once, with the reason, also when the actor is gone already.
  * Does not decide: when an actor has ended (Lives). One that only left memory has not.
  */
+import type { Complain } from "./Complaint.ts"
 
 /** How an actor ended. `gone`: nobody lived there when it was watched. */
 export interface Ended {
@@ -15,11 +16,16 @@ export interface Ended {
   readonly output?: unknown
 }
 
-/** Is called in the actor system's own turn: it must be quick, and must not throw. */
+/** Is called in the actor system's own turn: it must be quick. What it throws is logged, and disturbs nobody else. */
 export type Watcher = (ended: Ended) => void
 
 export class Watching {
   readonly #watchers = new Map<string, Set<Watcher>>()
+  readonly #complain: Complain
+
+  constructor(complain: Complain) {
+    this.#complain = complain
+  }
 
   /** How many are waiting to be told. */
   get size(): number {
@@ -44,7 +50,19 @@ export class Watching {
     const watchers = this.#watchers.get(ended.address)
     if (watchers === undefined) return
     this.#watchers.delete(ended.address)
-    for (const watcher of watchers) watcher(ended)
+    for (const watcher of watchers) this.tellOne(watcher, ended)
+  }
+
+  /** Tells one, whatever comes of it. */
+  tellOne(watcher: Watcher, ended: Ended): void {
+    try {
+      watcher(ended)
+    } catch (error) {
+      this.#complain(
+        `A watcher of ${ended.address} threw when it was told of its end (${ended.reason})`,
+        error
+      )
+    }
   }
 
   #remove(address: string, watcher: Watcher): void {

@@ -14,6 +14,8 @@ import {
 import { ACTOR_SIGNALS, type ActorSignalName } from "../../src/signal/Catalogue.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
 
+const complain = (what: string) => assert.fail(what)
+
 const answered = (name: ActorSignalName, payload: object, success: unknown): AnsweredSignal => ({
   signalId: 1,
   name,
@@ -27,7 +29,7 @@ const answered = (name: ActorSignalName, payload: object, success: unknown): Ans
 })
 
 const keptOf = (signal: AnsweredSignal): string => {
-  const inspection = new Inspection()
+  const inspection = new Inspection(complain)
   inspection.signal(signal)
   return JSON.stringify(inspection.recentSignals())
 }
@@ -65,14 +67,14 @@ describe("who listens", () => {
   const WHO = installationPrincipal()
 
   const actor = (listener: InspectionListener) => {
-    const inspection = new Inspection()
+    const inspection = new Inspection(complain)
     inspection.listen(listener)
     const deadLetters = new DeadLetters((letter) => inspection.deadLetter(letter))
     return new ActorRef(
       HOME,
       ACTOR_SIGNALS,
       { capacity: 2 },
-      { inspection, deadLetters, now: () => 7, wake: () => undefined }
+      { inspection, deadLetters, complain, now: () => 7, wake: () => undefined }
     )
   }
   const told: Array<object> = []
@@ -135,7 +137,7 @@ describe("who listens", () => {
 
   it("gets prompt text and answers where it asks for them, and secrets in no case", () => {
     const seen: Array<string> = []
-    const inspection = new Inspection()
+    const inspection = new Inspection(complain)
     inspection.listen({
       wantsContent: true,
       onSignal: (signal) => seen.push(JSON.stringify(recordOf(signal, true)))
