@@ -67,7 +67,8 @@ export interface ActorContext<P extends Protocol = ActorSignals> {
   readonly unwatch: (address: Address) => void
   /**
    * Sends a signal to the actor itself, in a while or again and again. A key has one timer: another one of the same key
-   * takes its place. A timer ends with this life, and what it has sent and nobody has looked at is taken back.
+   * takes its place. What it sends has a place in a full mailbox too. A timer ends with this life, and what it has sent and
+   * nobody has looked at is taken back.
    */
   readonly after: <Name extends NameIn<P>>(
     key: string,

@@ -25,7 +25,8 @@ const RETRY_AFTER_MS = 100
 /**
  * What a full mailbox does. `refuse`: whoever sends is `Overloaded` at once. `backpressure`: up to `sendersMax` senders wait
  * for room, in the order of their coming; more are refused. `drop_oldest`: the oldest signal is `Overloaded`, and the new
- * one takes its place. What was told and refused or dropped is a dead letter.
+ * one takes its place. What was told and refused or dropped is a dead letter. Signals of the actor's own timers have a place
+ * in each of them: there is one for each timer at most, and a full mailbox must not take a deadline away.
  */
 export type MailboxPolicy =
   | { readonly kind: "refuse" }
@@ -168,6 +169,11 @@ class Pushed extends Sent {
   }
 }
 
+/** A signal of an actor's own timer. */
+class Reminder extends Sent {}
+
+const mayBeDropped = (envelope: unknown): boolean => !(envelope instanceof Reminder)
+
 /** What a signal needs of the actor that it was sent to. */
 interface AnyRef {
   readonly address: Address
@@ -267,12 +273,14 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     })
   }
 
-  /** Tells the actor on its own behalf; the returned function takes the signal back, if nobody has looked at it yet. */
+  /**
+   * Tells the actor on its own behalf, also where its mailbox is full: whoever does this keeps count. The returned function
+   * takes the signal back, if nobody has looked at it yet.
+   */
   remind(name: string, payload: unknown, principal: Principal): () => void {
-    const sent = new Sent(this, name, payload, principal, undefined, undefined)
-    const leave = this.#send(sent)
+    const sent = new Reminder(this, name, payload, principal, undefined, undefined)
+    this.#send(sent)
     return () => {
-      leave?.()
       if (this.mailbox.remove(sent as AnyEnvelope as EnvelopeIn<P>)) this.signalsSent -= 1
     }
   }
@@ -326,6 +334,10 @@ export class ActorRef<P extends Protocol = ActorSignals> {
 
   #sendToFull(envelope: EnvelopeIn<P>, onPlace: (() => void) | undefined): (() => void) | undefined {
     const { mailbox, counts, policy } = this
+    if (envelope instanceof Reminder) {
+      mailbox.put(envelope)
+      return undefined
+    }
     if (policy.kind === "backpressure" && mailbox.waiting < policy.sendersMax) {
       counts.waited += 1
       const leave = mailbox.wait(envelope, onPlace)
@@ -333,8 +345,9 @@ export class ActorRef<P extends Protocol = ActorSignals> {
         if (leave()) this.signalsSent -= 1
       }
     }
-    const oldest = policy.kind === "drop_oldest" ? mailbox.take() : undefined
-    if (oldest !== undefined && mailbox.offer(envelope)) {
+    const oldest = policy.kind === "drop_oldest" ? mailbox.takeFirst(mayBeDropped) : undefined
+    if (oldest !== undefined) {
+      mailbox.put(envelope)
       counts.dropped += 1
       oldest.fail(this.#overloaded("newer ones have taken its place"))
       return undefined

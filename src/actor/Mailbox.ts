@@ -46,9 +46,14 @@ export class Mailbox<Message> {
   /** Puts a message at the end; false when the mailbox is full. */
   offer(message: Message): boolean {
     if (this.depth >= this.#capacity) return false
+    this.put(message)
+    return true
+  }
+
+  /** Puts a message at the end, whatever the bound says: for what is bounded by something else, or takes another's place. */
+  put(message: Message): void {
     this.#messages.push(message)
     this.#signalReader()
-    return true
   }
 
   /** Lets a message wait for room, behind all that wait already. The returned function takes it out of the line again. */
@@ -85,6 +90,19 @@ export class Mailbox<Message> {
     this.#messages[this.#head] = undefined as Message
     this.#advance(1)
     return first
+  }
+
+  /** Takes the first message that is so. It is as fast as that one is near. */
+  takeFirst(isIt: (message: Message) => boolean): Message | undefined {
+    for (let index = this.#head; index < this.#messages.length; index++) {
+      const message = this.#messages[index] as Message
+      if (!isIt(message)) continue
+      if (index === this.#head) return this.take()
+      this.#messages.splice(index, 1)
+      if (this.#line !== undefined) this.#letIn(this.#line)
+      return message
+    }
+    return undefined
   }
 
   /** Takes up to `count` messages that are there now. Who waits for room gets the places that become free. */

@@ -139,6 +139,9 @@ const CASES: ReadonlyArray<Case> = [
   }
 ]
 
+const push = (ref: ActorRef<Desk>, what: string) =>
+  Effect.sync(() => ref.tell("order", { what }, WHO)).pipe(Effect.andThen(quiet))
+
 describe("a timer", () => {
   for (const { what, orders, until, log } of CASES) {
     it.effect(what, () =>
@@ -170,6 +173,55 @@ describe("a timer", () => {
       yield* quiet
       assert.deepStrictEqual(seen, [])
       assert.strictEqual(system.deadLetters.total, 0)
+    }).pipe(told)
+  )
+})
+
+describe("a timer of an actor whose mailbox is full", () => {
+  for (const mailboxPolicy of [
+    { kind: "refuse" },
+    { kind: "backpressure", sendersMax: 2 },
+    { kind: "drop_oldest" }
+  ] as const) {
+    it.effect(`comes all the same, once for each key: ${mailboxPolicy.kind}`, () =>
+      Effect.gen(function* () {
+        const system = yield* ActorSystem
+        const seen: Array<string> = []
+        const ref = yield* system.spawn(desk(seen, { mailboxCapacity: 2, mailboxPolicy }))
+        for (const what of ["after a 100", "every b 60", "sleep 200"]) yield* push(ref, what)
+        const fill = Effect.gen(function* () {
+          for (let times = 0; times < 6; times++) ref.tell("order", { what: "nothing" }, WHO)
+          yield* quiet
+        })
+        yield* fill
+        const full = ref.mailbox.depth + ref.mailbox.waiting
+        // b, then a, then b again: what b had sent is taken back.
+        for (let times = 0; times < 3; times++) yield* Effect.andThen(TestClock.adjust(50), fill)
+        assert.strictEqual(ref.mailbox.depth + ref.mailbox.waiting, full + 2)
+        assert.deepStrictEqual(
+          system.deadLetters.newest(1_000).filter(({ signal }) => signal === "tick"),
+          []
+        )
+        yield* Effect.andThen(TestClock.adjust(50), quiet)
+        assert.strictEqual(seen.join(" "), "a@200 b@200")
+        assert.strictEqual(ref.unanswered, 0)
+      }).pipe(told)
+    )
+  }
+
+  it.effect("may have nothing else in it: then a new signal is refused, and no timer's is dropped", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const seen: Array<string> = []
+      const ref = yield* system.spawn(
+        desk(seen, { mailboxCapacity: 1, mailboxPolicy: { kind: "drop_oldest" } })
+      )
+      for (const what of ["after a 10", "after b 20", "sleep 100"]) yield* push(ref, what)
+      yield* Effect.andThen(TestClock.adjust(50), quiet)
+      ref.tell("order", { what: "nothing" }, WHO)
+      assert.strictEqual(system.entry(HOME.text)?.details().mailbox.refused, 1)
+      yield* Effect.andThen(TestClock.adjust(50), quiet)
+      assert.strictEqual(seen.join(" "), "a@100 b@100")
     }).pipe(told)
   )
 })
