@@ -56,17 +56,17 @@ export class Lives {
     )
   }
 
-  /** Makes an actor known, and begins its first life; where one is still ending at its address, after that. */
+  /**
+   * Makes an actor known, and begins its first life; where one is still ending at its address, after that. Who is stopped
+   * before that ends after that too: so nobody is forgotten who still lives.
+   */
   add(actor: Actor): void {
     const { address, parent } = actor.options
     const before = this.actors.get(address.text)
     this.actors.set(address.text, actor)
     if (parent !== undefined) this.#adopt(actor, this.actors.get(parent.text))
-    const start = () => {
-      if (actor.status === "starting") this.#start(actor)
-    }
-    if (before === undefined) start()
-    else before.onEnd = [...(before.onEnd ?? []), start]
+    if (before === undefined) this.#start(actor)
+    else before.onEnd = [...(before.onEnd ?? []), () => this.#start(actor)]
   }
 
   /** Ends an actor, its children first, and waits until it has ended. */
@@ -110,8 +110,10 @@ export class Lives {
   }
 
   #start(actor: Actor): void {
-    this.tell(actor, "started")
-    this.#begin(actor)
+    if (actor.status === "starting") this.tell(actor, "started")
+    // Whoever is told may have stopped it.
+    if (actor.status === "starting") this.#begin(actor)
+    else this.#finish(actor, "stopped", null)
   }
 
   #begin(actor: Actor): void {
@@ -142,7 +144,10 @@ export class Lives {
     // It is being ended already, or it waits for its next life, which begins with or without being asked for.
     if (intent.kind !== "stop" || actor.status === "stopping") return
     const { interlude } = actor
+    const isBehind = actor.status === "starting"
     actor.status = "stopping"
+    // It has not lived yet: it ends when its turn comes.
+    if (isBehind) return
     interlude?.interruptUnsafe()
     if (interlude === undefined) this.#finish(actor, "stopped", null)
     else interlude.addObserver(() => this.#finish(actor, "stopped", null))
