@@ -84,11 +84,14 @@ export const durably = <Input, Output, E, R>(
   }
   const logic = fromPromise<Output, Input>(({ input, self, system, signal }) => {
     const host = hostOf(system)
-    return host === undefined
-      ? Promise.reject(
-          new Error("this logic was made by `durably`, and runs in machines that are actors only")
-        )
-      : runOnce(Context.merge(host.services, context), { input, ...host.invocation(self.id) }, signal)
+    if (host === undefined)
+      return Promise.reject(
+        new Error("this logic was made by `durably`, and runs in machines that are actors only")
+      )
+    const services = Context.merge(host.services, context)
+    const running = runOnce(services, { input, ...host.invocation(self.id) }, signal)
+    host.runs(self.id, running)
+    return running
   })
   if (options.waitsUntil !== undefined) WAITS.set(logic, options.waitsUntil)
   RUNS.set(logic, (invocation, signal) => runOnce(context, invocation as Invocation<Input>, signal))

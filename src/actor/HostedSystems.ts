@@ -17,6 +17,8 @@ export interface HostedSystem {
     readonly revision: number
     readonly isOver: () => boolean
   }
+  /** Something that was invoked begins to run, and ends with the promise, interrupted or not. */
+  readonly runs: (id: string, done: Promise<unknown>) => void
 }
 
 const HOSTED = new WeakMap<object, HostedSystem>()

@@ -11,6 +11,7 @@ import { childAt } from "./ChildPath.ts"
 import { durableRunOf, type Invocation } from "./DurableLogic.ts"
 import { type DurableState, persistedAt, runningOf } from "./DurableState.ts"
 import type { Ended } from "./DurableStep.ts"
+import { Endings } from "./Endings.ts"
 import { plainFailure } from "./PlainJson.ts"
 import { requestIdOf } from "./RequestKey.ts"
 
@@ -33,7 +34,7 @@ export class Invocations {
   readonly #onEnd: (ended: Ended) => void
   readonly #running = new Map<string, Running>()
   /** Interrupted, and not gone yet. */
-  readonly #ending = new Set<Promise<void>>()
+  readonly #ending = new Endings()
 
   constructor(address: Address, onEnd: (ended: Ended) => void) {
     this.#address = address
@@ -56,10 +57,10 @@ export class Invocations {
     }
   }
 
-  /** Interrupts everything, and waits until it has gone. */
-  readonly stop: Effect.Effect<void> = Effect.promise(async () => {
+  /** Interrupts everything, and waits until it has gone, as long as that may take. */
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
     for (const id of [...this.#running.keys()]) this.#interrupt(id, false)
-    await Promise.all(this.#ending)
+    return this.#ending.gone(this.#address)
   })
 
   #interrupt(id: string, isOver: boolean): void {
@@ -67,8 +68,7 @@ export class Invocations {
     if (running === undefined) return
     running.isOver = isOver
     this.#running.delete(id)
-    this.#ending.add(running.done)
-    void running.done.finally(() => this.#ending.delete(running.done))
+    this.#ending.add(id, running.done)
     running.control.abort()
   }
 

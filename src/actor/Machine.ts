@@ -42,10 +42,12 @@ export const invoked = <Input, Output, E, R>(
   context: Context.Context<R>,
   run: (input: Input) => Effect.Effect<Output, E, R>
 ): PromiseActorLogic<Output, Input> =>
-  fromPromise(async ({ input, system, signal }) => {
+  fromPromise(async ({ input, self, system, signal }) => {
     const host = hostOf(system)
     const services = host === undefined ? context : Context.merge(host.services, context)
-    const exit = await Effect.runPromiseExitWith(services)(run(input), { signal })
+    const running = Effect.runPromiseExitWith(services)(run(input), { signal })
+    host?.runs(self.id, running)
+    const exit = await running
     if (exit._tag === "Success") return exit.value
     throw Cause.squash(exit.cause)
   })

@@ -25,6 +25,7 @@ import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 import { ChildMachines, stopChildrenOf } from "./ChildMachines.ts"
 import type { MachineView, SignalRules, SignalSource } from "./DurableMachine.ts"
+import { Endings } from "./Endings.ts"
 import type { EnvelopeIn } from "./Envelope.ts"
 import { hostSystem } from "./HostedSystems.ts"
 import { reportIncident } from "./Incident.ts"
@@ -80,6 +81,7 @@ class MachineLife {
   readonly #definition: AnyDefinition
   readonly #children: ChildMachines
   readonly #machine: ReturnType<typeof createActor<AnyStateMachine>>
+  readonly #running = new Endings()
   readonly #createdAt: number
   readonly #life = crypto.randomUUID()
   #updatedAt: number
@@ -103,7 +105,11 @@ class MachineLife {
       logger: (...said) => Effect.runForkWith(services)(Effect.logInfo(actor.ref.address.text, ...said)),
       inspect: (event) => this.#inspect(event)
     })
-    hostSystem(this.#machine.system, { services, invocation: (id) => this.#invocation(id) })
+    hostSystem(this.#machine.system, {
+      services,
+      invocation: (id) => this.#invocation(id),
+      runs: (id, done) => this.#running.add(id, done)
+    })
     this.#machine.subscribe({
       complete: () => this.#end(Exit.void),
       error: (error) => {
@@ -118,11 +124,12 @@ class MachineLife {
     this.#machine.start()
   }
 
-  /** The machine, its children and what they invoke are stopped. */
-  stop(): void {
+  /** The machine and its children are stopped, and what they have invoked has cleaned up, as long as that may take. */
+  readonly stopped: Effect.Effect<void> = Effect.suspend(() => {
     this.ended ??= Exit.void
     this.#machine.stop()
-  }
+    return this.#running.gone(this.#actor.ref.address)
+  })
 
   /** Takes one signal; where something has failed on it, what is returned says so to whoever asked. */
   take(envelope: EnvelopeIn<Protocol>): Effect.Effect<void> | undefined {
@@ -271,10 +278,7 @@ const live = (actor: ActorContext<Protocol>, definition: AnyDefinition): Effect.
       }
       return yield* life.ended
     })
-    return yield* Effect.ensuring(
-      running,
-      Effect.sync(() => life.stop())
-    )
+    return yield* Effect.ensuring(running, life.stopped)
   })
 
 /** A machine as an actor: `system.spawn(machineActor({ address, machine, input, protocol, signals }))`. */

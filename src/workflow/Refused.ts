@@ -9,7 +9,7 @@
  * by looking once a minute, and at the moment of a reset. While the workflow is at rest its place in line stays, and it looks at
  * the moment that its row has (`lookAt`): where it finds no room then, this ends, so that the row gets a later one.
  */
-import { Clock, Effect, Result } from "effect"
+import { Clock, Effect, Result, type Scope } from "effect"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import { parseAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
@@ -257,26 +257,36 @@ const getInLine = (ports: WorkflowPorts, line: RoomLine, order: RefusedOrder, is
     return place
   })
 
-/** Waits until a step that was refused may go on, and it is this workflow's turn. `isOver`: asked when it is interrupted. */
+const goOnIn = (
+  runtime: Scope.Scope,
+  ports: WorkflowPorts,
+  line: RoomLine,
+  order: RefusedOrder,
+  isOver: () => boolean
+) =>
+  Effect.gen(function* () {
+    const place = yield* getInLine(ports, line, order, isOver)
+    while ((yield* turnOf(ports, order, place)) === "look") {
+      if (yield* mayGoOn(ports, order)) {
+        const end = place.goOn()
+        yield* Effect.forkIn(Effect.andThen(Effect.sleep(CLAIM_MS), Effect.sync(end)), runtime)
+        break
+      }
+      place.pass()
+      const at = yield* Clock.currentTimeMillis
+      if (at >= order.lookAt - EARLY_MS) return { at, hasRoom: false }
+    }
+    return { at: yield* Clock.currentTimeMillis, hasRoom: true }
+  })
+
+/**
+ * Waits until a step that was refused may go on, and it is this workflow's turn. `isOver`: asked when it is interrupted. What is
+ * kept for its call is given back in the scope that this is run in, which is the runtime's.
+ */
 export const awaitRoom = (
   ports: WorkflowPorts,
   line: RoomLine,
   order: RefusedOrder,
   isOver: () => boolean = () => true
-): Effect.Effect<RoomFound> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const place = yield* getInLine(ports, line, order, isOver)
-      while ((yield* turnOf(ports, order, place)) === "look") {
-        if (yield* mayGoOn(ports, order)) {
-          const end = place.goOn()
-          yield* Effect.forkDetach(Effect.andThen(Effect.sleep(CLAIM_MS), Effect.sync(end)))
-          break
-        }
-        place.pass()
-        const at = yield* Clock.currentTimeMillis
-        if (at >= order.lookAt - EARLY_MS) return { at, hasRoom: false }
-      }
-      return { at: yield* Clock.currentTimeMillis, hasRoom: true }
-    })
-  )
+): Effect.Effect<RoomFound, never, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (runtime) => Effect.scoped(goOnIn(runtime, ports, line, order, isOver)))

@@ -4,7 +4,7 @@
  * Owns: what each signal is to it, what lists show of it, and what watchers are told of each of its steps.
  * Does not decide: whose it is (Ownership), or how a step is committed (actor/).
  */
-import type { Context } from "effect"
+import type { Context, Scope } from "effect"
 import type { SnapshotFrom } from "xstate"
 import { type DurableMachine, durableMachine, type MachineView } from "../actor/DurableMachine.ts"
 import { Conflict } from "../signal/Errors.ts"
@@ -57,7 +57,7 @@ const answer = (view: MachineView<WorkflowMachine>) => ({ workflow: decodeProgre
 export const OPEN_WORKFLOWS_MAX = 10_000
 
 export const workflowActor = (
-  services: Context.Context<never>,
+  services: Context.Context<Scope.Scope>,
   ports: WorkflowPorts,
   line: RoomLine,
   openMax = OPEN_WORKFLOWS_MAX

@@ -8,7 +8,7 @@
  * A call is a child of the machine, `call.AGENT`: it is run again under the same key after a crash, and interrupted when
  * it is stopped.
  */
-import { type Context, Effect } from "effect"
+import { Cause, type Context, Effect, type Scope } from "effect"
 import { assign, enqueueActions, type PromiseActorLogic, setup } from "xstate"
 import { durably } from "../actor/DurableLogic.ts"
 import type { Millis } from "../signal/Text.ts"
@@ -226,9 +226,23 @@ const machine = rules.createMachine({
 
 export type WorkflowMachine = typeof machine
 
+/** Until what a defect has ended is tried again. */
+const AGAIN_MS = 5_000
+
+/** A parked workflow asks and waits again after a defect, and one that comes each time must not be asked for without end. */
+const calmly = <A, R>(work: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
+  Effect.catchCause(work, (cause) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.failCause(cause)
+      : Effect.logError(`A parked workflow could not wait for room; again in ${AGAIN_MS} ms`, cause).pipe(
+          Effect.andThen(Effect.sleep(AGAIN_MS)),
+          Effect.andThen(Effect.failCause(cause))
+        )
+  )
+
 /** The machine with what its states invoke: the runtime's services and ports come in. */
 export const makeWorkflowMachine = (
-  services: Context.Context<never>,
+  services: Context.Context<Scope.Scope>,
   ports: WorkflowPorts,
   line: RoomLine
 ): WorkflowMachine =>
@@ -247,12 +261,12 @@ export const makeWorkflowMachine = (
         { waitsUntil: ({ notBefore }) => notBefore ?? 0 }
       ),
       lookAtRefusals: durably(services, ({ input }: { readonly input: RefusedOrder }) =>
-        lookAtRefusals(ports, input)
+        calmly(lookAtRefusals(ports, input))
       ),
       awaitRoom: durably(
         services,
         ({ input, isOver }: { readonly input: RefusedOrder; readonly isOver: () => boolean }) =>
-          awaitRoom(ports, line, input, isOver),
+          calmly(awaitRoom(ports, line, input, isOver)),
         { waitsUntil: ({ lookAt }) => lookAt }
       ),
       endBudget: durably(services, ({ input }: { readonly input: BudgetEndOrder }) =>

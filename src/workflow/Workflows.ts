@@ -336,7 +336,9 @@ export const makeWorkflows = (
       ports,
       wakeBy(() => known, run)
     )
-    const kind = yield* machines.register(workflowActor(yield* Effect.context<never>(), ports, line, openMax))
+    const kind = yield* machines.register(
+      workflowActor(yield* Effect.context<Scope.Scope>(), ports, line, openMax)
+    )
     known = kind
     yield* Effect.addFinalizer(() => Effect.sync(() => line.gone(() => true)))
     return new Desk(kind, machines, store, ports, declared)

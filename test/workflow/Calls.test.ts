@@ -1,7 +1,9 @@
 /** How the call of an agent is made, and what each of its ends means; what is done while a workflow is parked. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schema } from "effect"
+import { Effect, Exit, Fiber, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { tenantAddress } from "../../src/actor/Address.ts"
+import { durableRunOf } from "../../src/actor/DurableLogic.ts"
 import {
   Conflict,
   InvalidParams,
@@ -18,6 +20,7 @@ import { awaitRoom, lookAtRefusals, refusedOrderOf } from "../../src/workflow/Re
 import { RoomLine } from "../../src/workflow/RoomLine.ts"
 import { endStep, type StepEnd } from "../../src/workflow/StepEnd.ts"
 import type { WorkflowContext } from "../../src/workflow/WorkflowContext.ts"
+import { makeWorkflowMachine } from "../../src/workflow/WorkflowMachine.ts"
 import { completionOf, exceeded, FakePorts, used, violationOf } from "./support/FakePorts.ts"
 import { agent, contextOf, graph, START } from "./support/Graphs.ts"
 
@@ -336,6 +339,56 @@ describe("while it is parked", () => {
       })
     })
   )
+
+  it.effect("keeps room for its call while the runtime runs, and leaves no timer when it ends", () =>
+    Effect.gen(function* () {
+      const ports = new FakePorts().script("check_budget", allowed)
+      const runtime = yield* Scope.make()
+      const room = awaitRoom(ports, new RoomLine(ports), refusedOrderOf(parkedOn()))
+      const waiting = yield* Effect.forkChild(Scope.provide(room, runtime))
+      yield* TestClock.adjust(2_000)
+      yield* Fiber.join(waiting)
+      yield* Scope.close(runtime, Exit.void)
+      yield* TestClock.adjust(60_000)
+      assert.strictEqual(ports.listeners.size, 1, "nobody was there to give it back")
+    })
+  )
+
+  for (const work of ["awaitRoom", "lookAtRefusals"] as const) {
+    it.effect(`is not tried again at once where it dies of a defect: ${work}`, () =>
+      Effect.gen(function* () {
+        const ports = new FakePorts()
+        const money = { ...ports.money, ask: () => Effect.die(new Error("a defect")) }
+        const broken = Object.create(ports, { money: { value: money } }) as FakePorts
+        const machine = makeWorkflowMachine(
+          yield* Effect.context<Scope.Scope>(),
+          broken,
+          new RoomLine(broken)
+        )
+        const logic = machine.implementations.actors[work] as object
+        const run = durableRunOf(logic) ?? assert.fail("it is made by durably")
+        let ended = "no"
+        const input = refusedOrderOf(parkedOn())
+        const stay = {
+          key: "k",
+          address: tenantAddress("workflow", "t"),
+          id: work,
+          revision: 1,
+          isOver: () => true
+        }
+        void run({ ...stay, input }, new AbortController().signal).catch((error: Error) => {
+          ended = error.message
+        })
+        // Those in line gather for two seconds.
+        yield* TestClock.adjust(work === "awaitRoom" ? 2_000 : 0)
+        yield* TestClock.adjust(4_999)
+        assert.strictEqual(ended, "no")
+        yield* TestClock.adjust(1)
+        yield* Effect.yieldNow
+        assert.strictEqual(ended, "a defect")
+      })
+    )
+  }
 
   it.effect("goes on when a price comes, where none was known", () =>
     Effect.gen(function* () {

@@ -38,7 +38,11 @@ class Play {
   readonly actor: AnyActorRef
 
   constructor(definition: Parameters<typeof inputOf>[0], more: Parameters<typeof inputOf>[1] = {}) {
-    const machine = makeWorkflowMachine(Context.empty(), undefined as never, undefined as never).provide({
+    const machine = makeWorkflowMachine(
+      Context.empty() as never,
+      undefined as never,
+      undefined as never
+    ).provide({
       actors: {
         makeBudget: fromPromise(async () => ({ at: START, ownBudget: null })) as never,
         callAgent: this.calls.logic as never,

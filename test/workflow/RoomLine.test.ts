@@ -1,6 +1,6 @@
 /** Whose turn it is when a budget gets room: who has an approved override of its own, then who has waited longest. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { awaitRoom, type RefusedOrder } from "../../src/workflow/Refused.ts"
 import { RoomLine, type Wake } from "../../src/workflow/RoomLine.ts"
@@ -192,9 +192,9 @@ describe("who is at rest", () => {
     readonly woken: Array<string> = []
     readonly orders = new Map<string, RefusedOrder>()
     readonly ended = new Set<string>()
-    readonly #run: (effect: Effect.Effect<unknown>) => unknown
+    readonly #run: (effect: Effect.Effect<unknown, never, Scope.Scope>) => unknown
 
-    constructor(run: (effect: Effect.Effect<unknown>) => unknown) {
+    constructor(run: (effect: Effect.Effect<unknown, never, Scope.Scope>) => unknown) {
       super((line) => (_, workflowId, onEnd) => {
         this.woken.push(workflowId)
         const order = this.orders.get(workflowId)
@@ -226,7 +226,7 @@ describe("who is at rest", () => {
 
   const resting = (...orders: ReadonlyArray<RefusedOrder>) =>
     Effect.gen(function* () {
-      const services = yield* Effect.context<never>()
+      const services = yield* Effect.context<Scope.Scope>()
       const waiting = new Sleeping(Effect.runForkWith(services))
       for (const order of orders) yield* waiting.stays(waiting.line, order)
       yield* TestClock.adjust(2_000)
