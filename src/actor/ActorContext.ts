@@ -27,7 +27,7 @@ export interface ActorOptions<P extends Protocol = ActorSignals> {
   readonly address: Address
   /** The signals that it takes. Default: the product's own. */
   readonly protocol?: P
-  /** It ends before its parent does. */
+  /** It ends before its parent does. Where the parent is not there, nobody can be its child: `spawn` dies. */
   readonly parent?: Address
   readonly mailboxCapacity?: number
   /** What a full mailbox does. Default: it refuses. */
@@ -47,6 +47,10 @@ export interface ActorOptions<P extends Protocol = ActorSignals> {
   readonly isDurable?: boolean
 }
 
+/**
+ * What belongs to one life. When that has ended, nothing can be begun with it: `spawn`, `watch`, `after`, `every` and `stash`
+ * throw; and it says nothing more: `transition`, `shows` and `ends` do nothing.
+ */
 export interface ActorContext<P extends Protocol = ActorSignals> {
   readonly ref: ActorRef<P>
   /** Says in which state the actor's machine is now; `detail` is the event that led there. */
@@ -91,4 +95,6 @@ export interface ActorContext<P extends Protocol = ActorSignals> {
   readonly childrenEnded: Effect.Effect<void>
   /** While this life is being ended: whether another follows it, which finds what is put back into the mailbox. */
   readonly goesOn: boolean
+  /** Whether this life is ended from outside: the actor is stopped, restarted because somebody asked, or leaves memory. */
+  readonly isLeaving: boolean
 }

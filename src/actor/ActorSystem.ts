@@ -283,8 +283,16 @@ class System implements ActorSystem {
   #add(options: AnyOptions): Actor {
     const actor = new Actor(options, this.#surroundings)
     actor.idleMs = this.#kinds.idleMsOf(options.address)
-    if (this.#isClosing) actor.ref.close()
-    else this.#lives.add(actor)
+    if (this.#isClosing) {
+      actor.ref.close()
+      return actor
+    }
+    const { address, parent } = options
+    if (parent !== undefined && !this.#lives.actors.has(parent.text))
+      throw new Error(
+        `${address.text} cannot be a child of ${parent.text}, which is not there: start the parent first, or leave it out`
+      )
+    this.#lives.add(actor)
     return actor
   }
 

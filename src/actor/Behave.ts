@@ -56,8 +56,9 @@ export interface BehaveOptions<P extends Protocol, State> {
   /** What `inspect_actor` shows of the state. Default: nothing. */
   readonly show?: (state: State) => ActorInsight["context"]
   /**
-   * What is left to do when a life ends because the actor is stopped, restarted or leaves memory: to write the state where
-   * `initial` finds it, say. Its children have ended by then, unless they are kept. After a crash it is not run.
+   * What is left to do when a life ends because a step says so, or because the actor is stopped, restarted by somebody or leaves
+   * memory: to write the state where `initial` finds it, say. Its children have ended by then, unless they are kept. After a
+   * crash it is not run, be it a child's that escalates, or an interruption of its own.
    */
   readonly leave?: (state: State, context: ActorContext<P>) => Effect.Effect<void>
 }
@@ -179,8 +180,9 @@ const run = <P extends Protocol, State>(
     }
   })
 
-const isCrash = (exit: Exit.Exit<void, unknown>): boolean =>
-  Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+/** An interruption that nobody outside has asked for is a crash like any other. */
+const isCrash = <P extends Protocol>(context: ActorContext<P>, exit: Exit.Exit<void, unknown>): boolean =>
+  Exit.isFailure(exit) && !(context.isLeaving && Cause.hasInterruptsOnly(exit.cause))
 
 const live = <P extends Protocol, State>(context: ActorContext<P>, options: BehaveOptions<P, State>) =>
   Effect.gen(function* () {
@@ -191,7 +193,7 @@ const live = <P extends Protocol, State>(context: ActorContext<P>, options: Beha
     if (show !== undefined) context.shows(() => ({ machine: null, context: show(life.state) }))
     if (leave === undefined) return yield* run(context, life)
     return yield* Effect.onExit(run(context, life), (exit) =>
-      isCrash(exit) ? Effect.void : Effect.andThen(context.childrenEnded, leave(life.state, context))
+      isCrash(context, exit) ? Effect.void : Effect.andThen(context.childrenEnded, leave(life.state, context))
     )
   })
 

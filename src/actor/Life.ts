@@ -45,6 +45,7 @@ export class Life implements ActorContext<Protocol> {
   #timers: Timers | undefined
   #watched: Map<string, () => void> | undefined
   #stashed: Array<Envelope> | undefined
+  #hasEnded = false
 
   constructor(actor: Actor, around: LifeSurroundings) {
     this.#actor = actor
@@ -68,27 +69,36 @@ export class Life implements ActorContext<Protocol> {
     return this.#actor.intent !== undefined && this.#actor.intent.kind !== "stop"
   }
 
+  get isLeaving(): boolean {
+    return this.#actor.intent !== undefined && this.#actor.intent.kind !== "fail"
+  }
+
   // Read, each is a function that needs no `this`; unread it costs an idle actor nothing.
 
   get transition(): ActorContext<Protocol>["transition"] {
-    return (state, detail) => this.#around.transition(this.#actor, state, detail)
+    return (state, detail) => {
+      if (!this.#hasEnded) this.#around.transition(this.#actor, state, detail)
+    }
   }
 
   get shows(): ActorContext<Protocol>["shows"] {
     return (insight) => {
-      this.#actor.insight = insight
+      if (!this.#hasEnded) this.#actor.insight = insight
     }
   }
 
   get ends(): ActorContext<Protocol>["ends"] {
     return (why, output) => {
-      this.#actor.farewell = { why, output }
+      if (!this.#hasEnded) this.#actor.farewell = { why, output }
     }
   }
 
   get spawn(): ActorContext<Protocol>["spawn"] {
     return <Q extends Protocol>(options: Omit<ActorOptions<Q>, "parent">) =>
-      this.#around.spawn<Q>({ ...options, parent: this.ref.address } as ActorOptions<Q>)
+      Effect.suspend(() => {
+        this.#mustLive("spawn")
+        return this.#around.spawn<Q>({ ...options, parent: this.ref.address } as ActorOptions<Q>)
+      })
   }
 
   get watch(): ActorContext<Protocol>["watch"] {
@@ -122,11 +132,22 @@ export class Life implements ActorContext<Protocol> {
   }
 
   get childrenEnded(): Effect.Effect<void> {
-    const keeps = this.goesOn && this.#actor.options.supervision?.children === "keep"
-    return keeps ? Effect.void : this.#around.stopChildren(this.#actor)
+    return Effect.suspend(() => {
+      const keeps = this.goesOn && this.#actor.options.supervision?.children === "keep"
+      return keeps || this.#hasEnded ? Effect.void : this.#around.stopChildren(this.#actor)
+    })
+  }
+
+  /** Another life, if there is one, has a context of its own; what is begun with this one would belong to nobody. */
+  #mustLive(what: string): void {
+    if (!this.#hasEnded) return
+    throw new Error(
+      `${what}: this life of ${this.ref.address.text} has ended; a context is used in the life that it was given to`
+    )
   }
 
   #watch(address: Address, watcher: Watcher): void {
+    this.#mustLive("watch")
     this.#unwatch(address)
     this.#watched ??= new Map()
     const watched = this.#watched
@@ -145,6 +166,7 @@ export class Life implements ActorContext<Protocol> {
   }
 
   #stash(envelope: Envelope): boolean {
+    this.#mustLive("stash")
     const capacity = this.#actor.options.stashCapacity ?? DEFAULT_STASH_CAPACITY
     this.#stashed ??= []
     if (this.#stashed.length < capacity) {
@@ -170,12 +192,14 @@ export class Life implements ActorContext<Protocol> {
 
   /** Nothing of it stays. */
   end(): void {
+    this.#hasEnded = true
     this.#timers?.cancelAll()
     for (const leave of this.#watched?.values() ?? []) leave()
     this.#unstash()
   }
 
   #openTimers(): Timers {
+    this.#mustLive("after and every")
     this.#timers ??= new Timers(this.#around.services)
     return this.#timers
   }

@@ -141,6 +141,7 @@ export class Lives {
       actor.fiber?.interruptUnsafe()
       return
     }
+    if (intent.kind === "fail" && actor.status === "restarting") this.#failBetween(actor, intent)
     // It is being ended already, or it waits for its next life, which begins with or without being asked for.
     if (intent.kind !== "stop" || actor.status === "stopping") return
     const { interlude } = actor
@@ -151,6 +152,18 @@ export class Lives {
     interlude?.interruptUnsafe()
     if (interlude === undefined) this.#finish(actor, "stopped", null)
     else interlude.addObserver(() => this.#finish(actor, "stopped", null))
+  }
+
+  /** A child that outlived its parent's life escalates before the next one: the parent has crashed once more. */
+  #failBetween(actor: Actor, intent: Extract<Intent, { readonly kind: "fail" }>): void {
+    const { interlude } = actor
+    if (interlude === undefined) return
+    actor.intent = intent
+    interlude.interruptUnsafe()
+    interlude.addObserver(() => {
+      actor.intent = undefined
+      if (actor.status === "restarting") this.#crashed(actor, intent.cause)
+    })
   }
 
   #lifeEnded(actor: Actor, life: Life, exit: Exit.Exit<void, unknown>): void {
@@ -186,7 +199,7 @@ export class Lives {
       return
     }
     const { parent } = actor
-    const escalates = decided.decision === "escalate" && parent !== undefined
+    const escalates = decided.decision === "escalate" && parent !== undefined && parent.status !== "stopping"
     const what = escalates ? `; its parent ${parent.ref.address.text} fails with it` : " and is not restarted"
     this.#fork(Effect.logError(`${where} failed${what}`, cause))
     this.#finish(actor, "failed", why)

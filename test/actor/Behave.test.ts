@@ -3,9 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import type { ActorRef } from "../../src/actor/ActorRef.ts"
-import { ActorSystem } from "../../src/actor/ActorSystem.ts"
+import { type ActorContext, ActorSystem } from "../../src/actor/ActorSystem.ts"
+import { tenantAddress } from "../../src/actor/Address.ts"
 import { behave } from "../../src/actor/Behave.ts"
 import { recordOf } from "../../src/actor/Inspection.ts"
+import { ESCALATE } from "../../src/actor/Supervision.ts"
 import { protocol } from "../../src/signal/Protocol.ts"
 import { query } from "../../src/signal/Signal.ts"
 import { HOME, quiet, TILL, type Till, till, tillAt, told, WHO } from "./support/Till.ts"
@@ -154,6 +156,91 @@ describe("the state that a life begins with", () => {
       yield* quiet
       assert.deepStrictEqual(yield* Fiber.join(waiting), { total: 101 })
       assert.strictEqual(system.entry(HOME.text)?.info.restarts, 1)
+    }).pipe(told)
+  )
+})
+
+describe("what is left to do when a life ends", () => {
+  const CASES: ReadonlyArray<
+    readonly [string, (ref: ActorRef<Till>, system: ActorSystem) => Effect.Effect<unknown>, number]
+  > = [
+    ["is done when the actor is stopped", (_, system) => system.stop(HOME), 1],
+    [
+      "is done when somebody restarts it",
+      (_, system) => Effect.sync(() => system.restart(HOME, "asked for")),
+      1
+    ],
+    ["is done when a step ends it", (ref) => Effect.exit(ref.ask("shut", {}, WHO)), 1],
+    ["is not done after a crash", (ref) => Effect.exit(ref.ask("break", { how: "throw" }, WHO)), 0],
+    [
+      "is not done after an interruption of its own",
+      (ref) => Effect.exit(ref.ask("break", { how: "interrupt" }, WHO)),
+      0
+    ],
+    [
+      "is not done after a child has escalated",
+      (_, system) =>
+        Effect.gen(function* () {
+          const address = tenantAddress("till", "child")
+          const child = yield* system.spawn({ ...tillAt(), address, parent: HOME, supervision: ESCALATE })
+          yield* Effect.exit(child.ask("break", { how: "throw" }, WHO))
+        }),
+      0
+    ]
+  ]
+  for (const [what, end, expected] of CASES) {
+    it.effect(what, () =>
+      Effect.gen(function* () {
+        const system = yield* ActorSystem
+        let left = 0
+        const leave = () =>
+          Effect.sync(() => {
+            left += 1
+          })
+        const ref = yield* system.spawn(tillAt(till(() => 0, leave)))
+        yield* quiet
+        yield* end(ref, system)
+        yield* quiet
+        assert.strictEqual(left, expected)
+      }).pipe(told)
+    )
+  }
+})
+
+describe("a context whose life has ended", () => {
+  it.effect("begins nothing, says nothing, and refuses by name", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const contexts: Array<ActorContext<Till>> = []
+      const options = tillAt(
+        till((context) => {
+          contexts.push(context)
+          return 0
+        })
+      )
+      yield* system.spawn(options)
+      system.restart(HOME, "for another life")
+      yield* quiet
+      const [old, now] = contexts
+      if (old === undefined || now === undefined) return assert.fail("it has lived twice")
+      const child = { address: tenantAddress("till", "child"), ...till() }
+      assert.include(String(yield* Effect.exit(old.spawn(child))), "this life of till/default has ended")
+      assert.throws(() => old.watch(HOME, () => {}), "watch: this life of till/default has ended")
+      assert.throws(() => old.after("a", 1, "total", {}), "after and every: this life")
+      assert.throws(() => old.every("a", 1, "total", {}), "after and every: this life")
+      assert.throws(() => old.stash({} as never), "stash: this life")
+      old.transition("of the past")
+      old.shows(() => ({ machine: null, context: { of: "the past" } }))
+      old.ends("of the past", 7)
+      old.cancel("a")
+      old.unwatch(HOME)
+      old.unstash()
+      yield* now.spawn(child)
+      yield* old.childrenEnded
+      assert.isDefined(system.entry(child.address.text), "the children of the next life are not its own")
+      assert.deepInclude(system.entry(HOME.text)?.info, { state: null, status: "running" })
+      assert.deepStrictEqual(system.entry(HOME.text)?.insight().context, { total: 0 })
+      assert.strictEqual(system.watchers, 0)
     }).pipe(told)
   )
 })

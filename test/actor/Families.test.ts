@@ -152,12 +152,68 @@ describe("a crash in a family", () => {
     }).pipe(told)
   )
 
+  it.effect("of a child while its parent waits for its next life is one more crash of the parent", () =>
+    Effect.gen(function* () {
+      const slow = { ...RESTART, backoffMs: 1_000, backoffMaxMs: 8_000, children: "keep" } as const
+      const { system, settle, lives } = yield* family({ parent: slow, child: ESCALATE })
+      const breakNow = (address: typeof CHILD) =>
+        Effect.ignore(
+          system.find(address, till().protocol)?.ask("break", { how: "throw" }, WHO) ?? Effect.void
+        )
+      yield* breakNow(PARENT)
+      assert.strictEqual(system.entry(PARENT.text)?.info.status, "restarting")
+      yield* TestClock.adjust(900)
+      yield* breakNow(CHILD)
+      yield* TestClock.adjust(1_999)
+      yield* quiet
+      assert.strictEqual(lives(), "parent 0, child gone, sibling 0, grandchild gone, stranger 0")
+      assert.deepStrictEqual(
+        system
+          .entry(PARENT.text)
+          ?.details()
+          .supervision.map(({ decision, pauseMs }) => [decision, pauseMs]),
+        [
+          ["restart", 1_000],
+          ["restart", 2_000]
+        ]
+      )
+      yield* settle
+      assert.strictEqual(lives(), "parent 1, child gone, sibling 0, grandchild gone, stranger 0")
+    }).pipe(told)
+  )
+
+  it.effect(
+    "of a child while its parent waits fails a parent that has no life left, once, with its family",
+    () =>
+      Effect.gen(function* () {
+        const last = { ...RESTART, backoffMs: 1_000, restartsMax: 1, children: "keep" } as const
+        const { system, settle, ended } = yield* family({ parent: last, child: ESCALATE })
+        for (const address of [PARENT, CHILD])
+          yield* Effect.ignore(
+            system.find(address, till().protocol)?.ask("break", { how: "throw" }, WHO) ?? Effect.void
+          )
+        yield* settle
+        assert.deepStrictEqual(ended, ["grandchild", "child", "sibling", "parent"])
+      }).pipe(told)
+  )
+
   it.effect("is remembered 32 times, however often it happens", () =>
     Effect.gen(function* () {
       const { system, breaks } = yield* family({ child: { ...RESTART, restartsMax: 1_000 } })
       for (let times = 0; times < 40; times++) yield* breaks(CHILD)
       assert.strictEqual(system.entry(CHILD.text)?.details().supervision.length, 32)
       assert.strictEqual(system.entry(CHILD.text)?.info.restarts, 40)
+    }).pipe(told)
+  )
+})
+
+describe("a child of nobody", () => {
+  it.effect("is refused, and says whom it lacks", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const exit = yield* Effect.exit(system.spawn({ address: CHILD, parent: PARENT, ...till() }))
+      assert.include(String(exit), "till/child cannot be a child of till/parent, which is not there")
+      assert.isUndefined(system.entry(CHILD.text))
     }).pipe(told)
   )
 })

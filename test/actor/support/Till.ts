@@ -1,6 +1,6 @@
 /** A protocol that no part of the product knows, and an actor that takes it. */
 import { Effect, type Layer, Schema } from "effect"
-import { type ActorOptions, layer } from "../../../src/actor/ActorSystem.ts"
+import { type ActorContext, type ActorOptions, layer } from "../../../src/actor/ActorSystem.ts"
 import { tenantAddress } from "../../../src/actor/Address.ts"
 import { type Behaviour, behave } from "../../../src/actor/Behave.ts"
 import { invalidParam } from "../../../src/signal/Errors.ts"
@@ -49,8 +49,12 @@ const breaking = (how: "throw" | "die" | "fail" | "interrupt") => {
 }
 
 /** Counts coins. */
-export const till = (first: () => number | Effect.Effect<number, unknown> = () => 0): Behaviour<Till> =>
+export const till = (
+  first: (context: ActorContext<Till>) => number | Effect.Effect<number, unknown> = () => 0,
+  leave?: () => Effect.Effect<void>
+): Behaviour<Till> =>
   behave({
+    ...(leave === undefined ? {} : { leave }),
     protocol: TILL,
     initial: first,
     handlers: {
