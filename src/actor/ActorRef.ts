@@ -190,6 +190,10 @@ interface MailboxCounts {
   waited: number
 }
 
+/**
+ * A handle stays with its actor: through restarts, and where an idle one leaves memory and comes back. An actor that was stopped
+ * answers no more through it: who comes after it at its address is found there (`find`, `refOf`).
+ */
 export class ActorRef<P extends Protocol = ActorSignals> {
   readonly address: Address
   readonly protocol: P
@@ -369,7 +373,7 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   #refuse(envelope: AnyEnvelope): void {
     envelope.fail(
       new Unavailable({
-        message: `${this.address.text} has stopped; send it again`,
+        message: `${this.address.text} has stopped; send it again to its address, where another one may live, and not through this handle`,
         retry_after_ms: RETRY_AFTER_MS
       })
     )

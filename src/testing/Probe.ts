@@ -71,7 +71,10 @@ export interface Probe<P extends Protocol> {
 
 const isError = (answer: unknown): answer is SignalError => answer instanceof Error
 
-/** Lives at the address in place of whoever lives there otherwise, until its system ends. */
+/**
+ * Lives at the address in place of whoever would live there otherwise, until its system ends. It has to be the first there: where
+ * somebody lives already it would get nothing, and dies with the reason.
+ */
 export const makeProbe = <P extends Protocol>(options: {
   readonly address: Address
   readonly protocol: P
@@ -79,6 +82,11 @@ export const makeProbe = <P extends Protocol>(options: {
 }): Effect.Effect<Probe<P>, never, ActorSystem> =>
   Effect.gen(function* () {
     const system = yield* ActorSystem
+    const { text } = options.address
+    if (system.entry(text) !== undefined)
+      return yield* Effect.die(
+        new Error(`Somebody lives at ${text} already: make the probe first, or stop who lives there`)
+      )
     const received: Array<EnvelopeIn<P>> = []
     const recorder = new Recorder<EnvelopeIn<P>>(() => received)
     const answer = (envelope: EnvelopeIn<P>): void => {

@@ -129,7 +129,7 @@ describe("who listens", () => {
         address: HOME.text,
         principal: WHO.keyId,
         at: 7,
-        why: `${HOME.text} has stopped; send it again`,
+        why: `${HOME.text} has stopped; send it again to its address, where another one may live, and not through this handle`,
         payload: '{hold_id:"late"}'
       }
     ])

@@ -266,6 +266,15 @@ describe("a probe", () => {
     }).pipe(Effect.provide(testLayer()))
   )
 
+  it.effect("has to be the first at its address: where somebody lives already, it says so", () =>
+    Effect.gen(function* () {
+      const address = tenantAddress("till", "default")
+      yield* makeProbe({ address, protocol: TILL })
+      const second = yield* Effect.exit(makeProbe({ address, protocol: TILL }))
+      assert.include(String(second), "Somebody lives at till/default already: make the probe first")
+    }).pipe(Effect.provide(testLayer()))
+  )
+
   it.effect("is an actor among the others", () =>
     Effect.gen(function* () {
       yield* makeProbe({ address: tenantAddress("till", "default"), protocol: TILL })
