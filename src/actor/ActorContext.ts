@@ -29,6 +29,7 @@ export interface ActorOptions<P extends Protocol = ActorSignals> {
   readonly protocol?: P
   /** It ends before its parent does. Where the parent is not there, nobody can be its child: `spawn` dies. */
   readonly parent?: Address
+  /** Signals that may wait. Default: 1,000. */
   readonly mailboxCapacity?: number
   /** What a full mailbox does. Default: it refuses. */
   readonly mailboxPolicy?: MailboxPolicy

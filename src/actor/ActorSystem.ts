@@ -21,8 +21,9 @@ import { DeadLetters } from "./DeadLetters.ts"
 import { Inspection } from "./Inspection.ts"
 import { LetterKeeper } from "./LetterKeeper.ts"
 import { Lives } from "./Lives.ts"
+import { optionsProblem } from "./OptionsProblem.ts"
 import { type ActorKind, hasBeenIdle, IdleMs, Kinds } from "./Passivation.ts"
-import { DEFAULT_SUPERVISION, type SupervisionEntry, type SupervisionPolicy } from "./Supervision.ts"
+import { DEFAULT_SUPERVISION, isRestartable, type SupervisionEntry } from "./Supervision.ts"
 import { CurrentTracing } from "./Tracing.ts"
 import { type Watcher, Watching } from "./Watching.ts"
 
@@ -87,10 +88,6 @@ const entryOf = (actor: Actor): ActorEntry => ({
 function* livingOf(actors: Iterable<Actor>): Iterable<LivingActor> {
   for (const { ref } of actors) yield { address: ref.address, mailboxDepth: ref.mailbox.depth }
 }
-
-/** One that ends with its first failure was made for one thing, and to do that again is not for us to decide. */
-const isRestartable = ({ strategy = "restart", restartsMax }: SupervisionPolicy): boolean =>
-  strategy === "restart" && restartsMax > 0
 
 const askOnWire = (
   ref: ActorRef<Protocol>,
@@ -281,6 +278,8 @@ class System implements ActorSystem {
   }
 
   #add(options: AnyOptions): Actor {
+    const problem = optionsProblem(options)
+    if (problem !== undefined) throw new Error(problem)
     const actor = new Actor(options, this.#surroundings)
     actor.idleMs = this.#kinds.idleMsOf(options.address)
     if (this.#isClosing) {

@@ -32,6 +32,10 @@ import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
 import { IdleMs } from "./Passivation.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
 
+/** What a machine begins with. It may be left out where the machine's types allow it. */
+export type StartInput<Machine extends AnyStateMachine> =
+  undefined extends InputFrom<Machine> ? [input?: InputFrom<Machine>] : [input: InputFrom<Machine>]
+
 /** One kind of durable machine, ready to be used. */
 export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol> {
   /**
@@ -40,7 +44,7 @@ export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol
    */
   readonly start: (
     address: Address,
-    input: InputFrom<Machine>
+    ...input: StartInput<Machine>
   ) => Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError>
   /** The actor at an address, brought into memory where it is not; `undefined` where nothing was ever started. */
   readonly find: (address: Address) => Effect.Effect<ActorRef<P> | undefined, Unavailable>
@@ -176,7 +180,7 @@ class Machines {
             : this.#actorOf(registered, address, { now: birthOf(undefined, "ref") })
       })
       return {
-        start: (address, input) => this.#start(registered, address, input),
+        start: (address, ...[input]) => this.#start(registered, address, input as InputFrom<Machine>),
         find: (address) => this.#find(registered, address),
         wake: (address) => this.#bringBack(address),
         view: (address) => this.#view(registered, address)

@@ -40,6 +40,10 @@ export class Kinds {
 
   register(kind: ActorKind<Protocol>): void {
     if (this.#kinds.has(kind.kind)) throw new Error(`The kind ${kind.kind} is registered already`)
+    if (kind.idleMs !== undefined && !(kind.idleMs > 0))
+      throw new Error(
+        `The kind ${kind.kind}: idleMs is ${kind.idleMs}, and has to be above zero, or Infinity`
+      )
     this.#kinds.set(kind.kind, kind)
     if (Number.isFinite(kind.idleMs ?? this.#idleMs)) this.#registered.openUnsafe()
   }

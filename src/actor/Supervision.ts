@@ -6,22 +6,30 @@
  */
 import type { Millis } from "../signal/Text.ts"
 
-export interface SupervisionPolicy {
-  /**
-   * `restart`: another life, after a pause. `stop`: the actor has failed. `escalate`: it has failed, and its parent fails
-   * with its failure; without a parent it is as `stop`. Default: `restart`.
-   */
-  readonly strategy?: "restart" | "stop" | "escalate"
+/** What becomes of an actor's children when it is restarted. When it ends they end before it, in any case. Default: `stop`. */
+type Children = { readonly children?: "stop" | "keep" }
+
+/** Another life, after a pause. */
+export interface RestartPolicy extends Children {
+  readonly strategy?: "restart"
   /** Restarts allowed within `withinMs`; one more, and the actor has failed. */
   readonly restartsMax: number
   readonly withinMs: number
   readonly backoffMs: number
   readonly backoffMaxMs: number
-  /** What becomes of its children when it is restarted. When it ends they end before it, in any case. Default: `stop`. */
-  readonly children?: "stop" | "keep"
 }
 
-export const DEFAULT_SUPERVISION: SupervisionPolicy = {
+/**
+ * No other life. `stop`: the actor has failed. `escalate`: it has failed, and its parent fails with its failure; without a parent
+ * it is as `stop`.
+ */
+export interface FinalPolicy extends Children {
+  readonly strategy: "stop" | "escalate"
+}
+
+export type SupervisionPolicy = RestartPolicy | FinalPolicy
+
+export const DEFAULT_SUPERVISION: RestartPolicy = {
   restartsMax: 10,
   withinMs: 60_000,
   backoffMs: 50,
@@ -29,14 +37,21 @@ export const DEFAULT_SUPERVISION: SupervisionPolicy = {
 }
 
 /** An actor that ends with its first failure. */
-export const NEVER_RESTART: SupervisionPolicy = { restartsMax: 0, withinMs: 1, backoffMs: 0, backoffMaxMs: 0 }
+export const NEVER_RESTART: FinalPolicy = { strategy: "stop" }
 
 /** An actor whose first failure is its parent's. */
-export const ESCALATE: SupervisionPolicy = { ...NEVER_RESTART, strategy: "escalate" }
+export const ESCALATE: FinalPolicy = { strategy: "escalate" }
+
+const isFinal = (policy: SupervisionPolicy): policy is FinalPolicy =>
+  policy.strategy === "stop" || policy.strategy === "escalate"
+
+/** One that ends with its first failure was made for one thing, and to do that again is not for us to decide. */
+export const isRestartable = (policy: SupervisionPolicy): boolean =>
+  !isFinal(policy) && policy.restartsMax > 0
 
 /** Decides on one crash: the pause before the restart, or `undefined` to give up. */
 export const pauseBeforeRestart = (
-  policy: SupervisionPolicy,
+  policy: RestartPolicy,
   crashes: ReadonlyArray<number>,
   now: number
 ): number | undefined => {
@@ -55,8 +70,7 @@ export const decideOnCrash = (
   crashes: ReadonlyArray<number>,
   now: number
 ): Decision => {
-  const { strategy = "restart" } = policy
-  if (strategy !== "restart") return { decision: strategy }
+  if (isFinal(policy)) return { decision: policy.strategy }
   const pauseMs = pauseBeforeRestart(policy, crashes, now)
   return pauseMs === undefined ? { decision: "stop" } : { decision: "restart", pauseMs }
 }
@@ -80,7 +94,8 @@ export class SupervisionLog {
 
   crashed(policy: SupervisionPolicy, why: string, now: Millis): Decision {
     this.#crashes.push(now)
-    if (this.#crashes.length > Math.max(CRASHES_KEPT, policy.restartsMax + 1)) this.#crashes.shift()
+    const counted = isFinal(policy) ? 0 : policy.restartsMax + 1
+    if (this.#crashes.length > Math.max(CRASHES_KEPT, counted)) this.#crashes.shift()
     const decided = decideOnCrash(policy, this.#crashes, now)
     const pauseMs = decided.decision === "restart" ? decided.pauseMs : null
     this.add({ at: now, decision: decided.decision, why, pauseMs })

@@ -29,6 +29,7 @@ export class Timers {
 
   /** `send` sends the timer's signal, and answers how it is taken back. */
   after(key: string, delayMs: number, send: () => () => void): void {
+    if (Number.isNaN(delayMs)) throw new Error(`The timer ${key}: its delay is no number of milliseconds`)
     const timer = this.#open(key)
     const fire = Effect.sync(() => {
       timer.fiber = undefined
@@ -39,6 +40,10 @@ export class Timers {
   }
 
   every(key: string, intervalMs: number, send: () => () => void): void {
+    if (!(intervalMs > 0))
+      throw new Error(
+        `The timer ${key}: its interval is ${intervalMs}, and has to be above zero, in milliseconds`
+      )
     const timer = this.#open(key)
     const fire = Effect.sync(() => {
       // Where the actor is slow, ticks do not pile up: the last one waits, no more.

@@ -154,8 +154,9 @@ describe("dead letters", () => {
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const ref = yield* system.spawn(
-        handler(released, { mailboxCapacity: 0, behaviour: () => Effect.never })
+        handler(released, { mailboxCapacity: 1, behaviour: () => Effect.never })
       )
+      ref.tell("release_hold", { hold_id: "has its place" }, WHO)
       for (let index = 0; index < 1_500; index++) ref.tell("release_hold", { hold_id: `${index}` }, WHO)
       assert.strictEqual(system.deadLetters.total, 1_500)
       const letters = system.deadLetters.newest(10_000)
@@ -398,10 +399,12 @@ describe("spawning and stopping", () => {
   it.effect("lists what lives here, with its parent and its mailbox", () =>
     Effect.gen(function* () {
       const system = yield* ActorSystem
+      const provider = sharedAddress("provider", "anthropic")
+      yield* system.spawn(handler(released, { address: provider }))
       const ref = yield* system.spawn(
         handler(released, {
           address: scopedAddress("call", "default", "r/1"),
-          parent: sharedAddress("provider", "anthropic"),
+          parent: provider,
           mailboxCapacity: 7,
           behaviour: () => Effect.never,
           insight: () => ({ machine: null, context: { mood: "fine" } })

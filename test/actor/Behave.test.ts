@@ -3,11 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import type { ActorRef } from "../../src/actor/ActorRef.ts"
-import { type ActorContext, ActorSystem } from "../../src/actor/ActorSystem.ts"
+import { type ActorContext, type ActorOptions, ActorSystem } from "../../src/actor/ActorSystem.ts"
 import { tenantAddress } from "../../src/actor/Address.ts"
 import { behave } from "../../src/actor/Behave.ts"
 import { recordOf } from "../../src/actor/Inspection.ts"
-import { ESCALATE } from "../../src/actor/Supervision.ts"
+import { DEFAULT_SUPERVISION, ESCALATE } from "../../src/actor/Supervision.ts"
 import { protocol } from "../../src/signal/Protocol.ts"
 import { query } from "../../src/signal/Signal.ts"
 import { HOME, quiet, TILL, type Till, till, tillAt, told, WHO } from "./support/Till.ts"
@@ -241,6 +241,68 @@ describe("a context whose life has ended", () => {
       assert.deepInclude(system.entry(HOME.text)?.info, { state: null, status: "running" })
       assert.deepStrictEqual(system.entry(HOME.text)?.insight().context, { total: 0 })
       assert.strictEqual(system.watchers, 0)
+    }).pipe(told)
+  )
+})
+
+describe("what cannot be", () => {
+  const BAD: ReadonlyArray<readonly [string, Partial<ActorOptions<Till>>]> = [
+    ["mailboxCapacity is 0, and has to be a whole number above zero", { mailboxCapacity: 0 }],
+    ["mailboxCapacity is NaN", { mailboxCapacity: Number.NaN }],
+    ["stashCapacity is NaN", { stashCapacity: Number.NaN }],
+    ["mailboxPolicy.sendersMax is 0", { mailboxPolicy: { kind: "backpressure", sendersMax: 0 } }],
+    ...(["restartsMax", "withinMs", "backoffMs", "backoffMaxMs"] as const).map(
+      (name) =>
+        [
+          `supervision.${name} is NaN`,
+          { supervision: { ...DEFAULT_SUPERVISION, [name]: Number.NaN } }
+        ] as const
+    ),
+    ["supervision.withinMs is 0", { supervision: { ...DEFAULT_SUPERVISION, withinMs: 0 } }]
+  ]
+  for (const [problem, more] of BAD) {
+    it.effect(`is refused where an actor starts: ${problem}`, () =>
+      Effect.gen(function* () {
+        const system = yield* ActorSystem
+        const exit = yield* Effect.exit(system.spawn(tillAt(more)))
+        assert.include(String(exit), `till/default cannot start: ${problem}`)
+        assert.isUndefined(system.entry(HOME.text))
+      }).pipe(told)
+    )
+  }
+
+  it.effect("is refused where a kind is registered, or a timer set; ten thousand timers are enough", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const make = () => undefined
+      for (const idleMs of [0, -1, Number.NaN])
+        assert.throws(
+          () => system.register({ kind: "till", idleMs, make }),
+          `The kind till: idleMs is ${idleMs}`
+        )
+      let context: ActorContext<Till> | undefined
+      yield* system.spawn(
+        tillAt(
+          till((given) => {
+            context = given
+            return 0
+          })
+        )
+      )
+      yield* quiet
+      const given = context ?? assert.fail("it has begun")
+      assert.throws(() => given.after("a", Number.NaN, "total", {}), "The timer a: its delay is no number")
+      for (const interval of [0, Number.NaN])
+        assert.throws(
+          () => given.every("a", interval, "total", {}),
+          `The timer a: its interval is ${interval}`
+        )
+      for (let key = 0; key < 10_000; key++) given.after(`${key}`, key === 0 ? 10 : 1_000_000, "total", {})
+      assert.throws(() => given.after("more", 1, "total", {}), "An actor has 10000 timers at most")
+      given.after("9999", 1_000_000, "total", {})
+      yield* TestClock.adjust(10)
+      yield* quiet
+      given.after("more", 1, "total", {})
     }).pipe(told)
   )
 })

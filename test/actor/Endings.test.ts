@@ -108,7 +108,7 @@ describe("a durable machine that is stopped", () => {
             signals: {}
           })
         )
-        yield* kind.start(HOME, undefined as never)
+        yield* kind.start(HOME)
         yield* quiet
         const stopped = yield* fork((yield* ActorSystem).stop(HOME))
         yield* pass(9_999)

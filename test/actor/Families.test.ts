@@ -5,7 +5,12 @@ import { TestClock } from "effect/testing"
 import type { ActorContext } from "../../src/actor/ActorContext.ts"
 import { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import { sharedAddress } from "../../src/actor/Address.ts"
-import { DEFAULT_SUPERVISION, ESCALATE, type SupervisionPolicy } from "../../src/actor/Supervision.ts"
+import {
+  DEFAULT_SUPERVISION,
+  ESCALATE,
+  type RestartPolicy,
+  type SupervisionPolicy
+} from "../../src/actor/Supervision.ts"
 import type { Ended } from "../../src/actor/Watching.ts"
 import { quiet, type Till, till, told, WHO } from "./support/Till.ts"
 
@@ -16,8 +21,8 @@ const GRANDCHILD = sharedAddress("till", "grandchild")
 const STRANGER = sharedAddress("till", "stranger")
 const ALL = [PARENT, CHILD, SIBLING, GRANDCHILD, STRANGER]
 
-const RESTART: SupervisionPolicy = { ...DEFAULT_SUPERVISION, backoffMs: 10, backoffMaxMs: 10 }
-const STOP: SupervisionPolicy = { ...RESTART, strategy: "stop" }
+const RESTART: RestartPolicy = { ...DEFAULT_SUPERVISION, backoffMs: 10, backoffMaxMs: 10 }
+const STOP: SupervisionPolicy = { strategy: "stop" }
 
 /** A parent, its two children, a child of the first one, and somebody who has nothing to do with them. */
 const family = (policies: { parent?: SupervisionPolicy; child?: SupervisionPolicy }) =>
