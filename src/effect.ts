@@ -34,13 +34,15 @@ import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
 import type { LedgerStore } from "./tokens/LedgerStore.ts"
 import { declare, type WorkflowRefused } from "./workflow/Workflows.ts"
 
-export type { ActorRef } from "./actor/ActorRef.ts"
+export type { ActorRef, ActorSurroundings, MailboxPolicy } from "./actor/ActorRef.ts"
 export {
   type ActorContext,
+  type ActorDetails,
   type ActorEntry,
   type ActorInsight,
   type ActorOptions,
-  ActorSystem
+  ActorSystem,
+  type LivingActor
 } from "./actor/ActorSystem.ts"
 export { type Address, scopedAddress, sharedAddress, tenantAddress } from "./actor/Address.ts"
 export {
@@ -51,28 +53,58 @@ export {
   type Step,
   type Turn
 } from "./actor/Behave.ts"
+export type { Complain } from "./actor/Complaint.ts"
+export type { DeadLetter, DeadLetters, WholeLetter } from "./actor/DeadLetters.ts"
 export {
   type DurablyOptions,
   durably,
   type Invocation,
   type Outgoing,
   signalTo,
+  type Told,
   tell
 } from "./actor/DurableLogic.ts"
 export {
   type DurableMachine,
   durableMachine,
   type MachineView,
+  type MigratedChild,
+  type MigratedSnapshot,
+  type OldChild,
+  type OldSnapshot,
+  type Resting,
   type SignalRule,
-  type SignalRules
+  type SignalRules,
+  type SignalSource
 } from "./actor/DurableMachine.ts"
-export { type DurableKind, DurableMachines } from "./actor/DurableMachines.ts"
-export type { EnvelopeIn } from "./actor/Envelope.ts"
+export { type DurableKind, DurableMachines, type StartInput } from "./actor/DurableMachines.ts"
+export type { AnyEnvelope, EnvelopeIn } from "./actor/Envelope.ts"
+export type {
+  AnsweredSignal,
+  ArrivedSignal,
+  Inspection,
+  InspectionListener
+} from "./actor/Inspection.ts"
 export { invoked } from "./actor/Machine.ts"
 export { type MachineActor, machineActor } from "./actor/MachineActor.ts"
+export type { MachineEntry, MachineFact, MachineStatus, MachineSummary } from "./actor/MachineStore.ts"
+export type { Mailbox } from "./actor/Mailbox.ts"
+export { OpenMachinesMax } from "./actor/OpenMachines.ts"
+export { type ActorKind, IdleMs } from "./actor/Passivation.ts"
 export { SignalDelivery } from "./actor/SignalDelivery.ts"
-export { DEFAULT_SUPERVISION, NEVER_RESTART, type SupervisionPolicy } from "./actor/Supervision.ts"
+export {
+  DEFAULT_SUPERVISION,
+  ESCALATE,
+  type FinalPolicy,
+  NEVER_RESTART,
+  type RestartPolicy,
+  type SupervisionEntry,
+  type SupervisionPolicy
+} from "./actor/Supervision.ts"
+export type { Ended, Watcher } from "./actor/Watching.ts"
+export type { SmtpOptions } from "./alerts/Email.ts"
 export type { Bridge } from "./bridge/Bridge.ts"
+export type { Credentials } from "./bridge/KeySignals.ts"
 export { ClusterFailed } from "./cluster/Cluster.ts"
 export { type Door, type DoorOptions, makeDoor, type OpenEvents } from "./host/Door.ts"
 export type {
@@ -93,19 +125,41 @@ export {
   ProviderFailure,
   type ReportedUsage
 } from "./provider/Adapter.ts"
-export type { AlertsConfig } from "./runtime/Alerts.ts"
+export { type AlertsConfig, AlertsRefused } from "./runtime/Alerts.ts"
 export { type ClusterOptions, ClusterRefused } from "./runtime/Node.ts"
 export { RecordingFailed, type RecordOptions } from "./runtime/Recorder.ts"
 export { type Recorded, RecordingUnreadable, readRecording } from "./runtime/RecordingReader.ts"
 export { type ServeOptions, serve } from "./runtime/Serve.ts"
 export { type OtlpTarget, type TelemetryConfig, TelemetryRefused } from "./runtime/Telemetry.ts"
-export { SIGNALS } from "./signal/Catalogue.ts"
+export type { ActorInfo, MachineGraph } from "./signal/Actors.ts"
+export type { Attribution } from "./signal/Attribution.ts"
+export { type ActorSignals, SIGNALS, type Signals } from "./signal/Catalogue.ts"
 export * from "./signal/Errors.ts"
+export type { ActorFact, InspectionEvent } from "./signal/Inspection.ts"
 export { installationPrincipal, type Principal } from "./signal/Principal.ts"
-export { type Protocol, protocol } from "./signal/Protocol.ts"
-export { command, query, type Role } from "./signal/Signal.ts"
+export {
+  type AnySignal,
+  type NameIn,
+  type PayloadIn,
+  type Protocol,
+  protocol,
+  type SuccessIn
+} from "./signal/Protocol.ts"
+export type {
+  Completion,
+  FinishReason,
+  Message,
+  ToolCall,
+  ToolChoice,
+  ToolDefinition
+} from "./signal/Providers.ts"
+export type { RecordingLine } from "./signal/Recording.ts"
+export { command, type Family, query, type Role } from "./signal/Signal.ts"
 export { SignalRouter } from "./signal/SignalRouter.ts"
-export type { Topic } from "./signal/Subscriptions.ts"
+export type { Event, EventFilter, Topic } from "./signal/Subscriptions.ts"
+export type { Millis } from "./signal/Text.ts"
+export type { Counts } from "./signal/Usage.ts"
+export { StoreFailed } from "./store/Store.ts"
 export { WorkflowRefused } from "./workflow/Workflows.ts"
 
 /** A workflow as it is on the wire: amounts are decimal strings, defaults may be left out. */

@@ -202,10 +202,13 @@ class System implements ActorSystem {
 
   readonly watch = (address: Address, watcher: Watcher): (() => void) => {
     if (this.#lives.actors.has(address.text)) return this.#watching.add(address.text, watcher)
+    // Before it is brought back: it may have ended, and be gone again at once.
+    const leave = this.#watching.add(address.text, watcher)
     const comes = this.#kinds.endsAtRest(address)
       ? this.#wake(address) !== undefined
       : this.comesBack(address)
-    if (comes) return this.#watching.add(address.text, watcher)
+    if (comes) return leave
+    leave()
     this.#watching.tellOne(watcher, { address: address.text, reason: "gone", detail: null })
     return () => undefined
   }

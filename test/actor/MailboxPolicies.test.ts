@@ -124,20 +124,6 @@ describe("a full mailbox", () => {
       )
     }).pipe(told)
   )
-
-  it.effect("of no capacity drops nothing: the new one is refused", () =>
-    Effect.gen(function* () {
-      const system = yield* ActorSystem
-      const ref = yield* system.spawn<Till>({
-        address: HOME,
-        protocol: TILL,
-        mailboxCapacity: 0,
-        mailboxPolicy: { kind: "drop_oldest" },
-        behaviour: () => Effect.never
-      })
-      assert.strictEqual((yield* Effect.flip(ref.ask("total", {}, WHO)))._tag, "Overloaded")
-    }).pipe(told)
-  )
 })
 
 describe("a sender that waits for room", () => {

@@ -1,9 +1,11 @@
 /** What `npm pack` makes, in an empty project: what is in it, that it installs, and that it works there. */
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { afterAll, beforeAll, vi } from "vitest"
 import { makeDatabase, makeFolder } from "../support/Program.ts"
 import { Installed, type Serving } from "./support/Installed.ts"
+import { namedAndNotExported } from "./support/PublicTypes.ts"
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 600_000 })
 
@@ -94,6 +96,14 @@ describe("the package", () => {
     assert.match(stdout, /\/\*\* One conversation[^*]+\*\/\s+conversation_id: /u)
   })
 
+  it("exports each type that its signatures name, but those that a host only hands on", () => {
+    const entry = join(project.folder, "node_modules/bursar/dist/effect.d.ts")
+    assert.deepStrictEqual(
+      namedAndNotExported(entry, NAMED_BY_SIGNALS).map((one) => one.split(" ")[0]),
+      HANDED_ON
+    )
+  })
+
   it("has types that hold in strict mode, its own and those that it brings", async () => {
     for (const name of EXAMPLES) project.addExample(name)
     project.write("tsconfig.json", JSON.stringify({ compilerOptions: STRICT, include: ["*.ts"] }))
@@ -115,6 +125,32 @@ describe("the package", () => {
     await project.run("rm", ["wrong.ts"])
   })
 })
+
+/** Each signal's definition is a field of these. */
+const NAMED_BY_SIGNALS = new Set(["Signals", "ActorSignals"])
+
+/**
+ * Services and parts of them that whoever builds on the runtime has in a layer or gets as an argument, and never makes; and names of
+ * the wire that are exported under another one (`SignalName`, `SignalParams`, `SignalResult`, `WorkflowDefinition`).
+ */
+const HANDED_ON = [
+  "Admission",
+  "InstallationSecret",
+  "KeyAudit",
+  "KeyStore",
+  "Keys",
+  "KnownKeys",
+  "LedgerStore",
+  "ParentSpan",
+  "SessionStore",
+  "Sessions",
+  "SignalName",
+  "SignalParams",
+  "SignalResult",
+  "Tracing",
+  "UserDisguise",
+  "WorkflowDefinition"
+]
 
 const EXAMPLES = ["01-embed.ts", "02-hono.ts", "03-fastify.ts", "04-next-route.ts", "05-testing.ts"]
 
