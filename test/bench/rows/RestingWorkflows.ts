@@ -3,7 +3,7 @@
  * node that starts does with a hundred thousand of them.
  */
 import assert from "node:assert/strict"
-import { Effect, Layer, ManagedRuntime, Redacted, References } from "effect"
+import { Context, Effect, Layer, ManagedRuntime, Redacted, References, Scope } from "effect"
 import { ActorSystem, layer as actorLayer } from "../../../src/actor/ActorSystem.ts"
 import type { DurableKind } from "../../../src/actor/DurableMachines.ts"
 import { DurableMachines, layer as machinesLayer } from "../../../src/actor/DurableMachines.ts"
@@ -80,7 +80,9 @@ const startNode = async ({ url }: BenchDatabase) => {
   )
   const kind = await runtime.runPromise(
     Effect.flatMap(Effect.context<never>(), (services) =>
-      machines.register(workflowActor(services, ports, line, 1_000_000))
+      machines.register(
+        workflowActor(Context.add(services, Scope.Scope, runtime.scope), ports, line, 1_000_000)
+      )
     )
   )
   known = kind
