@@ -228,7 +228,10 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     return this.signalsSent - this.signalsHandled
   }
 
-  /** Sends a signal and waits for its answer. A full mailbox does what its policy says. */
+  /**
+   * Sends a signal and waits for its answer, for as long as it takes: a deadline is `Effect.timeout` around it. Who gives up takes
+   * nothing back: what has its place in the mailbox is done all the same. A full mailbox does what its policy says.
+   */
   ask<Name extends NameIn<P>>(
     name: Name,
     payload: PayloadIn<P, Name>,

@@ -350,7 +350,10 @@ export interface ActorSystem {
     address: Address,
     protocol?: P
   ) => ActorRef<P> | undefined
-  /** Ends an actor's loop, its children first, and waits until it has ended. */
+  /**
+   * Ends the actor that lives at the address or is next there, and waits until it, its children and whoever was there before
+   * it have ended. What its machine invoked is waited for as well, for ten seconds at most.
+   */
   readonly stop: (address: Address) => Effect.Effect<void>
   /** Lets an actor leave memory at once, where it is idle and its kind is registered. False: it does something, or is not there. */
   readonly passivate: (address: Address) => boolean

@@ -16,6 +16,7 @@ import type { Millis } from "../signal/Text.ts"
 import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 import type { EnvelopeIn } from "./Envelope.ts"
 import { reportIncident } from "./Incident.ts"
+import { TURNS_AT_ONCE } from "./Mailbox.ts"
 
 /** What a handler knows beside the state and the payload. */
 export interface Turn<P extends Protocol> {
@@ -66,8 +67,6 @@ export interface BehaveOptions<P extends Protocol, State> {
 /** What of an actor's options its behaviour says; an address, and whatever else is wanted, come beside it. */
 export type Behaviour<P extends Protocol> = Required<Pick<ActorOptions<P>, "protocol" | "behaviour">>
 
-/** Signals after which others get their turn, where none of them waits for anything. */
-const TURNS_AT_ONCE = 256
 const RETRY_AFTER_MS = 100
 
 type AnyStep = Step<unknown, unknown>

@@ -17,7 +17,7 @@ const CHILD_PROTOCOL = protocol()
 type ChildProtocol = typeof CHILD_PROTOCOL
 
 /** Children of one machine that are shown at once. More run like any others, and the parent shows how many. */
-const CHILDREN_MAX = 1_000
+const SHOWN_MAX = 1_000
 const ID_MAX = 200
 
 export type ParentContext = Pick<ActorContext<ChildProtocol>, "spawn" | "watch">
@@ -51,7 +51,7 @@ export class Nest {
 
   /** Gives the child a name; who had it before and has ended leaves first. */
   add(child: ChildActor, id: string): void {
-    if (this.#names.size >= CHILDREN_MAX) {
+    if (this.#names.size >= SHOWN_MAX) {
       this.unseen += 1
       child.onEnd(() => {
         this.unseen -= 1

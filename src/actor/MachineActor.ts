@@ -31,6 +31,7 @@ import { hostSystem } from "./HostedSystems.ts"
 import { reportIncident } from "./Incident.ts"
 import { effectClock, graphOf, marksOf, stateText } from "./Machine.ts"
 import type { MachineStatus } from "./MachineStore.ts"
+import { TURNS_AT_ONCE } from "./Mailbox.ts"
 import { messageOf } from "./PlainJson.ts"
 import { NEVER_RESTART } from "./Supervision.ts"
 
@@ -67,9 +68,6 @@ interface AnyRule {
   ) => EventFromLogic<AnyStateMachine> | SignalError | undefined
   readonly answer: (view: MachineView<AnyStateMachine>, payload: unknown) => unknown
 }
-
-/** Signals after which others get their turn. */
-const TURNS_AT_ONCE = 256
 
 const isError = (value: unknown): value is SignalError => value instanceof Error
 

@@ -6,6 +6,9 @@
  */
 import { Effect } from "effect"
 
+/** Signals after which whoever reads a mailbox lets others have their turn, where none of them waits for anything. */
+export const TURNS_AT_ONCE = 256
+
 interface Waiting<Message> {
   readonly message: Message
   /** Called when the message has got its place. */
