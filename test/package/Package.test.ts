@@ -152,7 +152,22 @@ const HANDED_ON = [
   "WorkflowDefinition"
 ]
 
-const EXAMPLES = ["01-embed.ts", "02-hono.ts", "03-fastify.ts", "04-next-route.ts", "05-testing.ts"]
+/** Those that run to their end, and what they say last. */
+const TOLD: ReadonlyArray<readonly [string, RegExp]> = [
+  ["06-durable-machine.ts", /^ordered\ncharged: receipt for order\/default\/book:charge:\d+\n$/u],
+  ["07-workflow.ts", /\ncompleted: 100 %, \d+ tokens left\n.+\n$/u],
+  ["08-own-actor.ts", /^The winner is tea\n$/u],
+  ["09-machine-actor.ts", /\nended: done in over\n$/u]
+]
+
+const EXAMPLES = [
+  "01-embed.ts",
+  "02-hono.ts",
+  "03-fastify.ts",
+  "04-next-route.ts",
+  "05-testing.ts",
+  ...TOLD.map(([name]) => name)
+]
 
 /**
  * `skipLibCheck: false`: what the types of Effect and XState say is checked too. So `lib` is left as it is: Effect's need
@@ -252,6 +267,14 @@ describe("the examples, from the package", () => {
     assert.strictEqual(code, 0, stdout + stderr)
     assert.match(stdout, /pass 2\n/u)
   })
+
+  for (const [name, said] of TOLD)
+    it(`${name.slice(0, 2)}: runs to its end, on the embedded store`, async () => {
+      const { code, stdout, stderr } = await project.run("node", [name])
+      assert.strictEqual(code, 0, stdout + stderr)
+      assert.match(stdout, said)
+      assert.strictEqual(stderr, "")
+    })
 
   it("02: Hono streams, and refuses who has spent a day's budget until it begins anew", async () => {
     const served: Serving = await project.serve("node", ["02-hono.ts"], await settings())
