@@ -66,6 +66,11 @@ export interface Placement extends Reach {
   readonly host: (resident: Resident) => Effect.Effect<void, never, Scope.Scope>
   /** Whether an address lives here now. It looks at memory only, so that it can be asked for every signal. */
   readonly isHere: (address: Address) => boolean
+  /**
+   * Whether what is asked here is still decided here: it lives here, or it is on its way to another node and what it has
+   * begun has not come to its end. So what ends here can still be recorded.
+   */
+  readonly isServed: (address: Address) => boolean
   /** Until addresses have come here since this was waited for last. */
   readonly arrived: Effect.Effect<void>
   readonly status: () => NodeStatus

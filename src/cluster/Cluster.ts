@@ -23,7 +23,7 @@ import { type Address, restOf } from "../actor/Address.ts"
 import { type NodeStatus, Placement } from "../actor/Placement.ts"
 import { askRemotely, type Client, followRemotely } from "./Asking.ts"
 import { type ClusterFailed, type ClusterKey, clientProtocol, listen, serializationLayer } from "./Channel.ts"
-import { hostKind } from "./Host.ts"
+import { type Hosted, hostKind } from "./Host.ts"
 import { type Lease, makeLease } from "./Lease.ts"
 import { takingClock } from "./TakingClock.ts"
 import { PING_MS, PING_PAUSE_MS, PINGS_MISSED, SHARDING, SHARDS } from "./Timing.ts"
@@ -127,6 +127,7 @@ const makePlacement = (lease: Lease) =>
     }
     let isLeaving = false
     const isHere = (address: Address) => !isLeaving && table.isHere(address)
+    const kinds = new Map<string, Hosted>()
     let hosted = 0
     /**
      * Before anybody is told that shards are free, everything that is here has come to its end, all of it at the same time;
@@ -147,10 +148,13 @@ const makePlacement = (lease: Lease) =>
         Effect.gen(function* () {
           clients.set(resident.kind, (yield* sharding.makeClient(entityOf(resident.kind))) as Client)
           hosted += 1
-          const stopAll = yield* Effect.provideContext(hostKind(resident, isHere, clock), services)
-          yield* Effect.addFinalizer(() => leave(stopAll))
+          const kind = yield* Effect.provideContext(hostKind(resident, isHere, clock), services)
+          kinds.set(resident.kind, kind)
+          yield* Effect.addFinalizer(() => leave(kind.stopAll))
         }),
       isHere,
+      isServed: (address) =>
+        isHere(address) || (lease.isValid() && kinds.get(address.kind)?.isLeaving(address) === true),
       arrived: lease.taken,
       ask: (address, name, payload, principal) =>
         Effect.suspend(() =>

@@ -98,26 +98,38 @@ const withinReason = (leave: Effect.Effect<void>): Effect.Effect<void> =>
     Effect.asVoid(Effect.interruptible(Effect.timeoutOption(Fiber.await(leaving), DRAINED_WITHIN_MS)))
   )
 
-/**
- * Serves a kind of address until the scope closes. Answers how all of its actors that are here are stopped, beside each
- * other: each answers what it has begun, and has committed it.
- */
+/** What is known of the addresses of a kind that are here. */
+export interface Hosted {
+  /** All of its actors that are here are stopped, beside each other: each answers what it has begun, and has committed it. */
+  readonly stopAll: Effect.Effect<void>
+  /** Whether its actor is being stopped because it moves. */
+  readonly isLeaving: (address: Address) => boolean
+}
+
+/** Serves a kind of address until the scope closes. */
 export const hostKind = (
   resident: Resident,
   isHere: IsHere,
   clock: Clock.Clock
-): Effect.Effect<Effect.Effect<void>, never, Scope.Scope | Sharding.Sharding> => {
+): Effect.Effect<Hosted, never, Scope.Scope | Sharding.Sharding> => {
   const entity = entityOf(resident.kind)
   // What is done for an address has the node's own clock, not that of Effect Cluster's fibers.
   const onClock = Effect.provideService(Clock.Clock, clock)
   const here = new Set<Address>()
+  const leaving = new Set<string>()
+  const leave = (address: Address) =>
+    Effect.suspend(() => {
+      leaving.add(address.text)
+      const left = Effect.sync(() => leaving.delete(address.text))
+      return Effect.ensuring(withinReason(resident.leave(address)), left)
+    })
   const live = Effect.gen(function* () {
     const { entityId } = yield* Entity.CurrentAddress
     const address = addressOf(resident.kind, entityId)
     here.add(address)
     yield* Effect.addFinalizer(() =>
       Effect.ensuring(
-        withinReason(onClock(resident.leave(address))),
+        onClock(leave(address)),
         Effect.sync(() => here.delete(address))
       )
     )
@@ -128,15 +140,12 @@ export const hostKind = (
     })
   })
   const stopAll = Effect.suspend(() =>
-    Effect.forEach([...here], (address) => withinReason(resident.leave(address)), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    Effect.forEach([...here], leave, { concurrency: "unbounded", discard: true })
   )
   return Effect.flatMap(Sharding.Sharding, (sharding) =>
     Effect.as(
       sharding.registerEntity(entity, live, { concurrency: "unbounded", mailboxCapacity: ASKS_MAX }),
-      stopAll
+      { stopAll, isLeaving: ({ text }) => leaving.has(text) }
     )
   )
 }

@@ -46,7 +46,7 @@ export const placedTokenManagers = (system: ActorSystem, placement: Placement): 
     const payload = repeatable(name, given)
     const known = system.find(address)
     // Where no actor is yet, the cluster has to hear of it: it is what stops it when the tenant moves.
-    const isReachable = known !== undefined && !known.isClosed && placement.isHere(address)
+    const isReachable = known !== undefined && !known.isClosed && placement.isServed(address)
     // Only who has the tenant says so, which it does where it is asked through the cluster.
     if (!isReachable || name === "get_status") return placement.ask(address, name, payload, principal)
     return Effect.catch(known.ask(name, payload, principal), (error) =>

@@ -80,6 +80,19 @@ const settleOnce = (
     return failure._tag === "Conflict" || failure._tag === "NotFound" ? Result.fail(failure) : yield* failure
   })
 
+/**
+ * A call that runs here settles itself, and is waited for: when its tenant moves to another node, what it used has to be
+ * recorded before the TokenManager here is stopped, or else the next one guesses.
+ */
+const ended = (
+  { system }: Pick<Settling, "system">,
+  { request_id }: SignalPayload<"complete">,
+  { tenant }: Principal
+): Effect.Effect<void> =>
+  request_id === undefined
+    ? Effect.void
+    : Effect.asVoid(system.stop(scopedAddress("call", tenant, request_id)))
+
 /** Until nothing is held. Where it cannot be settled, it says so: nobody takes the money for given back. */
 export const settle = (
   around: Settling,
@@ -89,8 +102,7 @@ export const settle = (
   Effect.gen(function* () {
     const { request_id } = payload
     if (request_id === undefined) return
-    // What runs here settles itself, and is waited for.
-    yield* around.system.stop(scopedAddress("call", principal.tenant, request_id))
+    yield* ended(around, payload, principal)
     for (let tries = 1; ; tries++) {
       const settled = yield* settleOnce(around, payload, request_id, principal)
       if (Result.isSuccess(settled)) return
@@ -112,7 +124,10 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
   calls: {
     providers: around.providers.names,
     models: (provider) => around.adapters.find(({ name }) => name === provider)?.models,
-    complete: (payload, principal) => around.providers.complete(payload, principal),
+    complete: (payload, principal) =>
+      Effect.onInterrupt(around.providers.complete(payload, principal), () =>
+        ended(around, payload, principal)
+      ),
     isKnown: (payload, principal) => around.providers.isKnown(payload, principal),
     settle: (payload, principal) => settle(around, payload, principal)
   },

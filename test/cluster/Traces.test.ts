@@ -62,6 +62,7 @@ it("a call at one node, whose money is on the other, is one trace; a workflow's 
   await grown(door.traceId, [
     "complete > complete provider > check_budget token_manager",
     "complete > complete provider > chat sim-fast",
+    "complete > complete provider > find_request token_manager",
     "complete > complete provider > track_usage token_manager"
   ])
   assert.deepStrictEqual(traceOf(door.traceId).map(who).sort(), [
@@ -69,6 +70,7 @@ it("a call at one node, whose money is on the other, is one trace; a workflow's 
     "check_budget token_manager there",
     "complete here",
     "complete provider here",
+    "find_request token_manager there",
     "track_usage token_manager there"
   ])
 
