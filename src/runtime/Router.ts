@@ -25,6 +25,7 @@ import { listDeadLetters, redriveDeadLetter } from "./DeadLetterBox.ts"
 import type { Disguise } from "./Disguise.ts"
 import { forgetUser } from "./Erasure.ts"
 import type { Hub } from "./Hub.ts"
+import { explained } from "./OutOfMemory.ts"
 import { atOwnerToo, inspectPlacedActor, listPlacedActors } from "./PlacedActors.ts"
 import { openPlacedTopic } from "./PlacedTopics.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
@@ -91,10 +92,13 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
       ? listActors(system, payload, principal)
       : listPlacedActors(system, placement, payload, principal)
 
-  const inspect = (payload: SignalPayload<"inspect_actor">, principal: Principal) =>
-    placement === undefined
-      ? inspectActor(system, payload, principal)
-      : inspectPlacedActor(system, placement, payload, principal)
+  const inspect = (payload: SignalPayload<"inspect_actor">, principal: Principal) => {
+    const inspected =
+      placement === undefined
+        ? inspectActor(system, payload, principal)
+        : inspectPlacedActor(system, placement, payload, principal)
+    return explained(inspected, options.feed.store, payload.address, principal)
+  }
 
   /** A tenant's workflows run where its money is. */
   const changeWorkflow = (
@@ -121,10 +125,11 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
     ) => Effect.Effect<SignalSuccess<Name>, SignalError>,
     payload: SignalPayload<Name>,
     principal: Principal
-  ): Effect.Effect<unknown, SignalError> =>
-    placement === undefined
-      ? done(system, payload, principal)
-      : atOwnerToo(done(system, payload, principal), placement, name, payload, principal)
+  ): Effect.Effect<unknown, SignalError> => {
+    const here = done(system, payload, principal)
+    const controlled = placement === undefined ? here : atOwnerToo(here, placement, name, payload, principal)
+    return explained(controlled, options.feed.store, payload.address, principal)
+  }
 
   const send = (
     name: RoutedSignal,

@@ -133,6 +133,7 @@ describe("a traced program", () => {
       "complete > complete provider",
       "complete > complete provider > check_budget token_manager",
       "complete > complete provider > chat sim-flaky",
+      "complete > complete provider > find_request token_manager",
       "complete > complete provider > track_usage token_manager",
       "complete > complete provider > extend_hold token_manager",
       "complete > complete provider > chat sim-flaky",
