@@ -50,12 +50,20 @@ const LONG: ReadonlySet<ActorSignalName> = new Set(["cleanup_old_data", "forget_
 const LONG_MS: Millis = 3_600_000
 
 const RETRY_AFTER_MS = 500
+/** A store that is away is told as soon as one node by itself would tell it. */
+const STORE_PATIENCE_MS: Millis = 5_000
 
 const MOVED = { _tag: "moved" } as const
 
 const unavailable = (address: Address): Unavailable =>
   new Unavailable({
     message: `No node could be reached that has ${address.text}; send the same request_id again, nothing is counted twice`,
+    retry_after_ms: RETRY_AFTER_MS
+  })
+
+const storeAway = (address: Address): Unavailable =>
+  new Unavailable({
+    message: `The store cannot be reached from this node, so that nobody has ${address.text} now; send the same request_id again once it is back, nothing is counted twice`,
     retry_after_ms: RETRY_AFTER_MS
   })
 
@@ -79,11 +87,13 @@ export interface AskingOptions {
   readonly principal: Principal
   /** This node is going away: it has nobody to wait for. */
   readonly isLeaving: () => boolean
+  /** This node has not reached the store for as long as its lease. */
+  readonly isCutOff: () => boolean
 }
 
 /** Tries until there is an answer, for as long as `withinMs`. */
 const persistently = <A>(
-  { address, isLeaving }: AskingOptions,
+  { address, isLeaving, isCutOff }: AskingOptions,
   withinMs: Millis,
   attempt: Effect.Effect<Answer<A>>
 ): Effect.Effect<A, SignalError> => {
@@ -100,10 +110,12 @@ const persistently = <A>(
             : Effect.andThen(Effect.sleep(pauseMs), trying(Math.min(pauseMs * 2, RETRIED_EVERY_MS)))
       }
     })
-  return Effect.timeoutOrElse(trying(RETRIED_FIRST_MS), {
-    duration: withinMs,
-    orElse: () => Effect.fail(unavailable(address))
-  })
+  return Effect.suspend(() =>
+    Effect.timeoutOrElse(trying(RETRIED_FIRST_MS), {
+      duration: isCutOff() ? Math.min(withinMs, STORE_PATIENCE_MS) : withinMs,
+      orElse: () => Effect.fail(isCutOff() ? storeAway(address) : unavailable(address))
+    })
+  )
 }
 
 export const askRemotely = <Name extends ActorSignalName>(

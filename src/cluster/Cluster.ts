@@ -21,7 +21,8 @@ import {
 import { SocketServer } from "effect/socket"
 import { type Address, restOf } from "../actor/Address.ts"
 import { type NodeStatus, Placement } from "../actor/Placement.ts"
-import { askRemotely, type Client, followRemotely } from "./Asking.ts"
+import type { Principal } from "../signal/Principal.ts"
+import { type AskingOptions, askRemotely, type Client, followRemotely } from "./Asking.ts"
 import { type ClusterFailed, type ClusterKey, clientProtocol, listen, serializationLayer } from "./Channel.ts"
 import { type Hosted, hostKind } from "./Host.ts"
 import { type Lease, makeLease } from "./Lease.ts"
@@ -143,6 +144,13 @@ const makePlacement = (lease: Lease) =>
       onNone: () => "",
       onSome: ({ host, port }) => `${host}:${port}`
     })
+    const askingOf = (address: Address, principal: Principal): AskingOptions => ({
+      client: clientOf(address),
+      address,
+      principal,
+      isLeaving: () => isLeaving,
+      isCutOff: lease.isCutOff
+    })
     return Placement.of({
       host: (resident) =>
         Effect.gen(function* () {
@@ -157,20 +165,9 @@ const makePlacement = (lease: Lease) =>
         isHere(address) || (lease.isValid() && kinds.get(address.kind)?.isLeaving(address) === true),
       arrived: lease.taken,
       ask: (address, name, payload, principal) =>
-        Effect.suspend(() =>
-          askRemotely(
-            { client: clientOf(address), address, principal, isLeaving: () => isLeaving },
-            name,
-            payload
-          )
-        ),
+        Effect.suspend(() => askRemotely(askingOf(address, principal), name, payload)),
       follow: (address, request, principal) =>
-        Effect.suspend(() =>
-          followRemotely(
-            { client: clientOf(address), address, principal, isLeaving: () => isLeaving },
-            request
-          )
-        ),
+        Effect.suspend(() => followRemotely(askingOf(address, principal), request)),
       status: (): NodeStatus => ({ node, shards: table.count(), shardsOfAll: SHARDS })
     })
   })

@@ -13,6 +13,8 @@ import { LEASE_MS, SHARDS, TAKEN_AGAIN_MS, TAKEN_AGAIN_MS_MAX } from "./Timing.t
 
 export interface Lease {
   readonly isValid: () => boolean
+  /** It was valid, and the store has not confirmed it since: nobody can say who has what. */
+  readonly isCutOff: () => boolean
   /** Lets go of every lock, takes this node off the list and tells the others. Afterwards it is no node any more. */
   readonly leave: Effect.Effect<void>
   /** How long to wait before shards that somebody else still has are tried again. */
@@ -96,6 +98,7 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
     })
     return {
       isValid: () => !hasLeft && now() < until,
+      isCutOff: () => !hasLeft && until > 0 && now() >= until,
       leave,
       takenAgainMs: () => pauseMs,
       taken: Effect.andThen(

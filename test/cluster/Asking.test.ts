@@ -22,7 +22,8 @@ const answer = (name: ActorSignalName, payload: object) =>
       client,
       address: tenantAddress("token_manager", "default"),
       principal: installationPrincipal(),
-      isLeaving: () => false
+      isLeaving: () => false,
+      isCutOff: () => false
     }
     const asked = yield* Effect.forkChild(
       Effect.exit(Effect.result(askRemotely(options, name, payload as never)))
@@ -42,5 +43,22 @@ it.effect("a cleaning and a forgetting", () =>
       yield* answer("forget_named", { user_id: "ann", user_key: "k", fresh: "anon" }),
       refused
     )
+  })
+)
+
+it.effect("nobody, while the store is away: it says so, as soon as one node by itself would", () =>
+  Effect.gen(function* () {
+    const options = {
+      client,
+      address: tenantAddress("token_manager", "default"),
+      principal: installationPrincipal(),
+      isLeaving: () => false,
+      isCutOff: () => true
+    }
+    const asked = yield* Effect.forkChild(Effect.flip(askRemotely(options, "get_status", {})))
+    yield* TestClock.adjust(5_000)
+    const { _tag, message } = yield* Fiber.join(asked)
+    assert.strictEqual(_tag, "Unavailable")
+    assert.match(message, /^The store cannot be reached from this node/)
   })
 )

@@ -42,14 +42,14 @@ it.effect("what is here is believed for as long as the lease, from when the stor
   Effect.gen(function* () {
     const lease = yield* makeLease(() => SELF)
     const storage = yield* worldOf(() => SHARDS).build(lease)
-    assert.isFalse(lease.isValid())
+    assert.deepStrictEqual([lease.isValid(), lease.isCutOff()], [false, false], "it has not begun")
     yield* storage.acquire(SELF, SHARDS)
     yield* TestClock.adjust(LEASE_MS - 1)
     assert.isTrue(lease.isValid())
     yield* TestClock.adjust(1)
-    assert.isFalse(lease.isValid())
+    assert.deepStrictEqual([lease.isValid(), lease.isCutOff()], [false, true])
     yield* storage.refresh(SELF, SHARDS)
-    assert.isTrue(lease.isValid())
+    assert.deepStrictEqual([lease.isValid(), lease.isCutOff()], [true, false])
   })
 )
 
