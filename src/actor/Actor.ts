@@ -77,7 +77,8 @@ export class Actor {
         capacity: options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY,
         ...(options.mailboxPolicy === undefined ? {} : { policy: options.mailboxPolicy })
       },
-      surroundings
+      surroundings,
+      options.isRemade
     )
     this.startedAt = surroundings.now()
     this.idleSince = this.startedAt

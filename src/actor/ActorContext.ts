@@ -46,6 +46,11 @@ export interface ActorOptions<P extends Protocol = ActorSignals> {
   readonly mayPassivate?: () => boolean
   /** Whether what it is lies in the store, so that it goes on after somebody has stopped the actor. Default: no. */
   readonly isDurable?: boolean
+  /**
+   * Whether somebody makes it again when it is needed, so that who is refused after its end may send again. Default: where
+   * its kind is registered.
+   */
+  readonly isRemade?: boolean
 }
 
 /**

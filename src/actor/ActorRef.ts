@@ -46,6 +46,8 @@ export interface ActorSurroundings {
   readonly tracing?: Tracing | undefined
   /** Who answers for an address whose actor has left memory; `undefined` where nobody can be made. */
   readonly wake: (address: Address) => ActorRef<Protocol> | undefined
+  /** Whether somebody answers at the address of an actor that was stopped, or will when it is asked. */
+  readonly comesBack: (address: Address) => boolean
 }
 
 type Resume = (answer: Effect.Effect<unknown, SignalError>) => void
@@ -205,18 +207,21 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   readonly counts: MailboxCounts = { refused: 0, dropped: 0, waited: 0 }
   #isClosed = false
   #isAsleep = false
+  readonly #isRemade: boolean
 
   constructor(
     address: Address,
     protocol: P,
     mailbox: { readonly capacity: number; readonly policy?: MailboxPolicy },
-    surroundings: ActorSurroundings
+    surroundings: ActorSurroundings,
+    isRemade = false
   ) {
     this.address = address
     this.protocol = protocol
     this.mailbox = new Mailbox(mailbox.capacity)
     this.policy = mailbox.policy ?? REFUSE
     this.surroundings = surroundings
+    this.#isRemade = isRemade
   }
 
   get isClosed(): boolean {
@@ -374,11 +379,12 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   }
 
   #refuse(envelope: AnyEnvelope): void {
+    const what =
+      this.#isRemade || this.surroundings.comesBack(this.address)
+        ? "has stopped; send it again to its address, where another one may live, and not through this handle"
+        : "was stopped, and nothing brings it back by itself: spawn it again, and send this through the new handle"
     envelope.fail(
-      new Unavailable({
-        message: `${this.address.text} has stopped; send it again to its address, where another one may live, and not through this handle`,
-        retry_after_ms: RETRY_AFTER_MS
-      })
+      new Unavailable({ message: `${this.address.text} ${what}`, retry_after_ms: RETRY_AFTER_MS })
     )
   }
 }

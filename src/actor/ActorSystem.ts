@@ -127,7 +127,9 @@ class System implements ActorSystem {
       complain,
       now: () => clock.currentTimeMillisUnsafe(),
       tracing,
-      wake: (address) => this.#wakeForSender(address)
+      wake: (address) => this.#wakeForSender(address),
+      comesBack: (address) =>
+        this.comesBack(address) || this.#lives.actors.get(address.text)?.ref.isClosed === false
     }
     this.#lives = new Lives({
       surroundings: this.#surroundings,

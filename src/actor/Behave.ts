@@ -9,7 +9,7 @@
  * something it answers an Effect; until that has ended, no other signal is looked at.
  */
 import { Cause, Effect, Exit } from "effect"
-import { type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
+import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
@@ -17,6 +17,7 @@ import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts
 import type { EnvelopeIn } from "./Envelope.ts"
 import { reportIncident } from "./Incident.ts"
 import { TURNS_AT_ONCE } from "./Mailbox.ts"
+import { doesNotAnswer } from "./Unanswered.ts"
 
 /** What a handler knows beside the state and the payload. */
 export interface Turn<P extends Protocol> {
@@ -96,8 +97,7 @@ class Life<P extends Protocol, State> {
   handle(envelope: EnvelopeIn<P>): Effect.Effect<void> | undefined {
     const handler = Object.hasOwn(this.#handlers, envelope.name) ? this.#handlers[envelope.name] : undefined
     if (handler === undefined) {
-      const message = `${this.#context.ref.address.text} does not answer ${envelope.name}`
-      envelope.fail(new UnknownSignal({ signal: envelope.name, message }))
+      envelope.fail(doesNotAnswer(this.#context.ref.address.text, envelope.name, this.#handlers))
       return undefined
     }
     let step: ReturnType<AnyHandler>

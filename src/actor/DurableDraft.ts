@@ -32,6 +32,7 @@ import { jsonProblem, messageOf } from "./PlainJson.ts"
 import { markOf, repeats, SENDERS_MAX, type SeenSignals } from "./SeenSignals.ts"
 import { writeTraceparent } from "./TraceContext.ts"
 import type { ParentSpan } from "./Tracing.ts"
+import { doesNotAnswer } from "./Unanswered.ts"
 
 /** A machine between two commits. */
 export interface Standing {
@@ -248,8 +249,11 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
   signal(envelope: AnyEnvelope): void {
     const rules = this.#definition.signals as unknown as { readonly [name: string]: AnyRule }
     const rule = Object.hasOwn(rules, envelope.name) ? rules[envelope.name] : undefined
-    // A mailbox takes signals of the protocol only, and the protocol has a rule for each.
-    if (rule === undefined) return
+    if (rule === undefined) {
+      const answer = doesNotAnswer(this.#context.address.text, envelope.name, rules)
+      this.answers.push({ envelope, answer })
+      return
+    }
     const undo = this.#undo()
     try {
       const refusal = this.#apply(rule, envelope)

@@ -8,7 +8,7 @@ import { Clock, Context, Deferred, Effect, Layer, Result, Schema } from "effect"
 import type { AnyStateMachine, InputFrom } from "xstate"
 import { SIGNALS } from "../signal/Catalogue.ts"
 import { toInvalidParams } from "../signal/Decode.ts"
-import { Forbidden, NotFound, type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
+import { type Conflict, Forbidden, NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { ActorRef } from "./ActorRef.ts"
@@ -16,7 +16,7 @@ import { type ActorOptions, ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
 import { viewOf } from "./DurableDraft.ts"
-import { type Birth, type DurableEnvironment, elsewhere } from "./DurableEnvironment.ts"
+import { type Birth, type DurableEnvironment, elsewhere, standsStill } from "./DurableEnvironment.ts"
 import { DurableLife } from "./DurableLife.ts"
 import { DurableLook, lookUntil } from "./DurableLook.ts"
 import type { DurableMachine, MachineView } from "./DurableMachine.ts"
@@ -31,6 +31,7 @@ import {
 import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
 import { IdleMs } from "./Passivation.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
+import { doesNotAnswer } from "./Unanswered.ts"
 
 /** What a machine begins with. It may be left out where the machine's types allow it. */
 export type StartInput<Machine extends AnyStateMachine> =
@@ -51,7 +52,7 @@ export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol
   /** Brings one that is at rest back, as its moment would. */
   readonly wake: (address: Address) => Effect.Effect<void, Unavailable>
   /** A machine as it was last committed, without bringing it into memory. */
-  readonly view: (address: Address) => Effect.Effect<MachineView<Machine> | undefined, Unavailable>
+  readonly view: (address: Address) => Effect.Effect<MachineView<Machine> | undefined, Conflict | Unavailable>
 }
 
 export interface RecoverOptions {
@@ -207,11 +208,7 @@ class Machines {
       const definition = Object.hasOwn(ref.protocol, outgoing.signal)
         ? ref.protocol[outgoing.signal]
         : undefined
-      if (definition === undefined)
-        return yield* new UnknownSignal({
-          signal: outgoing.signal,
-          message: `${address.text} does not answer ${outgoing.signal}`
-        })
+      if (definition === undefined) return yield* doesNotAnswer(address.text, outgoing.signal, ref.protocol)
       const decode = Schema.decodeUnknownResult(definition.payloadSchema as Schema.Codec<unknown>)
       const payload = decode(outgoing.params)
       if (Result.isFailure(payload)) return yield* toInvalidParams(payload.failure.issue)
@@ -299,12 +296,12 @@ class Machines {
   #view<Machine extends AnyStateMachine, P extends Protocol>(
     registered: Registered<Machine, P>,
     address: Address
-  ): Effect.Effect<MachineView<Machine> | undefined, Unavailable> {
+  ): Effect.Effect<MachineView<Machine> | undefined, Conflict | Unavailable> {
     return Effect.gen({ self: this }, function* () {
       const row = yield* this.#row(address)
       if (row === undefined) return undefined
       const reading = readingOf(registered, row, row.updatedAt)
-      if (reading._tag === "unreadable") return yield* unavailable(address.text, { message: reading.reason })
+      if (reading._tag === "unreadable") return yield* standsStill(address.text, reading.reason)
       return viewOf({ address }, reading.standing) as MachineView<Machine>
     })
   }

@@ -59,6 +59,9 @@ const ended = <Machine extends AnyStateMachine, P extends Protocol>(
   }
 }
 
+const CHANGED =
+  "If its machine was changed, give it a new `version`, and a `migrate` that takes the old one; or run it as it was"
+
 /** Reads a row. Never throws: what cannot be read says why. */
 export const readingOf = <Machine extends AnyStateMachine, P extends Protocol>(
   { definition, machine }: Registered<Machine, P>,
@@ -72,7 +75,7 @@ export const readingOf = <Machine extends AnyStateMachine, P extends Protocol>(
     try {
       return asItWas(machine, row)
     } catch (cause) {
-      return { _tag: "unreadable", reason: `its snapshot does not fit: ${messageOf(cause)}` }
+      return { _tag: "unreadable", reason: `its snapshot does not fit: ${messageOf(cause)}. ${CHANGED}` }
     }
   }
   const found = `it was left by version ${row.version}, and this is version ${version}`
@@ -80,7 +83,10 @@ export const readingOf = <Machine extends AnyStateMachine, P extends Protocol>(
     const old = stateFrom(row.snapshot, row.revision)
     const { value, context } = old.snapshot
     const made = migrate?.({ version: row.version, value, context, children: childrenOf(old.snapshot) })
-    if (made === undefined) return { _tag: "unreadable", reason: `${found}, which has no migration from it` }
+    if (made === undefined) {
+      const how = `give durableMachine a \`migrate\` that takes version ${row.version}, or run version ${row.version} of it again`
+      return { _tag: "unreadable", reason: `${found}, which has no migration from it: ${how}` }
+    }
     const { kind, tenant, address: text, createdAt, updatedAt } = row
     const stepped = migrated({ machine, address: { kind, tenant, text }, now, sendLate }, old, made)
     const { snapshot } = stepped

@@ -34,6 +34,7 @@ import type { MachineStatus } from "./MachineStore.ts"
 import { TURNS_AT_ONCE } from "./Mailbox.ts"
 import { messageOf } from "./PlainJson.ts"
 import { NEVER_RESTART } from "./Supervision.ts"
+import { doesNotAnswer } from "./Unanswered.ts"
 
 /** What the machine begins with, in each life. It may be left out where the machine's types allow it. */
 type InputOf<Machine extends AnyStateMachine> =
@@ -131,7 +132,12 @@ class MachineLife {
 
   /** Takes one signal; where something has failed on it, what is returned says so to whoever asked. */
   take(envelope: EnvelopeIn<Protocol>): Effect.Effect<void> | undefined {
-    const rule = (this.#definition.signals as { readonly [name: string]: unknown })[envelope.name] as AnyRule
+    const rules = this.#definition.signals as unknown as { readonly [name: string]: AnyRule }
+    const rule = Object.hasOwn(rules, envelope.name) ? rules[envelope.name] : undefined
+    if (rule === undefined) {
+      envelope.fail(doesNotAnswer(this.#actor.ref.address.text, envelope.name, rules))
+      return undefined
+    }
     try {
       const refusal = this.#apply(rule, envelope)
       if (this.ended !== undefined && Exit.isFailure(this.ended))

@@ -157,6 +157,7 @@ export const spawnProvider = (around: ProviderSurroundings, guard: ProviderGuard
   around.system.spawn({
     address: providerAddress(guard.adapter.name),
     mailboxCapacity: guard.options.waiting,
+    isRemade: true,
     // Calls that run have their money and their answer: a defect in taking others is no reason to end them.
     supervision: { ...DEFAULT_SUPERVISION, children: "keep" },
     behaviour: (actor) => Effect.forever(take(around, guard, actor)),

@@ -9,7 +9,7 @@ import { Effect, Schedule } from "effect"
 import type { Address } from "../actor/Address.ts"
 import type { Resting } from "../actor/DurableMachine.ts"
 import type { MachineEntry, MachineStatus } from "../actor/MachineStore.ts"
-import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import { type Conflict, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { WorkflowProgress } from "../signal/Workflows.ts"
 import type { RoomNews, WorkflowPorts } from "./Ports.ts"
@@ -108,6 +108,8 @@ export const restingWorkflows = (ports: WorkflowPorts, line: RoomLine): Resting 
   gone: (isGone) => line.gone(isGone)
 })
 
+const UNREADABLE_RETRY_MS = 1_000
+
 /** What is needed of the machines of workflows. */
 interface Kind {
   readonly view: (address: Address) => Effect.Effect<
@@ -116,16 +118,20 @@ interface Kind {
         readonly snapshot: { readonly context: Pick<WorkflowContext, "parked"> }
       }
     | undefined,
-    Unavailable
+    Conflict | Unavailable
   >
   readonly wake: (address: Address) => Effect.Effect<void, Unavailable>
 }
+
+/** What another version has left keeps its place: it is looked at again later. */
+const unreadable = ({ message }: Conflict) =>
+  Effect.fail(new Unavailable({ message, retry_after_ms: UNREADABLE_RETRY_MS }))
 
 /** Brings one back, if it is parked still. */
 const bringBack = (kind: Kind, tenant: string, workflowId: string): Effect.Effect<Return, Unavailable> =>
   Effect.gen(function* () {
     const address = workflowAddress(tenant, workflowId)
-    const view = yield* kind.view(address)
+    const view = yield* Effect.catchTag(kind.view(address), "Conflict", unreadable)
     if (view === undefined || view.status !== "active" || view.snapshot.context.parked === null) return "over"
     yield* kind.wake(address)
     yield* Effect.sleep(ENTERS_MS)

@@ -47,6 +47,36 @@ describe("a handler", () => {
     }).pipe(told)
   )
 
+  it.effect("that there is not: who asks is told which there are", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(tillAt())
+      const refused = yield* Effect.flip(ref.ask("totl" as "total", {}, WHO))
+      assert.deepInclude(refused, { _tag: "UnknownSignal", signal: "totl" })
+      assert.include(refused.message, "till/default does not answer totl: it answers total,")
+    }).pipe(told)
+  )
+
+  it.effect("of an actor that was stopped says how it comes back", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const why = (ref: ActorRef<Till>) =>
+        Effect.map(Effect.flip(ref.ask("total", {}, WHO)), ({ message }) => message)
+      const ref = yield* system.spawn(tillAt())
+      yield* system.stop(HOME)
+      assert.include(yield* why(ref), "nothing brings it back by itself: spawn it again")
+      yield* system.spawn(tillAt())
+      assert.include(yield* why(ref), "send it again to its address")
+      const made = yield* system.spawn(tillAt({ address: tenantAddress("kept", "default"), isRemade: true }))
+      yield* system.stop(made.address)
+      assert.include(yield* why(made), "send it again to its address")
+      system.register({ kind: "booth", make: (address) => tillAt({ address }) })
+      const booth = yield* system.spawn(tillAt({ address: tenantAddress("booth", "default") }))
+      yield* system.stop(booth.address)
+      assert.include(yield* why(booth), "send it again to its address")
+    }).pipe(told)
+  )
+
   it.effect("that refuses changes nothing and crashes nobody", () =>
     Effect.gen(function* () {
       const system = yield* ActorSystem

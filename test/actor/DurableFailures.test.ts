@@ -215,6 +215,8 @@ describe("a snapshot of another version", () => {
           const refused = yield* Effect.flip(ref?.ask("get_parcel", {}, host) ?? Effect.void)
           const why = "it was left by version 1, and this is version 2, which has no migration from it"
           assert.include((refused as SignalError).message, why)
+          assert.include((refused as SignalError).message, "give durableMachine a `migrate`")
+          assert.deepStrictEqual(yield* Effect.flip(kind.view(BOOK)), refused)
           assert.strictEqual((yield* ActorSystem).entry(BOOK.text)?.info.state, "parked")
           assert.deepStrictEqual([rows.rows()[0]?.status, rows.rows()[0]?.snapshot], ["parked", snapshot])
         })

@@ -27,6 +27,23 @@ const dying =
     }
   })
 
+describe("a durable machine", () => {
+  it.effect("that is asked what it does not answer says so at once, and what it does answer", () =>
+    process(
+      { rows: new MemoryMachines() },
+      Effect.gen(function* () {
+        const kind = yield* parcels()
+        const { ref } = yield* kind.start(BOOK, INPUT)
+        const refused = yield* Effect.flip(ref.ask("get_parcl" as "get_parcel", {}, host))
+        assert.deepInclude(refused, { _tag: "UnknownSignal", signal: "get_parcl" })
+        assert.include(refused.message, "does not answer get_parcl: it answers get_parcel")
+        yield* settle
+        assert.strictEqual((yield* ref.ask("get_parcel", {}, host)).weight, 1)
+      })
+    )
+  )
+})
+
 describe("a durable machine whose life crashed", () => {
   it.effect("before it was in the store: who starts it again waits for the next life", () =>
     process(

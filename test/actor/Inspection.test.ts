@@ -74,7 +74,7 @@ describe("who listens", () => {
       HOME,
       ACTOR_SIGNALS,
       { capacity: 2 },
-      { inspection, deadLetters, complain, now: () => 7, wake: () => undefined }
+      { inspection, deadLetters, complain, now: () => 7, wake: () => undefined, comesBack: () => false }
     )
   }
   const told: Array<object> = []
@@ -129,7 +129,7 @@ describe("who listens", () => {
         address: HOME.text,
         principal: WHO.keyId,
         at: 7,
-        why: `${HOME.text} has stopped; send it again to its address, where another one may live, and not through this handle`,
+        why: `${HOME.text} was stopped, and nothing brings it back by itself: spawn it again, and send this through the new handle`,
         payload: '{hold_id:"late"}'
       }
     ])

@@ -104,6 +104,18 @@ const watched = (system: ActorSystem, address = HOME) => {
 }
 
 describe("a machine as an actor", () => {
+  it.effect("answers at once what it is asked in vain, and what it does answer", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const ref = yield* system.spawn(doorOf(() => Effect.succeed("")))
+      const refused = yield* Effect.flip(ref.ask("shw" as "show", {}, WHO))
+      assert.deepInclude(refused, { _tag: "UnknownSignal", signal: "shw" })
+      assert.include(refused.message, "does not answer shw: it answers show, pay")
+      assert.strictEqual(yield* tagOf(ref.ask("toString" as "show", {}, WHO)), "UnknownSignal")
+      assert.strictEqual((yield* ref.ask("show", {}, WHO)).state, "locked")
+    }).pipe(told)
+  )
+
   it.effect("takes events from signals, answers from its state, and ends with its output", () =>
     Effect.gen(function* () {
       const system = yield* ActorSystem
