@@ -20,22 +20,23 @@ import type {
   MachineStore,
   MachineStoreUnreachable
 } from "./MachineStore.ts"
+import { type NewsSurroundings, RestingNews } from "./RestingNews.ts"
 
 /** Machines that are brought into memory side by side. */
 const RECOVERED_AT_ONCE = 16
+/** Tenants whose rows are read side by side. */
+const FOUND_AT_ONCE = 8
 const PAGE = 200
 
 type IsMine = (address: Address) => boolean
 type Asked = <A>(look: Effect.Effect<A, MachineStoreUnreachable>) => Effect.Effect<A, Unavailable>
 type Page<Found> = { readonly machines: ReadonlyArray<Found>; readonly next: string | null }
 
-export interface LookSurroundings {
+export interface LookSurroundings extends NewsSurroundings {
   readonly store: MachineStore
   readonly residents: DurableResidents
   readonly asked: Asked
   readonly kinds: () => ReadonlyArray<string>
-  /** What a kind does with its machines that are at rest. */
-  readonly resting: (kind: string) => Resting | undefined
   /** Brings one into memory, and waits until it is there. */
   readonly wake: (address: Address) => Effect.Effect<void>
   /** Lets one leave memory, if it is idle. */
@@ -48,9 +49,11 @@ export class DurableLook {
   readonly #around: LookSurroundings
   /** Tenants whose machines at rest are known to their kind, as `KIND/TENANT`. */
   readonly #known = new Set<string>()
+  readonly #news: RestingNews
 
   constructor(around: LookSurroundings) {
     this.#around = around
+    this.#news = new RestingNews(around)
   }
 
   /** Those whose moment comes until `until`, and those that owe somebody something. Answers how many have come. */
@@ -112,7 +115,10 @@ export class DurableLook {
     return left
   }
 
-  /** Kinds that keep a line are told of the machines of each tenant that has come here. */
+  /**
+   * Kinds that keep a line are told of the machines of each tenant that has come here. This only reads rows: what else they ask
+   * then (`ask`), nobody waits for.
+   */
   find(isMine: IsMine): Effect.Effect<void, Unavailable> {
     const { kinds, resting } = this.#around
     return Effect.forEach(
@@ -127,12 +133,14 @@ export class DurableLook {
     return Effect.gen({ self: this }, function* () {
       for (let after: string | null = ""; after !== null; ) {
         const tenants: ReadonlyArray<string> = yield* asked(store.openTenants({ kind, after, limit: PAGE }))
-        for (const tenant of tenants) {
+        const unknown = tenants.filter((tenant) => {
           const text = `${kind}/${tenant}`
-          if (this.#known.has(text) || !isMine({ kind, tenant, text })) continue
-          yield* this.#findTenant(kind, tenant, resting)
-          this.#known.add(text)
-        }
+          return !this.#known.has(text) && isMine({ kind, tenant, text })
+        })
+        yield* Effect.forEach(unknown, (tenant) => this.#findTenant(kind, tenant, resting), {
+          concurrency: FOUND_AT_ONCE,
+          discard: true
+        })
         after = tenants.length === PAGE ? (tenants.at(-1) ?? null) : null
       }
     })
@@ -140,7 +148,7 @@ export class DurableLook {
 
   #findTenant(kind: string, tenant: string, resting: Resting): Effect.Effect<void, Unavailable> {
     const { store, asked, residents } = this.#around
-    return Effect.gen(function* () {
+    return Effect.gen({ self: this }, function* () {
       for (let after: string | null = ""; after !== null; ) {
         const open: ReadonlyArray<MachineEntry> = yield* asked(
           store.open({ kind, tenant, after, limit: PAGE })
@@ -148,8 +156,14 @@ export class DurableLook {
         for (const entry of open) if (!residents.has(addressOf(entry))) resting.found(entry, false)
         after = open.length === PAGE ? (open.at(-1)?.address ?? null) : null
       }
-      yield* resting.complete?.(tenant) ?? Effect.void
+      this.#known.add(`${kind}/${tenant}`)
+      this.#news.want(kind, tenant)
     })
+  }
+
+  /** Kinds that keep a line ask what nobody has told those that are at rest. */
+  ask(isMine: IsMine): void {
+    this.#news.ask(isMine)
   }
 
   /** Nothing of these lives here any more: who comes back is found anew. */
@@ -162,6 +176,7 @@ export class DurableLook {
       const [kind = "", tenant = ""] = text.split("/", 2)
       if (isGone({ kind, tenant, text })) this.#known.delete(text)
     }
+    this.#news.forget(isGone)
   }
 
   /** These were away for a moment, and may have changed. */

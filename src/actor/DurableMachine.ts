@@ -105,7 +105,10 @@ export interface MigratedSnapshot<Machine extends AnyStateMachine> {
 export interface Resting {
   /** One that is open and not in memory: found when its tenant has come to this node, or written anew by somebody (`hasChanged`). */
   readonly found: (entry: MachineEntry, hasChanged: boolean) => void
-  /** All of a tenant have been found. */
+  /**
+   * All of a tenant have been found. It runs beside everything else, and nobody waits for it; where it fails it is run again some
+   * seconds later.
+   */
   readonly complete?: (tenant: string) => Effect.Effect<void, Unavailable>
   /** The moment of one has come; true: the line brings it back when it is its turn. */
   readonly due?: (address: Address) => boolean

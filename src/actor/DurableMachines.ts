@@ -4,7 +4,7 @@
  * Owns: starting one, finding one wherever it was left, and starting again what a restart ended.
  * Does not decide: on which node a machine lives (cluster/): `place` says which of them are here.
  */
-import { Clock, Context, Deferred, Effect, Layer, Result, Schema } from "effect"
+import { Clock, Context, Deferred, Effect, FiberSet, Layer, Result, Schema } from "effect"
 import type { AnyStateMachine, InputFrom } from "xstate"
 import { SIGNALS } from "../signal/Catalogue.ts"
 import { toInvalidParams } from "../signal/Decode.ts"
@@ -131,7 +131,8 @@ class Machines {
 
   constructor(
     system: ActorSystem,
-    environment: Pick<DurableEnvironment, "store" | "delivery" | "openMax" | "idleMs">
+    environment: Pick<DurableEnvironment, "store" | "delivery" | "openMax" | "idleMs">,
+    run: (effect: Effect.Effect<void>) => unknown
   ) {
     this.#system = system
     this.#look = new DurableLook({
@@ -141,7 +142,8 @@ class Machines {
       kinds: () => [...this.#kinds.keys()],
       resting: (kind) => this.#kinds.get(kind)?.definition.resting,
       wake: (address) => this.#wake(address),
-      passivate: (address) => system.passivate(address)
+      passivate: (address) => system.passivate(address),
+      run
     })
     this.#environment = {
       store: environment.store,
@@ -320,8 +322,11 @@ class Machines {
   ): Effect.Effect<number, Unavailable> {
     return Effect.gen({ self: this }, function* () {
       this.#isMine = isMine
-      if (finds) yield* this.#look.find(isMine)
-      return yield* this.#look.recover(yield* lookUntil(aheadMs), isMine)
+      const found = yield* Effect.result(finds ? this.#look.find(isMine) : Effect.void)
+      this.#look.ask(isMine)
+      const started = yield* this.#look.recover(yield* lookUntil(aheadMs), isMine)
+      yield* Effect.fromResult(found)
+      return started
     })
   }
 
@@ -436,7 +441,8 @@ const make = Effect.gen(function* () {
   const delivery = yield* SignalDelivery
   const openMax = yield* OpenMachinesMax
   const idleMs = yield* IdleMs
-  const machines = new Machines(yield* ActorSystem, { store, delivery, openMax, idleMs })
+  const run = yield* FiberSet.runtime(yield* FiberSet.make<void>())()
+  const machines = new Machines(yield* ActorSystem, { store, delivery, openMax, idleMs }, run)
   return DurableMachines.of({
     register: (definition) => machines.register(definition),
     recover: (isMine, options) => machines.recover(isMine, options),

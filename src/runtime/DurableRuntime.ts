@@ -105,9 +105,10 @@ export const durableRunLayer = Layer.effectDiscard(
         })
       )
     })
-    const look = Effect.andThen(Effect.andThen(moved, recovered), machines.rest()).pipe(
+    const lookedFor = Effect.andThen(moved, recovered).pipe(
       Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error))
     )
+    const look = Effect.andThen(lookedFor, machines.rest())
     const arrival =
       placement === undefined ? Effect.never : Effect.andThen(placement.arrived, Effect.sleep(SETTLED_AFTER))
     const arrived = Effect.tap(arrival, () =>

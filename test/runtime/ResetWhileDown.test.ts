@@ -1,16 +1,10 @@
 /** A workflow that waits for its budget's next period goes on when that begins, though its runtime ended in between. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { ActorSystem } from "../../src/actor/ActorSystem.ts"
-import type { SignalSuccess } from "../../src/signal/Catalogue.ts"
-import { decodePayload } from "../../src/signal/Decode.ts"
-import { installationPrincipal } from "../../src/signal/Principal.ts"
-import { type RoutedSignal, SignalRouter } from "../../src/signal/SignalRouter.ts"
-import { memoryStore } from "../../src/testing/MemoryStore.ts"
-import { pass, settle, testLayer } from "../../src/testing.ts"
+import { pass, settle } from "../../src/testing.ts"
+import { livesOf } from "./support/Lives.ts"
 
-const WHO = installationPrincipal()
 const HOUR_MS = 3_600_000
 /** A quarter past one o'clock. */
 const START = Date.UTC(2026, 0, 5, 1, 15)
@@ -25,40 +19,12 @@ const agent = (name: string, depends_on: ReadonlyArray<string> = []) => ({
 })
 const WORKFLOW = { name: "two steps", agents: [agent("research"), agent("draft", ["research"])] }
 
-/** Runtimes one after the other, over one store. */
-const livesOf = Effect.gen(function* () {
-  const memo = yield* Layer.makeMemoMap
-  const systems = new Set<unknown>()
-  yield* Layer.buildWithMemoMap(memoryStore, memo, yield* Scope.Scope)
-  return <A>(life: (ask: Ask) => Effect.Effect<A, unknown>): Effect.Effect<A, unknown> =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const services = yield* Layer.buildWithMemoMap(testLayer(), memo, scope)
-      const system = Context.get(services, ActorSystem)
-      assert.isFalse(systems.has(system), "nothing is left of the life before")
-      systems.add(system)
-      const ask: Ask = (name, params) =>
-        Effect.flatMap(SignalRouter, (router) =>
-          Effect.flatMap(Effect.fromResult(decodePayload(name, params)), (payload) =>
-            router.ask(name, payload, WHO)
-          )
-        ).pipe(Effect.provide(services))
-      const result = yield* life(ask)
-      yield* Scope.close(scope, Exit.void)
-      return result
-    })
-})
-type Ask = <Name extends RoutedSignal>(
-  name: Name,
-  params: unknown
-) => Effect.Effect<SignalSuccess<Name>, unknown>
-
 describe("a workflow that is parked until its budget begins anew", () => {
   for (const when of ["while its runtime is down", "after it is up again"] as const) {
     it.effect(`goes on when the period ends ${when}`, () =>
       Effect.gen(function* () {
         yield* TestClock.setTime(START)
-        const live = yield* livesOf
+        const { live } = yield* livesOf
         const workflowId = yield* live((ask) =>
           Effect.gen(function* () {
             yield* ask("create_budget", {

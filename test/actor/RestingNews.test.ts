@@ -1,0 +1,130 @@
+/** What kinds with a line ask for each tenant: beside everything else, and until it is answered. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect } from "effect"
+import { ActorSystem } from "../../src/actor/ActorSystem.ts"
+import { type Address, scopedAddress } from "../../src/actor/Address.ts"
+import type { Resting } from "../../src/actor/DurableMachine.ts"
+import { DurableMachines } from "../../src/actor/DurableMachines.ts"
+import { MachineStoreUnreachable } from "../../src/actor/MachineStore.ts"
+import { Unavailable } from "../../src/signal/Errors.ts"
+import { MemoryMachines } from "../../src/store/MemoryMachineStore.ts"
+import { parcels, process, settle } from "./support/Node.ts"
+
+const away = Effect.fail(new Unavailable({ message: "cannot be loaded", retry_after_ms: 1_000 }))
+const everywhere = () => true
+
+/** Rows of these tenants: one machine each, which waits. */
+const rowsOf = (tenants: ReadonlyArray<string>) => {
+  const rows = new MemoryMachines()
+  return Effect.as(
+    process(
+      { rows },
+      Effect.gen(function* () {
+        const kind = yield* parcels()
+        for (const tenant of tenants) yield* kind.start(scopedAddress("parcel", tenant, "1"), { name: "x" })
+        yield* settle
+      })
+    ),
+    rows
+  )
+}
+
+/** A kind with a line, that notes what it is told. */
+const line = (complete: NonNullable<Resting["complete"]>) => {
+  const found: Array<string> = []
+  const asked: Array<string> = []
+  const resting: Resting = {
+    found: ({ tenant }) => found.push(tenant),
+    complete: (tenant) =>
+      Effect.andThen(
+        Effect.sync(() => asked.push(tenant)),
+        complete(tenant)
+      ),
+    gone: () => undefined
+  }
+  return { resting, found, asked }
+}
+
+describe("what is asked for a tenant whose machines are at rest", () => {
+  it.effect(
+    "holds up nobody where it fails or is not answered, and is asked again at the next look until it is",
+    () =>
+      Effect.gen(function* () {
+        const rows = yield* rowsOf(["bad", "good", "mute"])
+        let isAway = true
+        const { resting, found, asked } = line((tenant) =>
+          tenant === "mute" ? Effect.never : tenant === "bad" && isAway ? away : Effect.void
+        )
+        yield* process(
+          { rows },
+          Effect.gen(function* () {
+            const machines = yield* DurableMachines
+            yield* parcels(undefined, { resting })
+            const started = yield* machines.recover(everywhere, { aheadMs: 3_600_000, finds: true })
+            assert.strictEqual(started, 3, "who is due is there")
+            yield* settle
+            assert.deepStrictEqual(found.toSorted(), ["bad", "good", "mute"])
+            assert.deepStrictEqual(asked.splice(0).toSorted(), ["bad", "good", "mute"])
+            yield* machines.recover(everywhere)
+            yield* settle
+            assert.deepStrictEqual(asked.splice(0), ["bad"])
+            isAway = false
+            yield* machines.recover(everywhere, { finds: true })
+            yield* settle
+            assert.deepStrictEqual(asked.splice(0), ["bad"])
+            yield* machines.recover(everywhere, { finds: true })
+            yield* settle
+            assert.deepStrictEqual([asked, found.length], [[], 3], "its rows are in line")
+          })
+        )
+      })
+  )
+
+  it.effect("is asked of sixteen side by side, and of none that has moved away meanwhile", () =>
+    Effect.gen(function* () {
+      const tenants = Array.from({ length: 20 }, (_, index) => `t${String(index).padStart(2, "0")}`)
+      const rows = yield* rowsOf(tenants)
+      const answers = Deferred.makeUnsafe<void>()
+      const { resting, asked } = line(() => Deferred.await(answers))
+      yield* process(
+        { rows },
+        Effect.gen(function* () {
+          const machines = yield* DurableMachines
+          yield* parcels(undefined, { resting })
+          yield* machines.recover(everywhere, { finds: true })
+          yield* settle
+          assert.lengthOf(asked, 16)
+          yield* machines.release(({ tenant }: Address) => tenant === "t19")
+          yield* Deferred.succeed(answers, undefined)
+          yield* settle
+          assert.deepStrictEqual(asked.toSorted(), tenants.slice(0, 19))
+        })
+      )
+    })
+  )
+
+  it.effect(
+    "does not keep who is due out of memory where the rows in line cannot be read; the look says so",
+    () =>
+      Effect.gen(function* () {
+        const rows = yield* rowsOf(["t"])
+        const { resting } = line(() => Effect.void)
+        yield* process(
+          {
+            rows,
+            store: () => ({
+              openTenants: () => Effect.fail(new MachineStoreUnreachable({ message: "away" }))
+            })
+          },
+          Effect.gen(function* () {
+            const machines = yield* DurableMachines
+            yield* parcels(undefined, { resting })
+            const look = machines.recover(everywhere, { aheadMs: 3_600_000, finds: true })
+            assert.include((yield* Effect.flip(look)).message, "away")
+            const system = yield* ActorSystem
+            assert.isDefined(system.entry(scopedAddress("parcel", "t", "1").text))
+          })
+        )
+      })
+  )
+})
