@@ -166,6 +166,20 @@ export class DurableLook {
     this.#news.ask(isMine)
   }
 
+  /**
+   * A tenant was loaded anew. What was committed since it was loaded before may have been told to nobody; it may have been
+   * elsewhere meanwhile, and have machines that are not known here.
+   */
+  loaded(tenant: string): void {
+    const { kinds, resting } = this.#around
+    for (const kind of kinds()) {
+      if (resting(kind) === undefined) continue
+      // Who is asked for now has just been found.
+      if (!this.#news.isUnderWay(kind, tenant)) this.#known.delete(`${kind}/${tenant}`)
+      this.#news.want(kind, tenant)
+    }
+  }
+
   /** Nothing of these lives here any more: who comes back is found anew. */
   forget(isGone: IsMine): void {
     const { kinds, resting } = this.#around

@@ -106,7 +106,7 @@ export interface Resting {
   /** One that is open and not in memory: found when its tenant has come to this node, or written anew by somebody (`hasChanged`). */
   readonly found: (entry: MachineEntry, hasChanged: boolean) => void
   /**
-   * All of a tenant have been found. It runs beside everything else, and nobody waits for it; where it fails it is run again some
+   * All of a tenant have been found, or it was loaded anew (`tenantLoaded`). It runs beside everything else, and nobody waits for it; where it fails it is run again some
    * seconds later.
    */
   readonly complete?: (tenant: string) => Effect.Effect<void, Unavailable>

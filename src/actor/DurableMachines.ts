@@ -93,6 +93,8 @@ export interface DurableMachines {
     addresses: ReadonlySet<string>,
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, R>
+  /** A tenant was loaded anew, here: kinds that keep a line ask again what its machines at rest wait for, at the next look. */
+  readonly tenantLoaded: (tenant: string) => void
   /** Calls back when facts of a tenant have been committed by this node; the store has them. Returns how to stop. */
   readonly onFacts: (listener: (tenant: string) => void) => () => void
 }
@@ -430,6 +432,10 @@ class Machines {
     })
   }
 
+  tenantLoaded(tenant: string): void {
+    this.#look.loaded(tenant)
+  }
+
   onFacts(listener: (tenant: string) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -451,6 +457,7 @@ const make = Effect.gen(function* () {
     release: (isGone) => machines.release(isGone),
     restart: (address) => machines.restart(address),
     whileStill: (addresses, effect) => machines.whileStill(addresses, effect),
+    tenantLoaded: (tenant) => machines.tenantLoaded(tenant),
     onFacts: (listener) => machines.onFacts(listener)
   })
 })

@@ -155,7 +155,10 @@ export const layer = (
           traces: makeUserTraces({ system, machines, store: feed.store, letters, refusals }),
           refusals,
           endedMachines: makeEndedMachines(feed.store),
-          onLoaded: (tenant, { anonymize_users }) => disguise.pseudonyms.configured(tenant, anonymize_users)
+          onLoaded: (tenant, { anonymize_users }) => {
+            disguise.pseudonyms.configured(tenant, anonymize_users)
+            machines.tenantLoaded(tenant)
+          }
         },
         hub,
         feed

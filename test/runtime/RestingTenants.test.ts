@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { pass } from "../../src/testing.ts"
-import { StoreUnreachable } from "../../src/tokens/LedgerStore.ts"
+import { OutcomeUnknown, StoreUnreachable } from "../../src/tokens/LedgerStore.ts"
 import { type Ask, livesOf } from "./support/Lives.ts"
 
 const MINUTE = 60_000
@@ -81,6 +81,38 @@ describe("after a start", () => {
         Effect.gen(function* () {
           yield* pass(6_000)
           assert.strictEqual(yield* stateOf(ask, "good"), "completed")
+        })
+      )
+    })
+  )
+})
+
+describe("a commit of which nobody knew that it was written", () => {
+  it.effect("gives a workflow at rest its room when the tenant is loaded again", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(START)
+      const { live, ledgers } = yield* livesOf
+      yield* live((ask) =>
+        Effect.gen(function* () {
+          const { budget_id } = yield* ask("create_budget", NOTHING)
+          yield* ask("start_workflow", { workflow: WORKFLOW, input: "x", workflow_id: "w" })
+          yield* pass(32 * MINUTE)
+          const kept = { ...ledgers }
+          const away = Effect.fail(new StoreUnreachable({ message: "away" }))
+          ledgers.commit = (claim, batch) =>
+            Effect.andThen(
+              Effect.ignore(kept.commit(claim, batch)),
+              Effect.fail(new OutcomeUnknown({ tenant: claim.tenant, message: "the connection was lost" }))
+            )
+          ledgers.resolve = () => away
+          ledgers.claim = () => away
+          ledgers.load = () => away
+          const raised = ask("update_budget", { budget_id, updates: { limit: "1" } })
+          yield* Effect.forkChild(Effect.exit(raised))
+          yield* pass(8_000, 500)
+          Object.assign(ledgers, kept)
+          yield* pass(20_000, 500)
+          assert.strictEqual(yield* stateOf(ask, "default"), "completed")
         })
       )
     })
