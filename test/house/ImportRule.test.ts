@@ -11,6 +11,12 @@ describe("the import rule", () => {
     expect(violations(files)).toEqual([])
   })
 
+  it("keeps the nodes out of the actors: one that is here is asked in the same way, however many nodes there are", () => {
+    const files = repositoryFiles().filter((path) => path.startsWith("src/actor/") && isScript(path))
+    const naming = files.filter((path) => /\bPlacement\b|\/cluster/.test(readSource(path).text))
+    expect(naming).toEqual(["src/actor/Placement.ts"])
+  })
+
   it.each([
     ["src/signal/A.ts", 'import { B } from "../actor/B.ts"'],
     ["src/actor/A.ts", 'import type { B } from "../tokens/B.ts"'],
