@@ -5,7 +5,7 @@
  * Does not decide: what an actor does (its behaviour), how its lives follow each other (Lives), or where an actor lives
  * among nodes (cluster/).
  */
-import { Clock, Context, Effect, Layer, Option, Result, Schema } from "effect"
+import { Clock, Context, Effect, Fiber, Layer, Option, Result, Schema } from "effect"
 import type { ActorInfo } from "../signal/Actors.ts"
 import { ACTOR_SIGNALS, type ActorSignals } from "../signal/Catalogue.ts"
 import { invalidParam, type SignalError, Unavailable } from "../signal/Errors.ts"
@@ -274,12 +274,21 @@ class System implements ActorSystem {
     return Effect.suspend(() => {
       const known = this.#lives.actors.get(options.address.text)
       if (known === undefined) return Effect.succeed(this.#add(options).ref)
-      if (known.status === "stopping" && known.intent?.kind !== "passivate")
-        return Effect.andThen(this.#lives.stop(known), this.#spawn(options))
+      if (known.status === "stopping") return Effect.andThen(this.#over(known), this.#spawn(options))
       return known.ref.protocol === (options.protocol ?? ACTOR_SIGNALS)
         ? Effect.succeed(known.ref)
         : Effect.die(new Error(`Another kind of actor lives at ${options.address.text}: stop it first`))
     })
+  }
+
+  /**
+   * The end of one that is stopping. Of one that leaves memory only the life that runs: it stays for a signal that has come
+   * meanwhile, and whoever spawns may have none.
+   */
+  #over(actor: Actor): Effect.Effect<void> {
+    if (actor.intent?.kind !== "passivate") return this.#lives.stop(actor)
+    // What follows the life's end is done before anybody hears of that.
+    return actor.fiber === undefined ? Effect.yieldNow : Effect.asVoid(Fiber.await(actor.fiber))
   }
 
   #add(options: AnyOptions): Actor {
@@ -338,7 +347,7 @@ const make = Effect.gen(function* () {
 })
 
 export interface ActorSystem {
-  /** Starts an actor; where one lives at the address already, that one is answered. */
+  /** Starts an actor; where one lives at the address already, that one is answered. One that leaves is waited for. */
   readonly spawn: <P extends Protocol = ActorSignals>(options: ActorOptions<P>) => Effect.Effect<ActorRef<P>>
   /** Registers a kind of actors, which start when they are asked for. A kind is registered once. */
   readonly register: <P extends Protocol = ActorSignals>(kind: ActorKind<P>) => void

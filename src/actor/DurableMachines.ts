@@ -254,6 +254,7 @@ class Machines {
         Effect.suspend(() => {
           // It may have waited for another life to end.
           if (this.#isStill(address)) return Deferred.fail(birth.now.ready, standing(address))
+          if (!this.#isMine(address)) return Deferred.fail(birth.now.ready, elsewhere(address.text))
           birth.now = this.#residents.begins(actor.ref, birth.now)
           const life = DurableLife.live(registered, this.#environment, actor, birth.now, (rests) =>
             this.#residents.lives(actor.ref, rests)

@@ -25,11 +25,18 @@ const APPROVED_MAX = 1_000
 const WAKE_TRIES = 3
 /** Who is back takes its place at once, and its turn with it; others get the turn only where that takes longer than this. */
 const ENTERS_MS = 200
+/** Who does not take its place within this time is brought back again: its life may have ended before. */
+const COMES_MS = 10_000
+/** Who cannot be brought back is tried again after this time. */
+const AWAY_MS = 5_000
+/** Each time in vain, the pause is twice as long: so those that cannot come at all do not take the turns of the others. */
+const PAUSE_MAX_MS = 900_000
 
-/** What is kept of one that is parked; `undefined`: it waits for no room. */
-const inLineOf = ({ tenant, status, about }: MachineEntry): InLine | undefined => {
+/** What is kept of one that is parked; `undefined`: it waits for no room, or has to be back at once, whatever room there is. */
+const inLineOf = ({ tenant, status, about, wakesAt }: MachineEntry): InLine | undefined => {
   const { workflow_id, parked, state } = about as unknown as typeof WorkflowProgress.Encoded
-  if (status !== "active" || state !== "parked" || parked === null) return undefined
+  // Where one of its agents waits for room, another's call may be under way.
+  if (status !== "active" || state !== "parked" || parked === null || wakesAt === 0) return undefined
   const { agents, violations, overrides, since } = parked
   // Which budget has refused which of several steps is not listed: room in one of them is a reason to look.
   const refusals = agents.length === 1 ? [{ violations }] : violations.map((one) => ({ violations: [one] }))
@@ -138,16 +145,34 @@ const bringBack = (kind: Kind, tenant: string, workflowId: string): Effect.Effec
     return "back"
   })
 
+/** How long others go on before one is brought back again that has not come. */
+const pauseMs = (how: "back" | "away", vain: number): number =>
+  Math.min(PAUSE_MAX_MS, (how === "back" ? COMES_MS : AWAY_MS) * 2 ** vain)
+
 /** `run`: runs an Effect beside everything else, for as long as the runtime lives. */
 export const wakeBy =
   (kind: () => Kind | undefined, run: (effect: Effect.Effect<void>) => unknown): Wake =>
-  (tenant, workflowId, onEnd) => {
-    const known = kind()
-    if (known === undefined) return onEnd("away")
-    const returned = bringBack(known, tenant, workflowId).pipe(
+  (tenant, workflowId, onEnd, vain) => {
+    const returned = Effect.suspend(() => {
+      const known = kind()
+      return known === undefined
+        ? Effect.fail(new Unavailable({ message: "There are no workflows yet", retry_after_ms: 1_000 }))
+        : bringBack(known, tenant, workflowId)
+    }).pipe(
       Effect.retry({ times: WAKE_TRIES - 1, schedule: Schedule.spaced("1 second") }),
-      // It keeps its place, and looks at its moment at the latest.
-      Effect.orElseSucceed((): Return => "away")
+      // Whatever it was, the line goes on.
+      Effect.catchCause((cause): Effect.Effect<Return> => {
+        const isStore = cause.reasons.every(({ _tag }) => _tag === "Fail")
+        const told = Effect.logError(`The workflow ${workflowId} could not be brought back`, cause)
+        return Effect.as(isStore ? Effect.void : told, "away")
+      })
     )
-    run(Effect.map(returned, onEnd))
+    const brought = Effect.gen(function* () {
+      const how = yield* returned
+      onEnd(how)
+      if (how !== "back" && how !== "away") return
+      yield* Effect.sleep(pauseMs(how, vain))
+      onEnd("again")
+    })
+    run(brought)
   }

@@ -15,12 +15,13 @@ import { RoomNeeds, RoomQueue } from "./RoomQueue.ts"
 
 /**
  * How it went to bring a workflow back. `back`: it is in memory, and has taken its place in the line by itself, or will in a
- * moment; `over`: it is parked no longer; `away`: it cannot be brought back now.
+ * moment; `over`: it is parked no longer; `away`: it cannot be brought back now. After `back` and `away` comes `again`, a while
+ * later: who has not taken its place until then is to be brought back once more.
  */
-export type Return = "back" | "over" | "away"
+export type Return = "back" | "over" | "away" | "again"
 
-/** Brings a workflow back that is at rest, and says how that went. */
-export type Wake = (tenant: string, workflowId: string, onEnd: (how: Return) => void) => void
+/** Brings a workflow back that is at rest, and says how that went. `vain`: how often that was so without its coming. */
+export type Wake = (tenant: string, workflowId: string, onEnd: (how: Return) => void, vain: number) => void
 
 const total = (steps: ReadonlyArray<ReadonlyArray<Need>>): ReadonlyMap<string, Amount> => {
   const sums = new Map<string, Amount>()
@@ -173,6 +174,12 @@ class TenantLine {
     this.grant()
   }
 
+  /** As `mustLook`; but who has just been brought back, or could not be, comes no sooner for it. */
+  due(place: Place): void {
+    this.#wish(place, "must")
+    this.grant()
+  }
+
   readonly claim = (place: Place): (() => void) => {
     const needs = total(place.steps)
     this.#claims.set(place.workflowId, needs)
@@ -287,19 +294,29 @@ class TenantLine {
   }
 
   #bringBack(place: Place): void {
-    this.#wake?.(this.#tenant, place.workflowId, (how) => {
+    const onEnd = (how: Return): void => {
       // It is back, and has taken the turn with its place.
       if (this.#places.get(place.workflowId) !== place) return
       if (how === "over") this.leave(place)
-      else if (how === "away") this.end(place)
-      else {
+      else if (how !== "again") this.#letCome(place)
+      else if (place.isComing) {
         this.#change(place, () => {
-          place.isComing = true
+          place.isComing = false
         })
-        if (this.#looking === place) this.#looking = undefined
         this.grant()
       }
+    }
+    this.#wake?.(this.#tenant, place.workflowId, onEnd, place.vain)
+  }
+
+  /** It has had its turn, and has not looked: others go on, and what it wants stays. */
+  #letCome(place: Place): void {
+    this.#change(place, () => {
+      place.isComing = true
+      place.vain += 1
     })
+    if (this.#looking === place) this.#looking = undefined
+    this.grant()
   }
 
   #isWanted(key: string): boolean {
@@ -355,8 +372,9 @@ export class RoomLine {
 
   /** The moment of one has come: it looks in its turn. False: it is not in line. */
   isDue(tenant: string, workflowId: string): boolean {
-    const place = this.#lines.get(tenant)?.placeOf(workflowId)
-    if (place?.isResting === true && (place.wish !== "must" || place.isComing)) place.mustLook()
+    const line = this.#lines.get(tenant)
+    const place = line?.placeOf(workflowId)
+    if (place?.isResting === true) line?.due(place)
     return place !== undefined
   }
 

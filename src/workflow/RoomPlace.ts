@@ -65,8 +65,10 @@ export class Place {
   wish: "none" | "room" | "must" = "none"
   /** Its workflow is not in memory: its turn brings it back. */
   isResting = false
-  /** It is being brought back, and will take its place itself: its turn waits for it. */
+  /** It was brought back, and will take its place itself; or it could not be. It keeps its wish, and wants no turn for a while. */
   isComing = false
+  /** How often it was brought back without taking its place. */
+  vain = 0
   /** Its workflow was at rest, and nothing that was told meanwhile is lost. */
   hasHeard = false
   readonly #line: Line

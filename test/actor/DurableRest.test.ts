@@ -199,15 +199,21 @@ describe("a durable machine that waits", () => {
   )
 })
 
-/** Asks a friend, who is away until noon; then it works. */
-const patient = (services: Context.Context<never>, until: number | null, runs: Array<string>) => {
+/** Asks a friend, who is away until noon; then it works. `leave`: what it does before it is away. */
+const patient = (
+  services: Context.Context<never>,
+  until: number | null,
+  runs: Array<string>,
+  leave: Effect.Effect<void>
+) => {
   const ask = durably(
     services,
     ({ key, input }: { readonly key: string; readonly input: { readonly until: number | null } }) =>
       Effect.gen(function* () {
         runs.push(key)
         const now = yield* Effect.clockWith(({ currentTimeMillis }) => currentTimeMillis)
-        yield* input.until === null ? Effect.never : Effect.sleep(Math.max(0, input.until - now))
+        const waits = input.until === null ? Effect.never : Effect.sleep(Math.max(0, input.until - now))
+        yield* Effect.onInterrupt(waits, () => leave)
         return runs.length
       }),
     { waitsUntil: ({ until }) => until ?? Number.POSITIVE_INFINITY }
@@ -254,9 +260,11 @@ const patient = (services: Context.Context<never>, until: number | null, runs: A
   })
 }
 
-const patients = (until: number | null, runs: Array<string> = []) =>
+const patients = (until: number | null, runs: Array<string> = [], leave: Effect.Effect<void> = Effect.void) =>
   Effect.flatMap(DurableMachines, (machines) =>
-    Effect.flatMap(Effect.context<never>(), (services) => machines.register(patient(services, until, runs)))
+    Effect.flatMap(Effect.context<never>(), (services) =>
+      machines.register(patient(services, until, runs, leave))
+    )
   )
 
 describe("an Effect that says until when it only waits", () => {
@@ -308,4 +316,59 @@ describe("an Effect that says until when it only waits", () => {
       })
     )
   })
+})
+
+describe("a durable machine that is leaving memory", () => {
+  const address = scopedAddress("patient", "t", "1")
+  const LEAVE_MS = 500
+
+  /** It takes half a second to leave, once, and does so now. */
+  const leaving = Effect.gen(function* () {
+    const runs: Array<string> = []
+    let isFirst = true
+    const leave = Effect.suspend(() => {
+      const takes = isFirst ? Effect.sleep(LEAVE_MS) : Effect.void
+      isFirst = false
+      return takes
+    })
+    const kind = yield* patients(null, runs, leave)
+    yield* kind.start(address, {})
+    yield* settle
+    const machines = yield* DurableMachines
+    assert.strictEqual(yield* machines.rest(0), 1)
+    yield* settle
+    const woken = yield* Effect.forkChild(kind.wake(address), { startImmediately: true })
+    yield* settle
+    assert.isUndefined(woken.pollUnsafe(), "who brings it back waits until it has left")
+    return { woken, machines, runs }
+  })
+
+  it.effect("is brought back when it has left, although nobody has a signal for it", () =>
+    process(
+      { rows: new MemoryMachines() },
+      Effect.gen(function* () {
+        const { woken, runs } = yield* leaving
+        yield* TestClock.adjust(LEAVE_MS)
+        yield* settle
+        assert.isDefined(woken.pollUnsafe())
+        assert.isTrue(yield* isHere(address.text))
+        assert.lengthOf(runs, 2)
+      })
+    )
+  )
+
+  it.effect("is not brought back where it lives elsewhere when it has left", () =>
+    process(
+      { rows: new MemoryMachines() },
+      Effect.gen(function* () {
+        const { woken, machines, runs } = yield* leaving
+        machines.place(() => false)
+        yield* TestClock.adjust(LEAVE_MS)
+        yield* settle
+        assert.isDefined(woken.pollUnsafe())
+        assert.isFalse(yield* isHere(address.text))
+        assert.lengthOf(runs, 1)
+      })
+    )
+  )
 })

@@ -1,6 +1,6 @@
 /** Idle actors leave memory, and nobody who asks notices. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type ActorOptions, ActorSystem, layer } from "../../src/actor/ActorSystem.ts"
 import { type Address, tenantAddress } from "../../src/actor/Address.ts"
@@ -141,6 +141,49 @@ describe("an actor of a registered kind", () => {
       assert.strictEqual(system.entry(HOME.text)?.info.restarts, 0)
       shelf.leaveMs = 0
     }).pipe(told)
+  )
+
+  it.effect("that leaves is waited for by who spawns at its address, and stays where a signal keeps it", () =>
+    Effect.gen(function* () {
+      const { system, shelf, pay } = yield* shelved()
+      const spawned = Effect.forkDetach(system.spawn(shelf.make(HOME)), { startImmediately: true })
+      shelf.leaveMs = 500
+      yield* pay(1)
+      const first = system.find(HOME, TILL)
+      for (const isAsked of [true, false]) {
+        yield* pass(IDLE_MS)
+        while (system.entry(HOME.text)?.info.status === "running") yield* pass(100)
+        const spawning = yield* spawned
+        if (isAsked) first?.tell("pay", { coins: 1 }, WHO)
+        yield* quiet
+        assert.isUndefined(spawning.pollUnsafe())
+        yield* pass(500)
+        const ref = yield* Fiber.join(spawning)
+        assert.strictEqual(ref === first, isAsked)
+        assert.strictEqual(system.entry(HOME.text)?.info.status, "running")
+        assert.deepStrictEqual(yield* ref.ask("total", {}, WHO), { total: 2 })
+      }
+      shelf.leaveMs = 0
+    }).pipe(told)
+  )
+
+  it.effect("that leaves when its system ends keeps nobody waiting who spawns", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(layer, scope)
+      const { system, shelf, pay } = yield* Effect.provide(shelved(), services)
+      shelf.leaveMs = 500
+      yield* pay(1)
+      yield* pass(2 * IDLE_MS - 500)
+      const spawning = yield* Effect.forkDetach(system.spawn(shelf.make(HOME)), { startImmediately: true })
+      const closed = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* pass(499)
+      assert.isUndefined(closed.pollUnsafe())
+      yield* pass(1)
+      yield* Fiber.join(closed)
+      assert.isTrue((yield* Fiber.join(spawning)).isClosed)
+      assert.isUndefined(system.entry(HOME.text))
+    })
   )
 
   for (const [what, more, work] of [

@@ -2,8 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { Unavailable } from "../../src/signal/Errors.ts"
 import { awaitRoom, type RefusedOrder } from "../../src/workflow/Refused.ts"
+import { restingWorkflows, wakeBy } from "../../src/workflow/RestingWorkflows.ts"
 import { RoomLine, type Wake } from "../../src/workflow/RoomLine.ts"
+import { workflowAddress } from "../../src/workflow/WorkflowAddress.ts"
 import { FakePorts, violationOf } from "./support/FakePorts.ts"
 import { definitionOf, graph, START } from "./support/Graphs.ts"
 
@@ -58,8 +61,13 @@ class Waiting {
   }
 
   enter(order: RefusedOrder) {
-    const waits = Effect.map(awaitRoom(this.ports, this.line, order), () => this.gone.push(order.workflowId))
-    return Effect.map(Effect.forkChild(waits), (fiber) => this.fibers.set(order.workflowId, fiber))
+    return Effect.map(Effect.forkChild(this.waits(order)), (fiber) =>
+      this.fibers.set(order.workflowId, fiber)
+    )
+  }
+
+  waits(order: RefusedOrder) {
+    return Effect.map(awaitRoom(this.ports, this.line, order), () => this.gone.push(order.workflowId))
   }
 
   get looks(): string {
@@ -325,4 +333,107 @@ describe("who is at rest", () => {
       assert.deepStrictEqual(waiting.gone.toSorted(), ["wf1", "wf3"])
     })
   )
+})
+
+describe("who cannot be brought back", () => {
+  const away = Effect.fail(new Unavailable({ message: "The store is away", retry_after_ms: 1_000 }))
+  const parkedView = { status: "active", snapshot: { context: { parked: {} as never } } } as const
+
+  /** Two that are at rest. What happens to the first when it is to be brought back is said in order; then it comes. */
+  const atRest = (...happens: ReadonlyArray<"away" | "dies" | "leaves at once">) =>
+    Effect.gen(function* () {
+      const run = Effect.runForkWith(yield* Effect.context<Scope.Scope>())
+      const left = [...happens]
+      const tries: Array<string> = []
+      const waiting: Waiting = new Waiting(() =>
+        wakeBy(
+          () => ({
+            view: ({ text }) => {
+              tries.push(text.slice(-3))
+              if (text.endsWith("wf1") && left[0] !== "leaves at once")
+                switch (left.shift()) {
+                  case "away":
+                    return away
+                  case "dies":
+                    return Effect.die(new Error("scripted"))
+                }
+              return Effect.succeed(parkedView)
+            },
+            wake: ({ text }) =>
+              Effect.sync(() => {
+                if (text.endsWith("wf1") && left.shift() !== undefined) return
+                run(waiting.waits(orderOf(Number(text.at(-1)))))
+              })
+          }),
+          run
+        )
+      )
+      for (const number of [1, 2]) waiting.line.found({ tenant: "acme", ...orderOf(number) }, false)
+      waiting.ports.script("check_budget", allowed)
+      return { waiting, tries }
+    })
+
+  it.effect("keeps its wish, and others go on meanwhile; it is tried again less and less often", () =>
+    Effect.gen(function* () {
+      const { waiting, tries } = yield* atRest(...Array.from({ length: 9 }, () => "away" as const))
+      waiting.ports.leaves("0.6")
+      yield* TestClock.adjust(1_999)
+      assert.deepStrictEqual([tries.join(" "), waiting.gone], ["wf1 wf1", []])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(waiting.gone, ["wf2"])
+      yield* TestClock.adjust(5_000 + 2_000)
+      assert.lengthOf(tries, 3 + 1 + 3)
+      assert.isTrue(waiting.line.isDue("acme", "wf1"))
+      yield* TestClock.adjust(9_999)
+      assert.lengthOf(tries, 3 + 1 + 3, "its moment brings it no sooner")
+      yield* TestClock.adjust(1 + 2_000)
+      assert.lengthOf(tries, 3 + 1 + 3 + 3)
+      yield* TestClock.adjust(20_000)
+      assert.deepStrictEqual(waiting.gone, ["wf2", "wf1"])
+    })
+  )
+
+  it.effect("by a defect holds up nobody else", () =>
+    Effect.gen(function* () {
+      const { waiting } = yield* atRest("dies")
+      waiting.ports.leaves("0.6")
+      yield* TestClock.adjust(4_999)
+      assert.deepStrictEqual(waiting.gone, ["wf2"])
+      yield* TestClock.adjust(10_000)
+      assert.deepStrictEqual(waiting.gone, ["wf2", "wf1"])
+    })
+  )
+
+  it.effect("because its life has ended before it took its place, is brought back again", () =>
+    Effect.gen(function* () {
+      const { waiting, tries } = yield* atRest("leaves at once")
+      waiting.ports.leaves("0.6")
+      yield* TestClock.adjust(10_000)
+      assert.deepStrictEqual(waiting.gone, ["wf2"])
+      yield* TestClock.adjust(10_000)
+      assert.deepStrictEqual(waiting.gone, ["wf2", "wf1"])
+      yield* TestClock.adjust(3_600_000)
+      assert.deepStrictEqual(tries, ["wf1", "wf2", "wf1"], "who has come is not brought back")
+    })
+  )
+})
+
+describe("who waits while another of its agents works", () => {
+  it("is not in line after a start: it has to be back at once", () => {
+    const ports = new FakePorts()
+    const resting = restingWorkflows(ports, new RoomLine(ports))
+    const entry = (workflow_id: string, wakesAt: number) => ({
+      ...{ tenant: "acme", kind: "workflow", address: workflowAddress("acme", workflow_id).text },
+      ...({ status: "active", state: "parked", reason: null, version: "1", revision: 1 } as const),
+      about: {
+        ...{ workflow_id, state: "parked" },
+        parked: { agents: ["a"], violations: [wire(violationOf())], overrides: [], since: "2026-11-25" }
+      },
+      ...{ wakesAt, createdAt: 0, updatedAt: 0 }
+    })
+    resting.found(entry("works", 0), false)
+    resting.found(entry("waits", 1), false)
+    const isInLine = (id: string) => resting.due?.(workflowAddress("acme", id))
+    assert.deepStrictEqual(["works", "waits"].map(isInLine), [false, true])
+  })
 })
