@@ -5,6 +5,7 @@
  * Does not decide: what is done with a setting (main.ts).
  */
 import { Config, type Redacted, Schema } from "effect"
+import { nearest } from "./signal/Nearest.ts"
 
 const secret = (name: string) => Config.Redacted(name).pipe(Config.option)
 const url = (name: string) => Config.String(name).pipe(Config.option)
@@ -133,3 +134,68 @@ export const telemetrySettings = Config.all({
 
 export type Settings = Config.Success<typeof settings>
 export type Secret = Redacted.Redacted<string>
+
+// --- what is said of a setting that cannot be used
+
+/** Every variable of this program's own. */
+export const OWN_NAMES = [
+  "BURSAR_HOST",
+  "BURSAR_PORT",
+  "BURSAR_ALLOWED_HOSTS",
+  "BURSAR_TRUST_PROXY",
+  "BURSAR_DATA",
+  "BURSAR_ADMIN_KEY",
+  "BURSAR_LOG_LEVEL",
+  "BURSAR_WEBHOOK_PRIVATE_TARGETS",
+  "BURSAR_NODE_HOST",
+  "BURSAR_NODE_PORT",
+  "BURSAR_NODE_ADDRESS",
+  "BURSAR_SMTP_URL",
+  "BURSAR_SMTP_FROM",
+  "BURSAR_OPEN_WORKFLOWS_MAX",
+  "BURSAR_RECORD",
+  "BURSAR_RECORD_BYTES",
+  "BURSAR_RECORD_CONTENT",
+  "BURSAR_SIMULATOR"
+] as const
+/** Clients and the compose file read these: they stand beside the server's. */
+const OTHERS = /^BURSAR_(?:URL|KEY|PUBLISH(?:_.*)?)$/u
+const UNKNOWN_MAX = 5
+const VALUE_SHOWN = 60
+
+/** What is said of variables that look like settings and are none; `undefined`: there are none. */
+export const unknownSettings = (given: ReadonlyArray<string>): string | undefined => {
+  const known: ReadonlyArray<string> = OWN_NAMES
+  const unknown = given.filter(
+    (name) => name.startsWith("BURSAR_") && !known.includes(name) && !OTHERS.test(name)
+  )
+  if (unknown.length === 0) return undefined
+  const said = unknown.slice(0, UNKNOWN_MAX).map((name) => {
+    const guess = nearest(name, known)
+    return guess === undefined ? name : `${name} (did you mean ${guess}?)`
+  })
+  const more = unknown.length > UNKNOWN_MAX ? `, and ${unknown.length - UNKNOWN_MAX} more` : ""
+  return `No setting, and so without effect: ${said.join(", ")}${more}`
+}
+
+const PORT = "a port: a whole number from 0 to 65535"
+const EXPECTED: { readonly [name: string]: string } = {
+  BURSAR_PORT: PORT,
+  BURSAR_NODE_PORT: PORT,
+  BURSAR_TRUST_PROXY: "true or false",
+  BURSAR_OPEN_WORKFLOWS_MAX: "a whole number of workflows, at least one",
+  BURSAR_RECORD_BYTES: "a whole number of bytes, above zero"
+}
+
+/** What is wrong with a setting, from what the schema says of it. */
+export const settingProblem = (
+  message: string,
+  env: { readonly [name: string]: string | undefined }
+): string => {
+  const [, expected = "", name = ""] =
+    /^(?:SchemaError\()?Expected ([^]*?),? (?:got [^]*?)?\s*at \["([A-Z_]+)"\]/u.exec(message) ?? []
+  const value = env[name]
+  if (value === undefined) return message
+  const what = EXPECTED[name] ?? expected.replaceAll(" | ", " or ")
+  return `${name} is ${JSON.stringify(value.slice(0, VALUE_SHOWN))}, and has to be ${what}`
+}

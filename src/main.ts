@@ -6,8 +6,16 @@
  * Does not decide: anything else.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { Cause, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
-import { LATER_PROVIDER_KEYS, type Secret, type Settings, settings, telemetrySettings } from "./Config.ts"
+import { Cause, Effect, Exit, Layer, Logger, Option, Redacted, References, Runtime } from "effect"
+import {
+  LATER_PROVIDER_KEYS,
+  type Secret,
+  type Settings,
+  settingProblem,
+  settings,
+  telemetrySettings,
+  unknownSettings
+} from "./Config.ts"
 import {
   type AlertsConfig,
   type BursarOptions,
@@ -106,6 +114,19 @@ const warnOfLaterProviders = Effect.forEach(
   { discard: true }
 )
 
+const ADMIN_KEY_LENGTH_MIN = 16
+
+const warnOfSettings = (set: Settings) =>
+  Effect.gen(function* () {
+    yield* warnOfLaterProviders
+    const unknown = unknownSettings(Object.keys(process.env))
+    if (unknown !== undefined) yield* Effect.logWarning(unknown)
+    if (Option.isSome(set.adminKey) && Redacted.value(set.adminKey.value).length < ADMIN_KEY_LENGTH_MIN)
+      yield* Effect.logWarning(
+        `BURSAR_ADMIN_KEY is shorter than ${ADMIN_KEY_LENGTH_MIN} characters, and may do everything: take a longer one that nobody can guess (openssl rand -hex 32)`
+      )
+  })
+
 const run = Effect.fnUntraced(function* (set: Settings, playground: boolean) {
   const adminKey = Option.isSome(set.adminKey) ? set.adminKey.value : yield* adminKeyIn(set.dataDirectory)
   const bridge = yield* serve({
@@ -137,6 +158,9 @@ const loggingOf = (set: Settings) =>
     Layer.succeed(References.MinimumLogLevel, LEVELS[set.logLevel])
   )
 
+const said = (error: { readonly _tag: string; readonly message: string }): string =>
+  error._tag === "ConfigError" ? settingProblem(error.message, process.env) : error.message
+
 const serving = (mayPlay: boolean, inCluster: boolean) =>
   Effect.gen(function* () {
     const set = yield* settings
@@ -144,7 +168,7 @@ const serving = (mayPlay: boolean, inCluster: boolean) =>
     const options = { ...optionsOf(set, inCluster), ...(telemetry === undefined ? {} : { telemetry }) }
     const isPlaying = mayPlay && isPlayground(options)
     // The doors close before what is behind them: a bridge that still takes signals would wake actors that have stopped.
-    yield* Effect.scoped(Effect.andThen(warnOfLaterProviders, run(set, isPlaying))).pipe(
+    yield* Effect.scoped(Effect.andThen(warnOfSettings(set), run(set, isPlaying))).pipe(
       Effect.provide(layer(isPlaying ? { ...options, workflows: [REPORT] } : options)),
       Effect.provide(loggingOf(set))
     )
@@ -153,7 +177,7 @@ const serving = (mayPlay: boolean, inCluster: boolean) =>
     Effect.catch((error) =>
       Effect.sync(() => {
         const hint = error._tag === "BridgeFailed" ? " (BURSAR_PORT)" : ""
-        process.stderr.write(`bursar could not start: ${error.message}${hint}\n`)
+        process.stderr.write(`bursar could not start: ${said(error)}${hint}\n`)
       })
     )
   )
@@ -171,7 +195,7 @@ const verifying = (tenant: string | undefined) =>
   }).pipe(
     Effect.catch((error) =>
       Effect.sync(() => {
-        process.stderr.write(`bursar audit verify could not run: ${error.message}\n`)
+        process.stderr.write(`bursar audit verify could not run: ${said(error)}\n`)
         return EXIT.couldNotRun
       })
     )

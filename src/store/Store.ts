@@ -6,7 +6,7 @@
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Layer, type Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import { embeddedLayer } from "./embedded/EmbeddedPostgres.ts"
 import { migrationsLayer } from "./Migrations.ts"
 import { serverLayer } from "./Postgres.ts"
@@ -28,6 +28,8 @@ export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed"
 }) {}
 
 const COMMITS_AND_READS = 10
+const POSTGRES_PORT = 5432
+const CAUSES_MAX = 5
 
 const storeOn = (kind: "embedded" | "server") =>
   Layer.mergeAll(
@@ -47,6 +49,39 @@ const storeOn = (kind: "embedded" | "server") =>
 const failed = (error: { readonly message: string }): StoreFailed =>
   new StoreFailed({ message: `The store could not be opened: ${error.message}` })
 
+const EXPECTED =
+  "DATABASE_URL (`databaseUrl` where the runtime is embedded) has to be postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+
+/** What Node or the server has said, at the bottom of a failure. */
+const rootOf = (error: unknown): string => {
+  let at: unknown = error
+  for (let depth = 0; depth < CAUSES_MAX; depth++) {
+    const { reason, cause } = Object(at)
+    const below = reason ?? cause
+    if (typeof below !== "object" || below === null) break
+    at = below
+  }
+  const { code, message } = Object(at)
+  return typeof code === "string" ? code : typeof message === "string" ? message : ""
+}
+
+/** Says which server it was. Of its address only the host and the port: the rest may be secret. */
+const serverFailed =
+  (secret: Redacted.Redacted<string>) =>
+  (error: { readonly message: string }): StoreFailed => {
+    const text = Redacted.value(secret)
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url === undefined || !/^postgres(?:ql)?:$/u.test(url.protocol))
+      return new StoreFailed({ message: `The store could not be opened: ${EXPECTED}` })
+    const host = url.hostname === "" ? (url.searchParams.get("host") ?? "localhost") : url.hostname
+    const root = rootOf(error)
+    const why = root === "" || error.message.includes(root) ? "" : ` (${root})`
+    const where = `${host}:${url.port === "" ? POSTGRES_PORT : url.port}`
+    return failed({
+      message: `${error.message}${why}: the server is ${where}, of DATABASE_URL (or \`databaseUrl\`)`
+    })
+  }
+
 /** The store in a directory of this machine. It survives the process being killed, not the machine losing power. */
 export const embeddedStore = (options: { readonly directory: string }) =>
   storeOn("embedded").pipe(
@@ -58,7 +93,7 @@ export const embeddedStore = (options: { readonly directory: string }) =>
 export const serverStore = (options: { readonly url: Redacted.Redacted<string> }) =>
   storeOn("server").pipe(
     Layer.provide(serverLayer({ ...options, maxConnections: COMMITS_AND_READS })),
-    Layer.catch((error) => Layer.effectContext(Effect.fail(failed(error))))
+    Layer.catch((error) => Layer.effectContext(Effect.fail(serverFailed(options.url)(error))))
   )
 
 // --- for a verification: nothing is made, migrated or written
@@ -84,5 +119,5 @@ export const embeddedBooks = (options: { readonly directory: string }) =>
 export const serverBooks = (options: { readonly url: Redacted.Redacted<string> }) =>
   booksLayer("the store on a Postgres server").pipe(
     Layer.provide(serverLayer({ ...options, ...PATIENT, maxConnections: 1 })),
-    Layer.catch((error) => Layer.effectContext(Effect.fail(failed(error))))
+    Layer.catch((error) => Layer.effectContext(Effect.fail(serverFailed(options.url)(error))))
   )

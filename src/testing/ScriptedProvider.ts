@@ -83,7 +83,12 @@ export interface ScriptedProvider extends Adapter {
 
 const END: Line = {
   kind: "failure",
-  failure: { status: 400, isRetryable: false, message: "the script has no line for this call" }
+  failure: {
+    status: 400,
+    isRetryable: false,
+    message:
+      "the script has no line left for this call: add one (`say`, or scriptedProvider([…])), or give it a `thenAlways`"
+  }
 }
 
 const countPrompt = ({ messages, system }: Omit<ModelRequest, "maxCompletionTokens">): number =>

@@ -37,7 +37,7 @@ const namedBy = (agents: ReadonlyArray<AgentDefinition>): ReadonlyArray<Named> =
 
 const strange = (known: ReadonlyArray<string>, { provider, model, path }: Named): Issue => ({
   path,
-  message: `${provider} has no model ${JSON.stringify(model)}. Nearest are: ${nearestFew(model, known, NAMES_MAX).join(", ")}`
+  message: `${provider} has no model ${JSON.stringify(model)}. ${known.length === 1 ? "Its only one is" : "Nearest are:"} ${nearestFew(model, known, NAMES_MAX).join(", ")}`
 })
 
 const unpriced = (ports: WorkflowPorts, input: WorkflowInput, named: Named) => {

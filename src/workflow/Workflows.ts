@@ -104,7 +104,9 @@ const removedWorkflow = (workflowId: string): NotFound =>
 const undeclared = (name: string, declared: Declared): NotFound => {
   const names = nearestFew(name, [...declared.keys()], 3)
   const hint =
-    names.length === 0 ? "none is declared: give its definition" : `nearest are ${names.join(", ")}`
+    names.length === 0
+      ? "none is declared: give its definition"
+      : `nearest ${names.length === 1 ? "is" : "are"} ${names.join(", ")}`
   return notFound("workflow", name, `No workflow is declared as ${JSON.stringify(name)}; ${hint}`)
 }
 

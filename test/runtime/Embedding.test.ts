@@ -173,6 +173,10 @@ describe("hosts and their directory", () => {
     assert.instanceOf(second, Error)
     assert.include(second.message, dataDirectory)
     assert.include(second.message, `in use by process ${process.pid}`)
+    assert.include(
+      second.message,
+      "another runtime of it has it. End that one, or give this one a directory of its own (dataDirectory"
+    )
     const program = await runProgram({ data: dataDirectory })
     assert.strictEqual(program.code, 1)
     assert.include(program.log, `in use by process ${process.pid}`)

@@ -127,10 +127,12 @@ const createExclusive = (file: string, content: string): boolean => {
 
 const heldMessage = (directory: string, holder: Holder, ageMs: number): string => {
   const isHere = holder.place === currentPlace()
+  if (isHere && holder.pid === process.pid)
+    return `The data directory ${directory} is in use by process ${holder.pid}, which is this one: another runtime of it has it. End that one, or give this one a directory of its own (dataDirectory, or BURSAR_DATA).`
   const where = isHere ? "" : ` on ${holder.host} (another machine or container)`
   const advice = isHere
-    ? "Stop that process, or give this one a directory of its own (BURSAR_DATA)."
-    : `Stop it, or give this one a directory of its own (BURSAR_DATA). If it is gone, start again in ${Math.ceil((heartbeatMaxMs - ageMs) / 1000)} s.`
+    ? "Stop that process, or give this one a directory of its own (BURSAR_DATA, or dataDirectory)."
+    : `Stop it, or give this one a directory of its own (BURSAR_DATA, or dataDirectory). If it is gone, start again in ${Math.ceil((heartbeatMaxMs - ageMs) / 1000)} s.`
   return `The data directory ${directory} is in use by process ${holder.pid}${where}. ${advice}`
 }
 
