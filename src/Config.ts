@@ -193,7 +193,7 @@ export const settingProblem = (
   env: { readonly [name: string]: string | undefined }
 ): string => {
   const [, expected = "", name = ""] =
-    /^(?:SchemaError\()?Expected ([^]*?),? (?:got [^]*?)?\s*at \["([A-Z_]+)"\]/u.exec(message) ?? []
+    /^(?:SchemaError\()?Expected (.*?),? (?:got .*?)?\s*at \["([A-Z_]+)"\]/su.exec(message) ?? []
   const value = env[name]
   if (value === undefined) return message
   const what = EXPECTED[name] ?? expected.replaceAll(" | ", " or ")
