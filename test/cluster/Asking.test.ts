@@ -3,7 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { Cause, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { tenantAddress } from "../../src/actor/Address.ts"
-import { askRemotely, type Client } from "../../src/cluster/Asking.ts"
+import { type AskingOptions, askRemotely, type Client } from "../../src/cluster/Asking.ts"
 import { PATIENCE_MS } from "../../src/cluster/Timing.ts"
 import type { ActorSignalName } from "../../src/signal/Catalogue.ts"
 import { Forbidden } from "../../src/signal/Errors.ts"
@@ -16,17 +16,18 @@ const client = (() => ({
   ask: () => Effect.andThen(Effect.sleep("1 minute"), Effect.die(refused))
 })) as unknown as Client
 
+const optionsWith = (isCutOff: boolean): AskingOptions => ({
+  client,
+  address: tenantAddress("token_manager", "default"),
+  principal: installationPrincipal(),
+  isLeaving: () => false,
+  isCutOff: () => isCutOff
+})
+
 const answer = (name: ActorSignalName, payload: object) =>
   Effect.gen(function* () {
-    const options = {
-      client,
-      address: tenantAddress("token_manager", "default"),
-      principal: installationPrincipal(),
-      isLeaving: () => false,
-      isCutOff: () => false
-    }
     const asked = yield* Effect.forkChild(
-      Effect.exit(Effect.result(askRemotely(options, name, payload as never)))
+      Effect.exit(Effect.result(askRemotely(optionsWith(false), name, payload as never)))
     )
     yield* TestClock.adjust(PATIENCE_MS)
     yield* TestClock.adjust("1 minute")
@@ -48,14 +49,7 @@ it.effect("a cleaning and a forgetting", () =>
 
 it.effect("nobody, while the store is away: it says so, as soon as one node by itself would", () =>
   Effect.gen(function* () {
-    const options = {
-      client,
-      address: tenantAddress("token_manager", "default"),
-      principal: installationPrincipal(),
-      isLeaving: () => false,
-      isCutOff: () => true
-    }
-    const asked = yield* Effect.forkChild(Effect.flip(askRemotely(options, "get_status", {})))
+    const asked = yield* Effect.forkChild(Effect.flip(askRemotely(optionsWith(true), "get_status", {})))
     yield* TestClock.adjust(5_000)
     const { _tag, message } = yield* Fiber.join(asked)
     assert.strictEqual(_tag, "Unavailable")
