@@ -10,6 +10,7 @@ import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import { isNotAnonymised } from "../signal/Pseudonym.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import type { Address } from "./Address.ts"
 import type { Complain } from "./Complaint.ts"
 import { type DeadLetters, previewOf } from "./DeadLetters.ts"
@@ -19,8 +20,6 @@ import { paramsOf } from "./LetterKeeper.ts"
 import { Mailbox } from "./Mailbox.ts"
 import { discretionOf } from "./Redaction.ts"
 import type { ParentSpan, Tracing } from "./Tracing.ts"
-
-const RETRY_AFTER_MS = 100
 
 /**
  * What a full mailbox does. `refuse`: whoever sends is `Overloaded` at once. `backpressure`: up to `sendersMax` senders wait
@@ -374,7 +373,7 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     const senders = policy.kind === "backpressure" ? ` and ${policy.sendersMax} senders` : ""
     return new Overloaded({
       message: `${this.address.text} has ${mailbox.capacity} signals${senders} waiting, which is its bound; ${what}`,
-      retry_after_ms: RETRY_AFTER_MS
+      retry_after_ms: SOON_MS
     })
   }
 
@@ -383,8 +382,6 @@ export class ActorRef<P extends Protocol = ActorSignals> {
       this.#isRemade || this.surroundings.comesBack(this.address)
         ? "has stopped; send it again to its address, where another one may live, and not through this handle"
         : "was stopped, and nothing brings it back by itself: spawn it again, and send this through the new handle"
-    envelope.fail(
-      new Unavailable({ message: `${this.address.text} ${what}`, retry_after_ms: RETRY_AFTER_MS })
-    )
+    envelope.fail(new Unavailable({ message: `${this.address.text} ${what}`, retry_after_ms: SOON_MS }))
   }
 }

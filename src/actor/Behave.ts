@@ -12,6 +12,7 @@ import { Cause, Effect, Exit } from "effect"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 import type { EnvelopeIn } from "./Envelope.ts"
@@ -67,8 +68,6 @@ export interface BehaveOptions<P extends Protocol, State> {
 
 /** What of an actor's options its behaviour says; an address, and whatever else is wanted, come beside it. */
 export type Behaviour<P extends Protocol> = Required<Pick<ActorOptions<P>, "protocol" | "behaviour">>
-
-const RETRY_AFTER_MS = 100
 
 type AnyStep = Step<unknown, unknown>
 type AnyHandler = (
@@ -154,7 +153,7 @@ class Life<P extends Protocol, State> {
       envelope.fail(
         new Unavailable({
           message: `${this.#context.ref.address.text} was stopped while it worked on this; whether it was done is not known`,
-          retry_after_ms: RETRY_AFTER_MS
+          retry_after_ms: SOON_MS
         })
       )
     )

@@ -9,9 +9,10 @@ import type { Schema } from "effect"
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate"
 import { Conflict, NotFound, Overloaded, type SignalError } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
+import { isRefusal } from "../signal/Refusing.ts"
 import type { Millis } from "../signal/Text.ts"
 import { standsStill } from "./DurableEnvironment.ts"
-import type { DurableMachine, MachineView, SignalRule } from "./DurableMachine.ts"
+import type { AnyRule, DurableMachine, MachineView } from "./DurableMachine.ts"
 import { wakesAtOf } from "./DurableRest.ts"
 import { type DurableState, nextTimer, textOf } from "./DurableState.ts"
 import {
@@ -55,10 +56,6 @@ export interface Poisoned {
   readonly envelope: AnyEnvelope
   readonly cause: unknown
 }
-
-type AnyRule = SignalRule<AnyStateMachine, unknown, unknown>
-
-const isError = (value: unknown): value is SignalError => value instanceof Error
 
 /** How a machine's own status is kept. */
 export const statusOf = (snapshot: AnyMachineSnapshot): { status: MachineStatus; reason: string | null } => {
@@ -287,7 +284,7 @@ export class Draft<Machine extends AnyStateMachine, P extends Protocol> {
     if (known === "same") return undefined
     if (known === "other") return reused(name, payload)
     const event = rule.event(payload, this.view() as never, { principal, now: this.#context.now })
-    if (event === undefined || isError(event)) return event
+    if (event === undefined || isRefusal(event)) return event
     const refusal = this.#refusal() ?? (mark === undefined ? undefined : this.#noRoomFor(mark))
     if (refusal !== undefined) return refusal
     const stepped = step(this.#context, (this.#standing as Standing).state, event as EventObject)

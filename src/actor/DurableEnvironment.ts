@@ -4,6 +4,7 @@
 import { Cause, type Deferred, Effect, Exit } from "effect"
 import { Conflict, InternalError, NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import type { Address } from "./Address.ts"
 import type { AnyEnvelope } from "./Envelope.ts"
 import { reportIncident } from "./Incident.ts"
@@ -99,5 +100,5 @@ export const endOf = (address: string, exit: Exit.Exit<void>): SignalError =>
     message: Exit.isSuccess(exit)
       ? `${address} is not in the store`
       : `${address} was stopped before it was in the store; send it again`,
-    retry_after_ms: 100
+    retry_after_ms: SOON_MS
   })

@@ -9,6 +9,7 @@ import { Cause, type Context, Effect, Exit } from "effect"
 import type { AnyStateMachine } from "xstate"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
+import { isRefusal, SOON_MS } from "../signal/Refusing.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { ActorContext } from "./ActorSystem.ts"
 import { DurableChildren } from "./DurableChildren.ts"
@@ -197,7 +198,7 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
 
   #answer({ answers, poisoned, notes }: Draft<Machine, P>): Effect.Effect<void> {
     for (const { envelope, answer } of answers) {
-      if (answer instanceof Error) envelope.fail(answer as SignalError)
+      if (isRefusal(answer)) envelope.fail(answer)
       else succeed(envelope, answer)
     }
     const said = Effect.forEach(notes, (note) => Effect.logInfo(`${this.#address}: ${note}`), {
@@ -235,7 +236,7 @@ export class DurableKeeping<Machine extends AnyStateMachine, P extends Protocol>
 
   lose(envelopes: ReadonlyArray<AnyEnvelope>): Effect.Effect<"stop"> {
     const message = `${this.#address} has gone on elsewhere; send it again`
-    this.refuse(envelopes, new Unavailable({ message, retry_after_ms: 100 }))
+    this.refuse(envelopes, new Unavailable({ message, retry_after_ms: SOON_MS }))
     this.#actor.transition("fenced", "another owner has claimed it")
     return Effect.as(
       Effect.logWarning(

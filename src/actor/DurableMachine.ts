@@ -56,6 +56,9 @@ export interface SignalRule<Machine extends AnyStateMachine, Payload, Success> {
   readonly answer: (view: MachineView<Machine>, payload: Payload) => Success | SignalError
 }
 
+/** A rule, whatever it is for. */
+export type AnyRule = SignalRule<AnyStateMachine, unknown, unknown>
+
 /** A rule for each signal of the protocol. */
 export type SignalRules<Machine extends AnyStateMachine, P extends Protocol> = {
   readonly [Name in NameIn<P>]: SignalRule<Machine, PayloadIn<P, Name>, SuccessIn<P, Name>>

@@ -11,6 +11,7 @@ import { toInvalidParams } from "../signal/Decode.ts"
 import { type Conflict, Forbidden, NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import { type ActorOptions, ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
@@ -104,7 +105,7 @@ export const DurableMachines = Context.Service<DurableMachines>("bursar/actor/Du
 const READY_TIMEOUT = "15 seconds"
 
 const standing = ({ text }: Address): Unavailable =>
-  new Unavailable({ message: `${text} stands still for a moment; send it again`, retry_after_ms: 100 })
+  new Unavailable({ message: `${text} stands still for a moment; send it again`, retry_after_ms: SOON_MS })
 
 const addressFrom = (text: string): Address => {
   const [kind = "", tenant] = text.split("/", 2)

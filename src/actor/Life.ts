@@ -7,6 +7,7 @@ import { type Context, Effect } from "effect"
 import { Overloaded } from "../signal/Errors.ts"
 import { DEFAULT_TENANT, type Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import type { Actor } from "./Actor.ts"
 import type { ActorContext, ActorOptions } from "./ActorContext.ts"
 import type { ActorRef } from "./ActorRef.ts"
@@ -16,8 +17,6 @@ import { Timers } from "./Timers.ts"
 import type { Watcher } from "./Watching.ts"
 
 const DEFAULT_STASH_CAPACITY = 1_000
-const RETRY_AFTER_MS = 100
-
 /** Who sends what an actor sends on its own behalf. It has no role: no door would let it in. */
 export const actorPrincipal = ({ text, tenant }: Address): Principal => ({
   keyId: text,
@@ -177,7 +176,7 @@ export class Life implements ActorContext<Protocol> {
     envelope.fail(
       new Overloaded({
         message: `${this.ref.address.text} has put ${capacity} signals aside, which is its bound; send it again later`,
-        retry_after_ms: RETRY_AFTER_MS
+        retry_after_ms: SOON_MS
       })
     )
     return false

@@ -14,7 +14,6 @@ import {
   type AnyMachineSnapshot,
   type AnyStateMachine,
   createActor,
-  type EventFromLogic,
   type EventObject,
   type InputFrom,
   type InspectionEvent,
@@ -22,9 +21,10 @@ import {
 } from "xstate"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
+import { isRefusal } from "../signal/Refusing.ts"
 import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 import { ChildMachines, stopChildrenOf } from "./ChildMachines.ts"
-import type { MachineView, SignalRules, SignalSource } from "./DurableMachine.ts"
+import type { AnyRule, MachineView, SignalRules } from "./DurableMachine.ts"
 import { Endings } from "./Endings.ts"
 import type { EnvelopeIn } from "./Envelope.ts"
 import { hostSystem } from "./HostedSystems.ts"
@@ -60,17 +60,6 @@ export type MachineActor<Machine extends AnyStateMachine, P extends Protocol> = 
   }
 
 type AnyDefinition = MachineActor<AnyStateMachine, Protocol>
-
-interface AnyRule {
-  readonly event?: (
-    payload: unknown,
-    view: MachineView<AnyStateMachine>,
-    source: SignalSource
-  ) => EventFromLogic<AnyStateMachine> | SignalError | undefined
-  readonly answer: (view: MachineView<AnyStateMachine>, payload: unknown) => unknown
-}
-
-const isError = (value: unknown): value is SignalError => value instanceof Error
 
 const STATUS: { readonly [status: string]: MachineStatus } = { done: "done", error: "failed" }
 
@@ -143,7 +132,7 @@ class MachineLife {
       if (this.ended !== undefined && Exit.isFailure(this.ended))
         return this.#incident(envelope, this.ended.cause)
       const answer = refusal ?? rule.answer(this.#view, envelope.payload)
-      if (isError(answer)) envelope.fail(answer)
+      if (isRefusal(answer)) envelope.fail(answer)
       else envelope.succeed(answer as never)
       return undefined
     } catch (cause) {
@@ -170,7 +159,7 @@ class MachineLife {
 
   #apply(rule: AnyRule, { payload, principal }: EnvelopeIn<Protocol>): SignalError | undefined {
     const event = rule.event?.(payload, this.#view, { principal, now: this.#now })
-    if (event === undefined || isError(event)) return event
+    if (event === undefined || isRefusal(event)) return event
     this.#machine.send(event as EventObject)
     return undefined
   }

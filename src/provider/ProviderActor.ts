@@ -13,6 +13,7 @@ import { graphOf, runMachine, stateText } from "../actor/Machine.ts"
 import { DEFAULT_SUPERVISION, NEVER_RESTART } from "../actor/Supervision.ts"
 import { InternalError, type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
 import type { Completion } from "../signal/Providers.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import type { CallOutcome, CompletionLog } from "./BudgetKeeper.ts"
 import type { Call } from "./Call.ts"
 import type { CallMachine } from "./CallMachine.ts"
@@ -36,12 +37,10 @@ export const providerAddress = (name: string): Address => sharedAddress(PROVIDER
 export const callAddress = (call: Call): Address =>
   scopedAddress("call", call.identity.principal.tenant, call.identity.requestId)
 
-const RETRY_AFTER_MS = 100
-
 const wasStopped = (call: Call): Unavailable =>
   new Unavailable({
     message: `${callAddress(call).text} was stopped; what it used is recorded. Send it again`,
-    retry_after_ms: RETRY_AFTER_MS
+    retry_after_ms: SOON_MS
   })
 
 const diedOf = (call: Call, cause: Cause.Cause<unknown>): SignalError =>
@@ -139,9 +138,7 @@ const take = (around: ProviderSurroundings, guard: ProviderGuard, actor: ActorCo
     }
     const running = around.callOf(envelope.payload)
     if (running === undefined) {
-      envelope.fail(
-        new Unavailable({ message: "Send complete through the router", retry_after_ms: RETRY_AFTER_MS })
-      )
+      envelope.fail(new Unavailable({ message: "Send complete through the router", retry_after_ms: SOON_MS }))
       return yield* free
     }
     if (running.isAbandoned) {

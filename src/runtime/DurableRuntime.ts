@@ -13,6 +13,7 @@ import { SignalDelivery } from "../actor/SignalDelivery.ts"
 import { decodePayload, findSignal } from "../signal/Decode.ts"
 import { type SignalError, Unavailable, UnknownSignal } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import { type DoorSignal, type RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import { tokenManagerAddress } from "../tokens/TokenManager.ts"
 import { boundFacts } from "./FactRetention.ts"
@@ -43,7 +44,7 @@ class Exit {
   ): Effect.Effect<void, SignalError> => {
     const router = this.#router
     if (router === undefined)
-      return Effect.fail(new Unavailable({ message: "The runtime is starting", retry_after_ms: 100 }))
+      return Effect.fail(new Unavailable({ message: "The runtime is starting", retry_after_ms: SOON_MS }))
     const known = findSignal(signal)
     if (Result.isFailure(known)) return Effect.fail(known.failure)
     if (ofDoors.has(known.success)) return Effect.fail(notRouted(signal))

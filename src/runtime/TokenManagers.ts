@@ -8,14 +8,13 @@ import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { ActorSignalName, SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import {
   TOKEN_MANAGER,
   type TokenManagerOptions,
   tokenManager,
   tokenManagerAddress
 } from "../tokens/TokenManager.ts"
-
-const RETRY_AFTER_MS = 100
 
 export interface TokenManagers {
   /** Asks the TokenManager of the principal's tenant. */
@@ -27,7 +26,7 @@ export interface TokenManagers {
 }
 
 const stopping: Effect.Effect<never, Unavailable> = Effect.fail(
-  new Unavailable({ message: "The runtime is stopping; send it again", retry_after_ms: RETRY_AFTER_MS })
+  new Unavailable({ message: "The runtime is stopping; send it again", retry_after_ms: SOON_MS })
 )
 
 /** They start when they are asked, and leave memory when they are idle. */

@@ -16,6 +16,7 @@ import { knownOf, type MachineTexts, type Mentioning, renamedMachine } from "../
 import type { MachineStore, MachineStoreUnreachable } from "../actor/MachineStore.ts"
 import { owedBy } from "../alerts/AlertLetter.ts"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import { SOON_MS } from "../signal/Refusing.ts"
 import { isAbout, renamedTexts, wordsWithout } from "../tokens/ForgottenText.ts"
 import type { RefusalKeeper } from "../tokens/RefusalKeeper.ts"
 import type { UserTraces } from "../tokens/UserTraces.ts"
@@ -100,7 +101,7 @@ const renameMachines = (keepers: Keepers, tenant: string, names: Names, still: R
           else
             return yield* new Unavailable({
               message: `${machine.address} went on while the user was being forgotten; send it again`,
-              retry_after_ms: 100
+              retry_after_ms: SOON_MS
             })
         }
       })

@@ -5,6 +5,7 @@
  * Does not decide: whose pseudonym it is, or whether it was made here (runtime/Pseudonyms).
  */
 import { type SignalError, Unavailable } from "./Errors.ts"
+import { SOON_MS } from "./Refusing.ts"
 
 const PREFIX = "anon_"
 const DIGITS = 48
@@ -19,11 +20,8 @@ export const pseudonymOf = (digits: string): string => `${PREFIX}${digits}`
 
 const NAMED =
   "This tenant anonymises its users, and a user was named: send it again, and it is named by its pseudonym"
-const RETRY_AFTER_MS = 100
-
 /** What a signal that names a user is refused with behind the doors: no door lets it leave as it is, but once more. */
-export const notAnonymised = (): Unavailable =>
-  new Unavailable({ message: NAMED, retry_after_ms: RETRY_AFTER_MS })
+export const notAnonymised = (): Unavailable => new Unavailable({ message: NAMED, retry_after_ms: SOON_MS })
 
 export const isNotAnonymised = (error: SignalError): boolean =>
   error._tag === "Unavailable" && error.message === NAMED

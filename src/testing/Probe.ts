@@ -11,6 +11,7 @@ import type { Address } from "../actor/Address.ts"
 import type { EnvelopeIn } from "../actor/Envelope.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
+import { isRefusal } from "../signal/Refusing.ts"
 import { settle } from "./VirtualTime.ts"
 
 /** What was expected did not come. */
@@ -69,8 +70,6 @@ export interface Probe<P extends Protocol> {
   readonly expectNothing: Effect.Effect<void, NotSeen>
 }
 
-const isError = (answer: unknown): answer is SignalError => answer instanceof Error
-
 /**
  * Lives at the address in place of whoever would live there otherwise, until its system ends. It has to be the first there: where
  * somebody lives already it would get nothing, and dies with the reason.
@@ -92,7 +91,7 @@ export const makeProbe = <P extends Protocol>(options: {
     const answer = (envelope: EnvelopeIn<P>): void => {
       const made = options.answers?.[envelope.name as NameIn<P>]?.(envelope.payload as never)
       if (made === undefined) return
-      if (isError(made)) envelope.fail(made)
+      if (isRefusal(made)) envelope.fail(made)
       else envelope.succeed(made as never)
     }
     const ref = yield* system.spawn<P>({
