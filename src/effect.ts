@@ -15,19 +15,36 @@ import type { SessionStore } from "./bridge/SessionStore.ts"
 import type { UserDisguise } from "./bridge/UserDisguise.ts"
 import { CONFIGURED_BY } from "./Config.ts"
 import type { ClusterFailed } from "./cluster/Cluster.ts"
-import type { Adapter } from "./provider/Adapter.ts"
+import { ADAPTER, type Adapter } from "./provider/Adapter.ts"
 import { anthropic } from "./provider/Anthropic.ts"
 import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
 import { simulator } from "./provider/Simulator.ts"
 import { actorMetricsLayer } from "./runtime/ActorMetrics.ts"
-import { type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
+import { ALERTS, type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
 import { durableLayer, durableRunLayer } from "./runtime/DurableRuntime.ts"
-import { type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
-import { type RecordingFailed, type RecordOptions, recordingLayer } from "./runtime/Recorder.ts"
+import { CLUSTER, type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
+import { RECORDING, type RecordingFailed, type RecordOptions, recordingLayer } from "./runtime/Recorder.ts"
 import { layer as runtimeLayer } from "./runtime/Runtime.ts"
-import { type TelemetryConfig, type TelemetryRefused, telemetryLayer } from "./runtime/Telemetry.ts"
+import {
+  TELEMETRY,
+  type TelemetryConfig,
+  type TelemetryRefused,
+  telemetryLayer
+} from "./runtime/Telemetry.ts"
 import { VERSION } from "./runtime/Version.ts"
+import type { InvalidParams } from "./signal/Errors.ts"
+import {
+  COUNT,
+  type Known,
+  LIST,
+  listOf,
+  optionsRefused,
+  REDACTED,
+  SWITCH,
+  TEXT,
+  WORD
+} from "./signal/KnownOptions.ts"
 import type { SignalRouter } from "./signal/SignalRouter.ts"
 import type { WorkflowDefinition as Definition } from "./signal/WorkflowDefinition.ts"
 import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
@@ -197,6 +214,23 @@ export interface BursarOptions {
   readonly openWorkflowsMax?: number
 }
 
+const PROVIDER: Known<ProviderOptions> = { apiKey: REDACTED, baseUrl: TEXT }
+
+const KNOWN: Known<BursarOptions> = {
+  dataDirectory: WORD,
+  databaseUrl: REDACTED,
+  anthropic: PROVIDER,
+  openai: PROVIDER,
+  simulator: SWITCH,
+  adapters: listOf(ADAPTER),
+  alerts: ALERTS,
+  cluster: CLUSTER,
+  telemetry: TELEMETRY,
+  record: RECORDING,
+  workflows: LIST,
+  openWorkflowsMax: COUNT
+}
+
 /** What a runtime gives to whoever builds on it. */
 export type Bursar =
   | SignalRouter
@@ -212,6 +246,7 @@ export type Bursar =
 
 /** Why a runtime cannot start. */
 type StartFailed =
+  | InvalidParams
   | StoreFailed
   | AlertsRefused
   | ClusterFailed
@@ -243,8 +278,13 @@ const placementOf = ({ cluster, databaseUrl }: BursarOptions) => {
   return Layer.effectContext(Effect.fail(new ClusterRefused({ message })))
 }
 
-/** A whole runtime. It ends with its scope: no new work, calls settled, commits finished, store closed. */
+/**
+ * A whole runtime. It ends with its scope: no new work, calls settled, commits finished, store closed. Fails with
+ * `InvalidParams` where there is no such option, or where one is of another kind than it has to be.
+ */
 export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> => {
+  const refused = optionsRefused(options, KNOWN)
+  if (refused !== undefined) return Layer.effectContext(Effect.fail(refused))
   const problem = alertsProblem(options.alerts ?? {})
   if (problem !== undefined) return Layer.effectContext(Effect.fail(new AlertsRefused({ message: problem })))
   const store =

@@ -15,12 +15,26 @@ import {
   serve,
   type WorkflowDefinition
 } from "./effect.ts"
-import { type Known, refuseUnknown } from "./host/KnownOptions.ts"
-import { type HostLogging, loggingLayer } from "./host/Logging.ts"
+import { type HostLogging, LOGGING, loggingLayer } from "./host/Logging.ts"
 import { type Bursar, startRunning } from "./host/Running.ts"
 import { adminKeyIn } from "./runtime/AdminKey.ts"
-import type { RecordOptions } from "./runtime/Recorder.ts"
-import type { TelemetryConfig } from "./runtime/Telemetry.ts"
+import { ALERTS } from "./runtime/Alerts.ts"
+import { CLUSTER } from "./runtime/Node.ts"
+import { RECORDING, type RecordOptions } from "./runtime/Recorder.ts"
+import { TELEMETRY, type TelemetryConfig } from "./runtime/Telemetry.ts"
+import {
+  COUNT,
+  type Known,
+  LIST,
+  listOf,
+  OBJECT,
+  PORT,
+  refuseUnknown,
+  SECRET,
+  SWITCH,
+  TEXT,
+  WORD
+} from "./signal/KnownOptions.ts"
 
 export type { WorkflowDefinition } from "./effect.ts"
 export type { CallStream, Client, Subscription } from "./host/Client.ts"
@@ -143,36 +157,24 @@ const telemetryOf = ({ traces, metrics, ...rest }: TelemetryOptions): TelemetryC
   ...(metrics === undefined ? {} : { metrics: targetOf(metrics) })
 })
 
-const PROVIDER = { apiKey: true, baseUrl: true } as const
-const OTLP_TARGET = { url: true, headers: true } as const
+const PROVIDER = { apiKey: SECRET, baseUrl: TEXT } as const
+const OTLP_TARGET = { url: TEXT, headers: OBJECT } as const
 
 const KNOWN: Known<StartOptions> = {
-  dataDirectory: true,
-  databaseUrl: true,
+  dataDirectory: WORD,
+  databaseUrl: SECRET,
   anthropic: PROVIDER,
   openai: PROVIDER,
-  simulator: true,
-  alerts: { privateTargets: true, trustedCa: true, smtp: { url: true, from: true } },
-  cluster: { host: true, port: true, address: true },
-  workflows: true,
-  openWorkflowsMax: true,
-  tenant: true,
-  listen: { host: true, port: true, adminKey: true, allowedHosts: true, trustsProxy: true },
-  log: { level: true, write: true },
-  telemetry: {
-    traces: OTLP_TARGET,
-    metrics: OTLP_TARGET,
-    protocol: true,
-    serviceName: true,
-    resourceAttributes: true,
-    sampleRatio: true,
-    followsParent: true,
-    content: true,
-    tracesEveryMs: true,
-    metricsEveryMs: true,
-    timeoutMs: true
-  },
-  record: { file: true, maxBytes: true, content: true }
+  simulator: SWITCH,
+  alerts: { ...ALERTS, smtp: { url: SECRET, from: TEXT } },
+  cluster: CLUSTER,
+  workflows: LIST,
+  openWorkflowsMax: COUNT,
+  tenant: TEXT,
+  listen: { host: TEXT, port: PORT, adminKey: SECRET, allowedHosts: listOf(TEXT), trustsProxy: SWITCH },
+  log: LOGGING,
+  telemetry: { ...TELEMETRY, traces: OTLP_TARGET, metrics: OTLP_TARGET },
+  record: RECORDING
 }
 
 const layerOptions = (options: StartOptions): BursarOptions => ({
@@ -197,7 +199,7 @@ const listen = ({ adminKey, ...options }: ListenOptions, dataDirectory: string) 
 
 /**
  * Starts a runtime. It is ready when the promise is fulfilled. Rejects with `InvalidParams` where there is no such option,
- * at whatever depth.
+ * at whatever depth, or where one is of another kind than it has to be.
  */
 export const startBursar = async (options: StartOptions = {}): Promise<Bursar> => {
   refuseUnknown(options, KNOWN)

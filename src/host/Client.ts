@@ -7,6 +7,7 @@
 import { type Context, Effect, Result } from "effect"
 import { readTraceparent, within } from "../actor/TraceContext.ts"
 import type { Forbidden, InvalidParams } from "../signal/Errors.ts"
+import { refuseUnknown } from "../signal/KnownOptions.ts"
 import type { Topic } from "../signal/Subscriptions.ts"
 import type { Door } from "./Door.ts"
 import {
@@ -15,8 +16,10 @@ import {
   type HostParams,
   type HostResult,
   type HostSignal,
+  SENDING,
   type SendOptions,
   type StreamPart,
+  SUBSCRIBING,
   type SubscribeOptions,
   type TopicEventOf
 } from "./HostSignals.ts"
@@ -120,6 +123,15 @@ const orThrow = <A>(result: Result.Result<A, Forbidden | InvalidParams>): A => {
   return result.success
 }
 
+/** What is meant for one signal, looked at where there is any. */
+const sendingOf = (options: SendOptions | undefined): SendOptions => {
+  if (options === undefined) return {}
+  refuseUnknown(options, SENDING)
+  return options
+}
+
+const SUBSCRIBING_HERE = { ...SUBSCRIBING, ...SENDING }
+
 type Method = (params?: never, options?: SendOptions) => Promise<unknown>
 
 const methodsOf = (send: (name: HostSignal, ...given: Parameters<Method>) => Promise<unknown>) =>
@@ -131,19 +143,17 @@ const methodsOf = (send: (name: HostSignal, ...given: Parameters<Method>) => Pro
 export const makeClient = <R>({ door, services, life, subscriptions }: ClientOptions<R>): Client => {
   const runPromise = Effect.runPromiseWith(services)
 
-  const send = async (
-    name: HostSignal,
-    params?: never,
-    { signal, traceparent }: SendOptions = {}
-  ): Promise<unknown> => {
+  const send = async (name: HostSignal, params?: never, options?: SendOptions): Promise<unknown> => {
     life.check()
+    const { signal, traceparent } = sendingOf(options)
     const sent = within(readTraceparent(traceparent), door.send(name, params ?? ({} as never)))
     const work = promiseOf((given) => runPromise(sent, given), signal)
     return life.track(name === "complete" ? "call" : "signal", work)
   }
 
-  const stream: Client["stream"] = async (params, { signal, traceparent } = {}) => {
+  const stream: Client["stream"] = async (params, options) => {
     life.check()
+    const { signal, traceparent } = sendingOf(options)
     const closed = Promise.withResolvers<void>()
     const opening = openReading({
       services,
@@ -159,12 +169,14 @@ export const makeClient = <R>({ door, services, life, subscriptions }: ClientOpt
     return { ...reading, texts: () => textsOf(reading), body: () => bodyOf(reading) }
   }
 
-  const subscribe: Client["subscribe"] = async (topic, { signal, ...options } = {}) => {
+  const subscribe: Client["subscribe"] = async (topic, given = {}) => {
     life.check()
+    refuseUnknown(given, SUBSCRIBING_HERE)
+    const { signal, traceparent, ...options } = given
     const { reading, opened } = await openReading({
       services,
       signal,
-      open: door.subscribe(topic, options),
+      open: within(readTraceparent(traceparent), door.subscribe(topic, options)),
       onClosed: (ended) => subscriptions.delete(ended)
     })
     if (life.isClosing) {

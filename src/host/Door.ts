@@ -25,6 +25,7 @@ import {
   type SignalError,
   UnknownSignal
 } from "../signal/Errors.ts"
+import { optionsRefused } from "../signal/KnownOptions.ts"
 import type { Principal } from "../signal/Principal.ts"
 import {
   type OpenTopic,
@@ -34,14 +35,15 @@ import {
   type TopicEvent
 } from "../signal/SignalRouter.ts"
 import type { Topic } from "../signal/Subscriptions.ts"
-import type {
-  EventOf,
-  HostParams,
-  HostResult,
-  HostSignal,
-  StreamPart,
-  SubscribeOptions,
-  TopicEventOf
+import {
+  type EventOf,
+  type HostParams,
+  type HostResult,
+  type HostSignal,
+  type StreamPart,
+  SUBSCRIBING,
+  type SubscribeOptions,
+  type TopicEventOf
 } from "./HostSignals.ts"
 import { hostPrincipal, type Identity, narrow } from "./Identity.ts"
 
@@ -173,6 +175,8 @@ const doorOf = (router: SignalRouter, credentials: Credentials, principal: Princ
       withoutDefects(
         "subscribe",
         Effect.gen(function* () {
+          const wrong = optionsRefused(options, SUBSCRIBING)
+          if (wrong !== undefined) return yield* refused("subscribe", wrong)
           const asked = yield* checked(
             "subscribe",
             decodePayload("subscribe", subscriptionParams(topic, options))

@@ -7,6 +7,7 @@
  */
 import type { SignalName, SignalParams, SignalResult } from "../signal/Catalogue.ts"
 import { SIGNALS } from "../signal/Catalogue.ts"
+import { Kind, type Known, OBJECT, TEXT } from "../signal/KnownOptions.ts"
 import type { Completion } from "../signal/Providers.ts"
 import type { Event, EventFilter, Topic } from "../signal/Subscriptions.ts"
 
@@ -32,6 +33,14 @@ export interface SendOptions {
   /** What this is a part of, as the header `traceparent` of W3C Trace Context has it. */
   readonly traceparent?: string
 }
+
+const ABORT_SIGNAL = new Kind("an AbortSignal", (value) => {
+  const { aborted, addEventListener } = Object(value) as Partial<AbortSignal>
+  return typeof aborted === "boolean" && typeof addEventListener === "function"
+})
+
+/** Their options. */
+export const SENDING: Known<SendOptions> = { signal: ABORT_SIGNAL, traceparent: TEXT }
 
 /** What a method of a signal takes: its params may be left out where it needs none. */
 export type Given<Name extends HostSignal> =
@@ -73,6 +82,9 @@ export interface SubscribeOptions {
   /** Goes on after this event. Only `usage`, `alerts` and `workflows` can; the others start now. */
   readonly fromCursor?: string
 }
+
+/** Their options; `filter` is the contract's. */
+export const SUBSCRIBING: Known<SubscribeOptions> = { filter: OBJECT, fromCursor: TEXT }
 
 const isOverTime = (name: string): name is OverTime => name === "subscribe" || name === "unsubscribe"
 

@@ -41,22 +41,32 @@ const retryAfterMs = (error: SignalError, now: Millis): number | undefined => {
   return error._tag === "Overloaded" || error._tag === "Unavailable" ? error.retry_after_ms : undefined
 }
 
+const problemOf = (status: number, title: string, detail: string, headers = {}): HttpProblem => ({
+  status,
+  headers: { "content-type": "application/problem+json", ...headers },
+  body: { title, status, detail }
+})
+
+/** What an AbortSignal rejects with by itself: nobody waits any more, or it was this server that waited no longer. */
+const abortedBy = (error: unknown): HttpProblem | undefined => {
+  const name = error instanceof Error ? error.name : undefined
+  if (name === "AbortError") return problemOf(499, name, "Whoever asked has gone")
+  return name === "TimeoutError" ? problemOf(504, name, "This took longer than it may: try again") : undefined
+}
+
 /**
- * A refused budget is 429 with `Retry-After` where waiting helps, else 402. What is no error of a signal is a 500 that says
- * nothing.
+ * A refused budget is 429 with `Retry-After` where waiting helps, else 402. An AbortSignal's own `AbortError` is 499, which is
+ * for the log: its client has gone. The `TimeoutError` of `AbortSignal.timeout` is 504. What else is no error of a signal is a
+ * 500 that says nothing.
  */
 export const httpProblem = (error: unknown, now: Millis = Date.now()): HttpProblem => {
+  const aborted = abortedBy(error)
+  if (aborted !== undefined) return aborted
   const known = isSignalError(error)
     ? error
     : new InternalError({ message: "This failed inside the server", incident: "" })
   const waitMs = retryAfterMs(known, now)
   const status = known._tag === "BudgetExceeded" && waitMs !== undefined ? 429 : STATUS[known._tag]
-  return {
-    status,
-    headers: {
-      "content-type": "application/problem+json",
-      ...(waitMs === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) })
-    },
-    body: { title: known._tag, status, detail: known.message }
-  }
+  const waiting = waitMs === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) }
+  return problemOf(status, known._tag, known.message, waiting)
 }

@@ -71,7 +71,8 @@ export const narrow = (
   parent: Principal
 ): Result.Result<Principal, Forbidden | InvalidParams> => {
   const decoded = decode(identity)
-  if (Result.isFailure(decoded)) return Result.fail(toInvalidParams(decoded.failure.issue))
+  if (Result.isFailure(decoded))
+    return Result.fail(toInvalidParams(decoded.failure.issue, identity, "identity"))
   const problem = problemOf(decoded.success, parent)
   if (problem !== undefined) return Result.fail(problem)
   const { roles, owner = parent.owner, attribution = {}, tenant = parent.tenant } = decoded.success
@@ -91,6 +92,6 @@ const decodeTenant = Schema.decodeUnknownResult(TenantName)
 /** The host itself, in one tenant: it may do everything there, and name anybody in any tenant. */
 export const hostPrincipal = (tenant: string = DEFAULT_TENANT): Result.Result<Principal, InvalidParams> =>
   Result.mapBoth(decodeTenant(tenant), {
-    onFailure: (error) => toInvalidParams(error.issue),
+    onFailure: (error) => toInvalidParams(error.issue, tenant, "tenant"),
     onSuccess: (name) => installationPrincipal(name, "host")
   })

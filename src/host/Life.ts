@@ -5,6 +5,7 @@
  * Does not decide: in which order what is behind the doors ends (the layers).
  */
 import { Unavailable } from "../signal/Errors.ts"
+import { AT_LEAST_ZERO, type Known, refuseUnknown } from "../signal/KnownOptions.ts"
 
 /** How long signals on their way may take; the runtime answers each sooner, whatever its store does. */
 const SETTLE_MS = 10_000
@@ -13,6 +14,8 @@ export interface CloseOptions {
   /** How long calls to models may go on before they are cancelled; what they used is charged. Default: 0. */
   readonly graceMs?: number
 }
+
+const CLOSING: Known<CloseOptions> = { graceMs: AT_LEAST_ZERO }
 
 interface Closing {
   /** Ends what has no end of its own. */
@@ -55,7 +58,13 @@ export class Life {
     return work
   }
 
-  close({ graceMs = 0 }: CloseOptions, { endReadings, end }: Closing): Promise<void> {
+  /** What it cannot make out refuses nothing but itself: then it is not closing. */
+  async close(options: CloseOptions, closing: Closing): Promise<void> {
+    refuseUnknown(options, CLOSING)
+    return this.#close(options, closing)
+  }
+
+  #close({ graceMs = 0 }: CloseOptions, { endReadings, end }: Closing): Promise<void> {
     this.#closing ??= (async () => {
       // In a turn of its own: from here on `check` refuses.
       await Promise.resolve()

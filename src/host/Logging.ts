@@ -4,6 +4,7 @@
  * Owns: how much of it is written, and where: to standard error, or to the host's own logger.
  */
 import { Layer, Logger, type LogLevel, References } from "effect"
+import { FUNCTION, type Known, oneOf } from "../signal/KnownOptions.ts"
 
 /** From the least to the most; each has those before it. */
 export type HostLogLevel = "none" | "error" | "warn" | "info" | "debug"
@@ -34,6 +35,9 @@ const LEVELS: { readonly [Level in HostLogLevel]: LogLevel.LogLevel } = {
   info: "Info",
   debug: "Debug"
 }
+
+/** Its options. */
+export const LOGGING: Known<HostLogging> = { level: oneOf(...Object.keys(LEVELS)), write: FUNCTION }
 
 const SHOWN: { readonly [level: string]: LogEntry["level"] } = {
   FATAL: "error",

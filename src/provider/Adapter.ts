@@ -5,6 +5,7 @@
  * Does not decide: whether a call may be made. It takes an `Admission`, which only an approved hold can make.
  */
 import { Data, type Effect, type Stream } from "effect"
+import { Kind } from "../signal/KnownOptions.ts"
 import type { FinishReason, Message, ToolCall, ToolChoice, ToolDefinition } from "../signal/Providers.ts"
 import type { Counts } from "../signal/Usage.ts"
 import type { Admission } from "./Admission.ts"
@@ -81,5 +82,16 @@ export interface Adapter {
   /** Counts exactly what the provider will count, where that is possible without asking it. */
   readonly countPrompt?: (request: Omit<ModelRequest, "maxCompletionTokens">) => number
 }
+
+/** A provider as a host gives it. */
+export const ADAPTER = new Kind("a provider with name, call, stream and tokenFactor", (value) => {
+  const { name, call, stream, tokenFactor } = Object(value) as Partial<Adapter>
+  return (
+    typeof name === "string" &&
+    typeof call === "function" &&
+    typeof stream === "function" &&
+    Number(tokenFactor) > 0
+  )
+})
 
 export const NO_USAGE: Counts = { prompt_tokens: 0, completion_tokens: 0 }

@@ -12,6 +12,7 @@ import { type SmtpOptions, smtpProblem } from "../alerts/Email.ts"
 import { makeSecretVault } from "../alerts/SecretVault.ts"
 import { PRIVATE_TARGETS, PUBLIC_TARGETS, type WebhookPolicy } from "../alerts/Webhook.ts"
 import { InstallationSecret, keyedHash } from "../bridge/InstallationSecret.ts"
+import { type Known, REDACTED, SWITCH, TEXT } from "../signal/KnownOptions.ts"
 import type { CommitObserver } from "../tokens/ShiftEnvironment.ts"
 import type { Hub } from "./Hub.ts"
 import type { Pseudonyms } from "./Pseudonyms.ts"
@@ -23,6 +24,13 @@ export interface AlertsConfig {
   readonly trustedCa?: string
   /** The server for e-mail. Without one there is none. */
   readonly smtp?: SmtpOptions
+}
+
+/** Its options. */
+export const ALERTS: Known<AlertsConfig> = {
+  privateTargets: SWITCH,
+  trustedCa: TEXT,
+  smtp: { url: REDACTED, from: TEXT }
 }
 
 /** These settings cannot work. */

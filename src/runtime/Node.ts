@@ -11,6 +11,7 @@ import type { Placement } from "../actor/Placement.ts"
 import { InstallationSecret, keyedHash } from "../bridge/InstallationSecret.ts"
 import { type ClusterFailed, layer } from "../cluster/Cluster.ts"
 import { MISSED_AFTER_MS, NODES_READ_EVERY_MS } from "../cluster/Timing.ts"
+import { type Known, PORT, TEXT } from "../signal/KnownOptions.ts"
 import { nodeLocks } from "../store/NodeLocks.ts"
 import type { StoreFailed } from "../store/Store.ts"
 
@@ -22,6 +23,9 @@ export interface ClusterOptions {
   /** Where the others reach it, as `HOST` or `HOST:PORT`. Default: where it listens; the machine's name where that is everywhere. */
   readonly address?: string
 }
+
+/** Its options. */
+export const CLUSTER: Known<ClusterOptions> = { host: TEXT, port: PORT, address: TEXT }
 
 /** These settings make no node. */
 export class ClusterRefused extends Schema.TaggedError<ClusterRefused>()("ClusterRefused", {

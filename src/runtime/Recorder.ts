@@ -11,6 +11,7 @@ import { ActorSystem } from "../actor/ActorSystem.ts"
 import { arrivalOf, deadLetterOf, type Inspection, recordOf } from "../actor/Inspection.ts"
 import { encoderOf } from "../signal/Encode.ts"
 import { INSPECTION_VERSION, type InspectionEvent } from "../signal/Inspection.ts"
+import { COUNT, type Known, SWITCH, WORD } from "../signal/KnownOptions.ts"
 import { RecordingLine } from "../signal/Recording.ts"
 
 export interface RecordOptions {
@@ -21,6 +22,9 @@ export interface RecordOptions {
   /** Whether prompt text and answers are recorded; secrets never are. Default: no. */
   readonly content?: boolean
 }
+
+/** Its options. */
+export const RECORDING: Known<RecordOptions> = { file: WORD, maxBytes: COUNT, content: SWITCH }
 
 /** The file cannot be written to. */
 export class RecordingFailed extends Schema.TaggedError<RecordingFailed>()("RecordingFailed", {

@@ -18,6 +18,16 @@ import {
 import { FetchHttpClient, HttpClient, HttpClientError } from "effect/http"
 import { OtlpExporter, OtlpMetrics, OtlpSerialization, OtlpTracer } from "effect/observability"
 import { CurrentTracing, Tracing } from "../actor/Tracing.ts"
+import {
+  ABOVE_ZERO,
+  type Known,
+  NUMBER,
+  OBJECT,
+  oneOf,
+  REDACTED,
+  SWITCH,
+  TEXT
+} from "../signal/KnownOptions.ts"
 
 export interface OtlpTarget {
   /** The whole URL, such as `http://127.0.0.1:4318/v1/traces`. */
@@ -48,6 +58,23 @@ export interface TelemetryConfig {
   readonly metricsEveryMs?: number
   /** How long one export may take. Default: 10 seconds. */
   readonly timeoutMs?: number
+}
+
+const TARGET: Known<OtlpTarget> = { url: TEXT, headers: REDACTED }
+
+/** Its options. */
+export const TELEMETRY: Known<TelemetryConfig> = {
+  traces: TARGET,
+  metrics: TARGET,
+  protocol: oneOf("http/protobuf", "http/json"),
+  serviceName: TEXT,
+  resourceAttributes: OBJECT,
+  sampleRatio: NUMBER,
+  followsParent: SWITCH,
+  content: SWITCH,
+  tracesEveryMs: ABOVE_ZERO,
+  metricsEveryMs: ABOVE_ZERO,
+  timeoutMs: ABOVE_ZERO
 }
 
 /** These settings cannot be used. */

@@ -125,17 +125,21 @@ export const issuesOf = (error: SchemaIssue.Issue, value?: unknown): InvalidPara
       return { path: segments, message: wording + choiceHint(wording, valueAt(value, segments)) }
     })
 
-const summaryOf = (issues: InvalidParams["issues"]): string => {
+const summaryOf = (issues: InvalidParams["issues"], whole: string): string => {
   const [first, ...others] = issues
   if (first === undefined) return "The params are not as the signal's schema says"
-  const where = first.path.join(".") || "params"
+  const where = first.path.join(".") || whole
   return `${where}: ${first.message}${others.length > 0 ? ` (and ${others.length} more, see issues)` : ""}`
 }
 
-/** What a schema error says, as one error that names the first issue and carries all. */
-export const toInvalidParams = (error: SchemaIssue.Issue, value?: unknown): InvalidParams => {
+/** What a schema error says, as one error that names the first issue and carries all. `whole`: what the value is called. */
+export const toInvalidParams = (
+  error: SchemaIssue.Issue,
+  value?: unknown,
+  whole = "params"
+): InvalidParams => {
   const issues = issuesOf(error, value)
-  return new InvalidParams({ message: summaryOf(issues), issues })
+  return new InvalidParams({ message: summaryOf(issues, whole), issues })
 }
 
 type Decoder = (params: unknown) => Result.Result<unknown, Schema.SchemaError>

@@ -5,23 +5,25 @@
  * Does not decide: any rule. Everything above the store is the product's own; the store in memory keeps the promises of
  * the one on Postgres, as the same contract tests show. Nothing outlives it.
  */
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorSystem, layer as actorLayer } from "../actor/ActorSystem.ts"
 import type { DurableMachines } from "../actor/DurableMachines.ts"
 import { recordOf } from "../actor/Inspection.ts"
 import type { DoorServices } from "../host/Door.ts"
-import { type Known, refuseUnknown } from "../host/KnownOptions.ts"
-import { type HostLogging, loggingLayer } from "../host/Logging.ts"
+import { type HostLogging, LOGGING, loggingLayer } from "../host/Logging.ts"
 import { type Bursar, startRunning } from "../host/Running.ts"
-import type { Adapter } from "../provider/Adapter.ts"
+import { ADAPTER, type Adapter } from "../provider/Adapter.ts"
 import { simulator } from "../provider/Simulator.ts"
 import { durableLayer, durableRunLayer } from "../runtime/DurableRuntime.ts"
-import { type RecordingFailed, type RecordOptions, recordingLayer } from "../runtime/Recorder.ts"
+import { RECORDING, type RecordingFailed, type RecordOptions, recordingLayer } from "../runtime/Recorder.ts"
 import { layer as runtimeLayer } from "../runtime/Runtime.ts"
 import { VERSION } from "../runtime/Version.ts"
 import type { SignalName } from "../signal/Catalogue.ts"
+import { findSignal } from "../signal/Decode.ts"
+import { invalidParam } from "../signal/Errors.ts"
 import type { SignalRecord } from "../signal/Inspection.ts"
+import { Kind, type Known, LIST, listOf, NUMBER, refuseUnknown, TEXT } from "../signal/KnownOptions.ts"
 import type { WorkflowDefinition } from "../signal/WorkflowDefinition.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
 import { declare, type WorkflowRefused } from "../workflow/Workflows.ts"
@@ -56,14 +58,18 @@ export interface TestOptions {
   readonly log?: HostLogging
 }
 
+const MOMENT = new Kind("a Date, milliseconds since 1970 or a time such as 2026-06-01T09:00:00Z", (value) =>
+  Number.isFinite(new Date(value as Date).getTime())
+)
+
 const KNOWN: Known<TestOptions> = {
-  providers: true,
-  startAt: true,
-  tenant: true,
-  seed: true,
-  workflows: true,
-  record: { file: true, maxBytes: true, content: true },
-  log: { level: true, write: true }
+  providers: listOf(ADAPTER),
+  startAt: MOMENT,
+  tenant: TEXT,
+  seed: NUMBER,
+  workflows: LIST,
+  record: RECORDING,
+  log: LOGGING
 }
 
 export type TestServices = DoorServices | ActorSystem | DurableMachines | LedgerStore
@@ -117,11 +123,23 @@ export interface TestBursar extends Bursar {
   ) => Promise<SignalRecord>
 }
 
-/** Starts one, in milliseconds. Rejects with `InvalidParams` where there is no such option. */
+const millisOf = (duration: Duration.Input): number => {
+  const millis =
+    typeof duration === "number"
+      ? duration
+      : Option.getOrElse(Option.map(Duration.fromInput(duration), Duration.toMillis), () => Number.NaN)
+  if (Number.isFinite(millis) && millis >= 0) return millis
+  const given = typeof duration === "string" ? JSON.stringify(duration) : String(duration)
+  throw invalidParam(
+    ["duration"],
+    `${given} is none to advance by: give milliseconds, or a text such as "90 seconds" or "2 hours"`
+  )
+}
+
+/** Starts one, in milliseconds. Rejects with `InvalidParams` where there is no such option, or no such value of it. */
 export const startTestBursar = async (options: TestOptions = {}): Promise<TestBursar> => {
   refuseUnknown(options, KNOWN)
   const startAt = new Date(options.startAt ?? MONDAY).getTime()
-  if (Number.isNaN(startAt)) throw new RangeError(`startAt is no time: ${options.startAt}`)
   const begun = Layer.effectDiscard(TestClock.setTime(startAt)).pipe(
     Layer.provideMerge(TestClock.layer(NO_WARNING)),
     // Beneath the clock, which waits for what it wakes.
@@ -142,17 +160,17 @@ export const startTestBursar = async (options: TestOptions = {}): Promise<TestBu
   return {
     ...bursar,
     now: () => new Date(Effect.runSyncWith(services)(Effect.clockWith((clock) => clock.currentTimeMillis))),
-    advance: (duration) => run(pass(Duration.toMillis(Duration.fromInputUnsafe(duration)))),
+    advance: async (duration) => run(pass(millisOf(duration))),
     settle: () => run(settle),
     get signals() {
       return recorder.all.map((signal) => recordOf(signal))
     },
-    expectSignal: (name, where = () => true) =>
-      run(
-        recorder.take(
-          `An answer to ${name}`,
-          (signal): signal is typeof signal => signal.name === name && where(recordOf(signal))
-        )
-      ).then((signal) => recordOf(signal))
+    expectSignal: async (name, where = () => true) => {
+      const taken = recorder.take(
+        `An answer to ${name}`,
+        (signal): signal is typeof signal => signal.name === name && where(recordOf(signal))
+      )
+      return recordOf(await run(Effect.andThen(Effect.fromResult(findSignal(name)), taken)))
+    }
   }
 }

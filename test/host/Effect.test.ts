@@ -4,6 +4,7 @@ import { Effect, Redacted, Result, Stream } from "effect"
 import {
   ActorSystem,
   type Adapter,
+  type BursarOptions,
   Forbidden,
   layer,
   type ModelRequest,
@@ -82,5 +83,23 @@ it.live(
         const shown = yield* bursar.send("inspect_actor", { address: "greeter/default/one" })
         assert.deepInclude(shown, { kind: "greeter", status: "running", context: { greeted: 0 } })
       }).pipe(Effect.provide(layer({ dataDirectory: "unused", databaseUrl, adapters: [parrot] })))
+    })
+)
+
+// As plain JavaScript gives them: a key that is not `Redacted` would be in every log of the options.
+const UNFIT: ReadonlyArray<readonly [object, string]> = [
+  [{ dataDirectory: "unused", adapter: [] }, 'adapter: Unknown option. Did you mean "adapters"?'],
+  [
+    { dataDirectory: "unused", anthropic: { apiKey: "sk-secret" } },
+    "anthropic.apiKey: Expected a secret made by Redacted.make(…), found something else"
+  ],
+  [{ dataDirectory: "" }, 'dataDirectory: Expected a text that is not empty, found ""']
+]
+it.effect.each(UNFIT.map((row) => [...row] as const))(
+  "refuses options that cannot be: %j",
+  ([options, message]) =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(Effect.provide(Effect.void, layer(options as BursarOptions)))
+      assert.strictEqual(failure.message, message)
     })
 )

@@ -62,6 +62,16 @@ describe("an error as an HTTP answer", () => {
     assert.deepInclude(problem.body, { status, detail: message })
   })
 
+  it("says that the client has gone where its AbortSignal ended a signal, and that it took too long where a timeout did", () => {
+    const gone = httpProblem(AbortSignal.abort().reason, NOW)
+    assert.deepInclude(gone.body, { title: "AbortError", status: 499, detail: "Whoever asked has gone" })
+    const late = httpProblem(new DOMException("it took 5 s", "TimeoutError"), NOW)
+    assert.deepInclude(late.body, { title: "TimeoutError", status: 504 })
+    // Either makes a `Response`. A reason of the host's own is not known here.
+    assert.strictEqual(Response.json(gone.body, gone).status, 499)
+    assert.strictEqual(httpProblem(AbortSignal.abort(new Error("mine")).reason, NOW).status, 500)
+  })
+
   it("says nothing of what is no error of a signal", () => {
     const problem = httpProblem(new TypeError("cannot read the secret"), NOW)
     assert.strictEqual(problem.status, 500)

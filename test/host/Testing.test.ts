@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 import { expectTypeOf } from "vitest"
 import { ActorSystem, command, protocol, query, tenantAddress } from "../../src/effect.ts"
-import { BudgetExceeded, NotFound, ProviderFailed, Unavailable } from "../../src/index.ts"
+import { BudgetExceeded, InvalidParams, NotFound, ProviderFailed, Unavailable } from "../../src/index.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
 import {
   answers,
@@ -52,7 +52,7 @@ describe("a test runtime", () => {
     assert.lengthOf((await one.get_budget_status()).budgets, 1)
     assert.lengthOf((await other.get_budget_status()).budgets, 0)
     assert.strictEqual((await one.get_status()).tenant, "acme")
-    assert.instanceOf(await failureOf(startTestBursar({ startAt: "never" })), RangeError)
+    assert.instanceOf(await failureOf(startTestBursar({ startAt: "never" })), InvalidParams)
   })
 
   it("answers the same in each run", async () => {
