@@ -29,7 +29,10 @@ export interface BudgetKeeper {
   readonly extend: Ask<"extend_hold">
   readonly release: Ask<"release_hold">
   readonly track: Ask<"track_usage">
-  /** The first attempt number of a request under which nothing is recorded. */
+  /**
+   * The number of a request's next attempt: the first under which nothing is recorded, or that of the estimate by which
+   * somebody has settled the request meanwhile.
+   */
   readonly nextAttempt: (requestId: string, principal: Principal) => Effect.Effect<number, SignalError>
   /** For showing what a call on its way costs so far. An unpriced model may answer 0. */
   readonly price: (

@@ -175,9 +175,12 @@ export class CallMoney {
         Effect.tap((usage) => {
           this.#lastUsage = usage
           if (settle) this.#admission = undefined
-          this.#charged = {
-            tokens: this.#charged.tokens + usage.total_tokens,
-            cost: this.#charged.cost + usage.cost
+          // What replaces an estimate has taken nothing out of the hold: that is gone.
+          if (usage.adjusts === undefined) {
+            this.#charged = {
+              tokens: this.#charged.tokens + usage.total_tokens,
+              cost: this.#charged.cost + usage.cost
+            }
           }
           return Effect.void
         }),
@@ -223,7 +226,8 @@ export class CallMoney {
 
   /**
    * An earlier life of this request may have reported attempts: their numbers are never used again, for a report under
-   * the number of an estimate would replace it.
+   * the number of an estimate would replace it. That is what has to happen where the request was settled by an estimate
+   * while this process stood still: the ledger says which number it is.
    */
   #track(end: AttemptEnd, settle: boolean, patienceMs: number): Effect.Effect<TokenUsage, SignalError> {
     const track = Effect.flatMap(this.#number, (attempt) => {

@@ -21,6 +21,7 @@ export const FindRequest = query("find_request", {
     ),
     is_posted: Schema.Boolean,
     attempts: Count,
+    /** What a report that comes now goes under: a number of its own, or that of the estimate that it was settled with. */
     next_attempt: PositiveCount,
     prompt_tokens: Count,
     completion_tokens: Count,
@@ -37,7 +38,7 @@ export const ADJUSTED_WORKFLOWS_MAX = 1_000
 export const FindAdjustments = query("find_adjustments", {
   family: "tracking",
   roles: [],
-  description: "Lists what adjusts the usage of workflows, the oldest first.",
+  description: "Lists what adjusts the usage of workflows, further attempts among it, the oldest first.",
   payload: {
     workflow_ids: Schema.Array(Id).check(Schema.isMaxLength(ADJUSTED_WORKFLOWS_MAX)),
     /** Only what came after this row. */

@@ -169,7 +169,7 @@ export const makeMemoryLedgerStore = ({
     adjustmentsOf: (name, ids, afterSeq, limit) =>
       Effect.sync(() =>
         select(name, {}, afterSeq, Number.MAX_SAFE_INTEGER)
-          .filter(({ adjustsSeq }) => adjustsSeq !== undefined)
+          .filter(({ adjustsSeq, usage }) => adjustsSeq !== undefined || usage.attempt > 1)
           .map(usageOf)
           .filter(({ workflow_id }) => workflow_id !== undefined && ids.includes(workflow_id))
           .slice(0, limit)

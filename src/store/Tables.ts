@@ -74,7 +74,7 @@ export const TABLES: ReadonlyArray<string> = [
   "CREATE INDEX usage_booked_at ON usage USING brin (booked_at)",
   "CREATE INDEX usage_adjusts ON usage (tenant, adjusts_seq) WHERE adjusts_seq IS NOT NULL",
   `CREATE INDEX usage_adjusts_workflow ON usage (tenant, workflow_id, usage_seq)
-WHERE adjusts_seq IS NOT NULL AND workflow_id IS NOT NULL`,
+WHERE (adjusts_seq IS NOT NULL OR attempt > 1) AND workflow_id IS NOT NULL`,
 
   // Attempts that no row has a price of, by their first rows: what update_pricing may price, the oldest first.
   `CREATE TABLE unpriced_usage (

@@ -102,7 +102,7 @@ export const usageAfter = (
   return rowsOf(sql, where.and("usage_seq > ?", BigInt(afterSeq)), "ASC", limit)
 }
 
-/** By an index of their own: adjustments are few. */
+/** By an index of their own: these are few. */
 export const adjustmentsOf = (
   sql: SqlClient.SqlClient,
   tenant: string,
@@ -115,7 +115,7 @@ export const adjustmentsOf = (
   return Effect.map(
     sql.unsafe<StoredUsage>(
       `${SELECT_USAGE} WHERE tenant = $1 AND workflow_id = ${oneOf(2, "text")} AND usage_seq > $3
-AND adjusts_seq IS NOT NULL AND workflow_id IS NOT NULL ORDER BY usage_seq LIMIT $4::int8`,
+AND (adjusts_seq IS NOT NULL OR attempt > 1) AND workflow_id IS NOT NULL ORDER BY usage_seq LIMIT $4::int8`,
       [tenant, ids, BigInt(afterSeq), BigInt(limit)]
     ),
     (rows) => rows.map(usageFrom)

@@ -251,7 +251,7 @@ export interface LedgerStore extends CleanedReads, ForgetWrites {
     afterSeq: number,
     limit: number
   ) => Effect.Effect<ReadonlyArray<TokenUsage>, StoreUnreachable>
-  /** The rows of these workflows that adjust others, after a number, the oldest first. */
+  /** The rows of these workflows that adjust others or are further attempts, after a number, the oldest first. */
   readonly adjustmentsOf: (
     tenant: string,
     workflowIds: ReadonlyArray<string>,

@@ -276,7 +276,7 @@ const run = (ports: WorkflowPorts, order: AgentOrder) =>
     }
     const { completion } = answered.success
     const spent =
-      completion.usage.attempt > 1
+      completion.usage.attempt > 1 || completion.usage.adjusts !== undefined
         ? yield* orElse(order, spentBy(ports, order), spentOf(completion))
         : spentOf(completion)
     return { ...endOfAnswer(order, completion), ...spent }

@@ -1,5 +1,5 @@
 /**
- * What was said of a workflow's calls after they had been counted: late reports of estimated calls, corrections, late prices.
+ * What was said of a workflow's calls after they had been counted: late reports, corrections, late prices.
  *
  * Owns: that each such row is counted once, whoever counted the call before or after it. The ledger is the truth: each
  * sum says up to which row of it it goes, and what came after that is added.
@@ -15,7 +15,7 @@ import { type Spent, type StoredPrincipal, stepRequestId, type WorkflowContext }
 
 type Row = SignalSuccess<"find_adjustments">["items"][number]
 
-/** A row that adjusts a call, as it is kept in a snapshot. */
+/** A row that adjusts a call, or is another attempt of it: one that comes late may be either. */
 export interface Adjustment {
   readonly seq: number
   readonly requestId: string

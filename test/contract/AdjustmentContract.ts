@@ -1,4 +1,4 @@
-/** What every store of a ledger must do when it is asked what adjusts the usage of workflows. */
+/** What every store of a ledger must do when it is asked what adjusts the usage of workflows: a further attempt does, too. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { SignalSuccess } from "../../src/signal/Catalogue.ts"
@@ -29,7 +29,9 @@ const ROWS = [
   adjusting(4, 1, "one"),
   adjusting(5, 2, "two"),
   adjusting(6, 3),
-  adjusting(7, 1, "one")
+  adjusting(7, 1, "one"),
+  usageRow(8, { workflow_id: "two", attempt: 2 }),
+  usageRow(9, { attempt: 2 })
 ]
 
 let tenants = 0
@@ -51,8 +53,8 @@ export const adjustments = (check: Check): void => {
       const find = (ids: ReadonlyArray<string>, after = 0, limit = 10) =>
         Effect.map(store.adjustmentsOf(tenant, ids, after, limit), (rows) => rows.map((row) => row.usage_seq))
       assert.deepStrictEqual(yield* find(["one"]), [4, 7])
-      assert.deepStrictEqual(yield* find(["two", "none", "one"]), [4, 5, 7])
-      assert.deepStrictEqual(yield* find(["one", "two"], 4), [5, 7])
+      assert.deepStrictEqual(yield* find(["two", "none", "one"]), [4, 5, 7, 8])
+      assert.deepStrictEqual(yield* find(["one", "two"], 4), [5, 7, 8])
       assert.deepStrictEqual(yield* find(["one", "two"], 0, 2), [4, 5])
       assert.deepStrictEqual(yield* find(["none", "", "\u0000"]), [])
       assert.deepStrictEqual(yield* find([]), [])

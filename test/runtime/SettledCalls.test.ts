@@ -8,6 +8,8 @@ import { installationPrincipal } from "../../src/signal/Principal.ts"
 
 const HOST = installationPrincipal("t", "host")
 const CALL = { request_id: "wf/a/1", provider: "p", model: "m", messages: [{ role: "user", content: "hi" }] }
+/** It counts itself: loading a tokenizer takes time that is not virtual. */
+const COUNTING = { name: "p", countPrompt: () => 2 } as never
 const CONFLICT = new Conflict({ reason: "request_reused_with_different_content", message: "another report" })
 
 /** The hold stays open for as long as a report of the attempt is refused. */
@@ -26,7 +28,7 @@ const conflicting = (conflicts: number) => {
   }
   const around = {
     system: { stop: () => Effect.void },
-    adapters: [],
+    adapters: [COUNTING],
     tokenManagers: { ask: ((name: string, payload: never) => answer(name, payload)) as never }
   }
   return { attempts, done: settle(around, CALL as never, HOST) }

@@ -389,7 +389,7 @@ export const storeOver = (rows: Rows): LedgerStore => ({
     Effect.sync(() =>
       rows
         .filtered({})
-        .filter(({ adjustsSeq }) => adjustsSeq !== undefined)
+        .filter(({ adjustsSeq, usage }) => adjustsSeq !== undefined || usage.attempt > 1)
         .map(({ usage }) => usage)
         .filter(({ workflow_id }) => workflow_id !== undefined && ids.includes(workflow_id))
         .filter(({ usage_seq }) => usage_seq > afterSeq)
