@@ -40,5 +40,11 @@ export const addressOf = (kind: string, rest: string): Address => {
   return { kind, tenant: slash === -1 ? rest : rest.slice(0, slash), text: `${kind}/${rest}` }
 }
 
+/** The address inside a tenant that this text is. */
+export const addressFrom = (text: string): Address => {
+  const [kind = "", tenant] = text.split("/", 2)
+  return { kind, tenant, text }
+}
+
 /** What stands behind the kind of an address. */
 export const restOf = ({ kind, text }: Address): string => text.slice(kind.length + 1)

@@ -10,7 +10,7 @@
 import { Clock, Effect } from "effect"
 import type { Unavailable } from "../signal/Errors.ts"
 import type { Millis } from "../signal/Text.ts"
-import type { Address } from "./Address.ts"
+import { type Address, addressFrom } from "./Address.ts"
 import type { Resting } from "./DurableMachine.ts"
 import type { DurableResidents } from "./DurableResidents.ts"
 import type {
@@ -50,6 +50,8 @@ export class DurableLook {
   /** Tenants whose machines at rest are known to their kind, as `KIND/TENANT`. */
   readonly #known = new Set<string>()
   readonly #news: RestingNews
+  /** Machines that were away for a moment, and have still to be read. */
+  readonly #unread = new Set<string>()
 
   constructor(around: LookSurroundings) {
     this.#around = around
@@ -59,6 +61,7 @@ export class DurableLook {
   /** Those whose moment comes until `until`, and those that owe somebody something. Answers how many have come. */
   recover(until: Millis, isMine: IsMine): Effect.Effect<number, Unavailable> {
     return Effect.gen({ self: this }, function* () {
+      yield* this.#readAgain()
       return (yield* this.#due(until, isMine)) + (yield* this.#owing(isMine))
     })
   }
@@ -191,20 +194,44 @@ export class DurableLook {
       if (isGone({ kind, tenant, text })) this.#known.delete(text)
     }
     this.#news.forget(isGone)
+    for (const text of this.#unread) if (isGone(addressFrom(text))) this.#unread.delete(text)
   }
 
-  /** These were away for a moment, and may have changed. */
+  /** These were away for a moment, and may have changed. Who cannot be read now is read at the next look. */
   findAgain(addresses: ReadonlySet<string>): Effect.Effect<void> {
-    const { store, residents, resting } = this.#around
+    return Effect.suspend(() => {
+      for (const text of addresses) {
+        if (this.#around.resting(addressFrom(text).kind) !== undefined) this.#unread.add(text)
+      }
+      return this.#readAgain()
+    })
+  }
+
+  /** After the others, so that one row does not keep them from being read. */
+  #readLater(text: string): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.#unread.delete(text)) this.#unread.add(text)
+    })
+  }
+
+  #readAgain(): Effect.Effect<void> {
+    const { asked } = this.#around
     const one = (text: string) =>
-      Effect.gen(function* () {
-        const [kind = "", tenant] = text.split("/", 2)
-        const line = resting(kind)
-        if (line === undefined) return
-        const row = yield* store.read(text)
-        if (row !== undefined && !residents.has({ kind, tenant, text })) line.found(row, true)
-      }).pipe(Effect.ignore)
-    return Effect.forEach(addresses, one, { discard: true })
+      Effect.gen({ self: this }, function* () {
+        if (!this.#unread.has(text)) return
+        const { store, residents, resting } = this.#around
+        const address = addressFrom(text)
+        const row = yield* Effect.tapError(asked(store.read(text)), () => this.#readLater(text))
+        // It may have moved away while it was read.
+        if (!this.#unread.delete(text)) return
+        if (row !== undefined && !residents.has(address)) resting(address.kind)?.found(row, true)
+      })
+    // Where the store does not answer for one, it is not asked for the others now.
+    return Effect.forEach([...this.#unread], one, { discard: true }).pipe(
+      Effect.catch((error) =>
+        Effect.logWarning("machines that stood still could not be read; they are read again", error)
+      )
+    )
   }
 }
 

@@ -109,8 +109,8 @@ export interface Resting {
   /** One that is open and not in memory: found when its tenant has come to this node, or written anew by somebody (`hasChanged`). */
   readonly found: (entry: MachineEntry, hasChanged: boolean) => void
   /**
-   * All of a tenant have been found, or it was loaded anew (`tenantLoaded`). It runs beside everything else, and nobody waits for it; where it fails it is run again some
-   * seconds later.
+   * All of a tenant have been found, or it was loaded anew (`tenantLoaded`). It runs beside everything else, and nobody waits for
+   * it; where it fails, or takes longer than a minute, it is run again some seconds later.
    */
   readonly complete?: (tenant: string) => Effect.Effect<void, Unavailable>
   /** The moment of one has come; true: the line brings it back when it is its turn. */

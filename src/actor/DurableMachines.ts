@@ -14,7 +14,7 @@ import type { Protocol } from "../signal/Protocol.ts"
 import { SOON_MS } from "../signal/Refusing.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import { type ActorOptions, ActorSystem } from "./ActorSystem.ts"
-import type { Address } from "./Address.ts"
+import { type Address, addressFrom } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
 import { viewOf } from "./DurableDraft.ts"
 import { type Birth, type DurableEnvironment, elsewhere, standsStill } from "./DurableEnvironment.ts"
@@ -106,11 +106,6 @@ const READY_TIMEOUT = "15 seconds"
 
 const standing = ({ text }: Address): Unavailable =>
   new Unavailable({ message: `${text} stands still for a moment; send it again`, retry_after_ms: SOON_MS })
-
-const addressFrom = (text: string): Address => {
-  const [kind = "", tenant] = text.split("/", 2)
-  return { kind, tenant, text }
-}
 
 type AnyRegistered = Registered<AnyStateMachine, Protocol>
 

@@ -3,7 +3,7 @@
  * when it was loaded anew.
  *
  * Owns: whom has still to be asked for. Each tenant is asked for in a fiber of its own, so one that does not answer holds
- * up nobody else; where it fails it stays here, and is asked for again at the next look.
+ * up nobody else; where it fails, or is not answered within a minute, it stays here, and is asked for again at the next look.
  * Does not decide: what is asked, and what is done with the answer (the kind).
  */
 import { Cause, Effect, Exit, Semaphore } from "effect"
@@ -12,6 +12,8 @@ import type { Resting } from "./DurableMachine.ts"
 
 /** Tenants that are asked for side by side. */
 const ASKED_AT_ONCE = 16
+/** Who has not answered by then gives its place to another tenant, and is asked for again. */
+const ANSWERED_WITHIN = "1 minute"
 
 type IsMine = (address: Address) => boolean
 
@@ -71,7 +73,8 @@ export class RestingNews {
       // It may have moved away while it waited for its turn.
       if (this.#wanted.get(text) !== wanted) return
       const { times } = wanted
-      const exit = yield* Effect.exit(this.#around.resting(kind)?.complete?.(tenant) ?? Effect.void)
+      const completed = this.#around.resting(kind)?.complete?.(tenant) ?? Effect.void
+      const exit = yield* Effect.exit(Effect.timeout(completed, ANSWERED_WITHIN))
       wanted.isUnderWay = false
       if (Exit.isFailure(exit)) yield* this.#failed(wanted, exit.cause)
       else if (this.#wanted.get(text) === wanted && wanted.times === times) this.#wanted.delete(text)

@@ -1,11 +1,12 @@
 /** What kinds with a line ask for each tenant: beside everything else, and until it is answered. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import { type Address, scopedAddress } from "../../src/actor/Address.ts"
 import type { Resting } from "../../src/actor/DurableMachine.ts"
 import { DurableMachines } from "../../src/actor/DurableMachines.ts"
-import { MachineStoreUnreachable } from "../../src/actor/MachineStore.ts"
+import { type MachineStore, MachineStoreUnreachable } from "../../src/actor/MachineStore.ts"
 import { Unavailable } from "../../src/signal/Errors.ts"
 import { MemoryMachines } from "../../src/store/MemoryMachineStore.ts"
 import { parcels, process, settle } from "./support/Node.ts"
@@ -104,6 +105,33 @@ describe("what is asked for a tenant whose machines are at rest", () => {
   )
 
   it.effect(
+    "is given up after a minute where nothing answers: another tenant takes its place, and it is asked again",
+    () =>
+      Effect.gen(function* () {
+        const tenants = Array.from({ length: 17 }, (_, index) => `t${String(index).padStart(2, "0")}`)
+        const rows = yield* rowsOf(tenants)
+        const { resting, asked } = line((tenant) => (tenant === "t16" ? Effect.void : Effect.never))
+        yield* process(
+          { rows },
+          Effect.gen(function* () {
+            const machines = yield* DurableMachines
+            yield* parcels(undefined, { resting })
+            yield* machines.recover(everywhere, { finds: true })
+            yield* TestClock.adjust("59 seconds")
+            yield* machines.recover(everywhere)
+            yield* settle
+            assert.lengthOf(asked.splice(0), 16)
+            yield* TestClock.adjust("1 second")
+            assert.deepStrictEqual(asked.splice(0), ["t16"])
+            yield* machines.recover(everywhere)
+            yield* settle
+            assert.deepStrictEqual(asked.toSorted(), tenants.slice(0, 16))
+          })
+        )
+      })
+  )
+
+  it.effect(
     "does not keep who is due out of memory where the rows in line cannot be read; the look says so",
     () =>
       Effect.gen(function* () {
@@ -126,5 +154,44 @@ describe("what is asked for a tenant whose machines are at rest", () => {
           })
         )
       })
+  )
+})
+
+describe("a machine at rest that stood still while somebody rewrote it", () => {
+  it.effect("is told to its line although the store did not answer at once, and once only", () =>
+    Effect.gen(function* () {
+      const rows = yield* rowsOf(["a", "b"])
+      const told: Array<string> = []
+      const resting: Resting = {
+        found: ({ address }, hasChanged) => {
+          if (hasChanged) told.push(address)
+        },
+        gone: () => undefined
+      }
+      const addresses = ["a", "b"].map((tenant) => scopedAddress("parcel", tenant, "1").text)
+      let isAway = true
+      const store = (memory: MachineStore): Partial<MachineStore> => ({
+        read: (address) =>
+          isAway
+            ? Effect.fail(new MachineStoreUnreachable({ message: "away for a moment" }))
+            : memory.read(address)
+      })
+      yield* process(
+        { rows, store },
+        Effect.gen(function* () {
+          const machines = yield* DurableMachines
+          yield* parcels(undefined, { resting })
+          yield* machines.whileStill(new Set(addresses), Effect.void)
+          yield* machines.recover(everywhere)
+          assert.deepStrictEqual(told, [])
+          yield* machines.release(({ tenant }) => tenant === "b")
+          isAway = false
+          yield* machines.recover(everywhere)
+          assert.deepStrictEqual(told, addresses.slice(0, 1), "who has moved away is another node's")
+          yield* machines.recover(everywhere)
+          assert.lengthOf(told, 1)
+        })
+      )
+    })
   )
 })
