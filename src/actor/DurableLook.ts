@@ -49,6 +49,8 @@ export class DurableLook {
   readonly #around: LookSurroundings
   /** Tenants whose machines at rest are known to their kind, as `KIND/TENANT`. */
   readonly #known = new Set<string>()
+  /** Those whose machines are being read. */
+  readonly #finding = new Set<string>()
   readonly #news: RestingNews
   /** Machines that were away for a moment, and have still to be read. */
   readonly #unread = new Set<string>()
@@ -151,17 +153,21 @@ export class DurableLook {
 
   #findTenant(kind: string, tenant: string, resting: Resting): Effect.Effect<void, Unavailable> {
     const { store, asked, residents } = this.#around
+    const text = `${kind}/${tenant}`
     return Effect.gen({ self: this }, function* () {
+      this.#finding.add(text)
       for (let after: string | null = ""; after !== null; ) {
         const open: ReadonlyArray<MachineEntry> = yield* asked(
           store.open({ kind, tenant, after, limit: PAGE })
         )
+        // It has moved away meanwhile.
+        if (!this.#finding.has(text)) return
         for (const entry of open) if (!residents.has(addressOf(entry))) resting.found(entry, false)
         after = open.length === PAGE ? (open.at(-1)?.address ?? null) : null
       }
-      this.#known.add(`${kind}/${tenant}`)
+      this.#known.add(text)
       this.#news.want(kind, tenant)
-    })
+    }).pipe(Effect.ensuring(Effect.sync(() => this.#finding.delete(text))))
   }
 
   /** Kinds that keep a line ask what nobody has told those that are at rest. */
@@ -189,12 +195,9 @@ export class DurableLook {
     const isTenantGone = (kind: string) => (tenant: string) =>
       isGone({ kind, tenant, text: `${kind}/${tenant}` })
     for (const kind of kinds()) resting(kind)?.gone(isTenantGone(kind))
-    for (const text of this.#known) {
-      const [kind = "", tenant = ""] = text.split("/", 2)
-      if (isGone({ kind, tenant, text })) this.#known.delete(text)
-    }
+    for (const those of [this.#known, this.#finding, this.#unread])
+      for (const text of those) if (isGone(addressFrom(text))) those.delete(text)
     this.#news.forget(isGone)
-    for (const text of this.#unread) if (isGone(addressFrom(text))) this.#unread.delete(text)
   }
 
   /** These were away for a moment, and may have changed. Who cannot be read now is read at the next look. */

@@ -20,8 +20,10 @@ export const KNOWN_FRESH_MS = 30_000
 export interface KnownKeys {
   /** A key as it was not longer ago than `freshMs` (30 s, and never more). */
   readonly find: (id: string, freshMs?: Millis) => Effect.Effect<KeyRow | undefined, Unavailable>
-  /** It has ended here, now. */
+  /** It has ended: here, or somebody who knows says so. */
   readonly end: (id: string, now: Millis) => void
+  /** Calls back when one has ended. Returns how to stop. */
+  readonly onEnd: (listener: (id: string) => void) => () => void
 }
 
 export const KnownKeys = Context.Service<KnownKeys>("bursar/bridge/KnownKeys")
@@ -52,6 +54,7 @@ export const makeKnownKeys = (store: KeyStore): KnownKeys => {
   const known = makeRecent<KeyRow>(KNOWN_MAX, KNOWN_FRESH_MS)
   /** A look-up that was on its way while its key ended must not bring it back. */
   const ended = makeRecent<Millis>(KNOWN_MAX, KNOWN_FRESH_MS)
+  const listeners = new Set<(id: string) => void>()
 
   return {
     find: Effect.fnUntraced(function* (id: string, freshMs?: Millis) {
@@ -67,6 +70,11 @@ export const makeKnownKeys = (store: KeyStore): KnownKeys => {
     end: (id, now) => {
       ended.set(id, now, now)
       known.delete(id)
+      for (const listener of listeners) listener(id)
+    },
+    onEnd: (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     }
   }
 }

@@ -16,7 +16,9 @@ export const keyStandings = (known: KnownKeys): KeyStandings => ({
       ([row, now]): KeyStanding => {
         if (row === undefined || row.tenant !== principal.tenant) return { ended: "unknown" }
         const ended = endOfKey(row, now)
-        return ended === undefined ? { holder: principalOfKey(row) } : { ended }
+        if (ended !== undefined) return { ended }
+        const holder = principalOfKey(row)
+        return row.expiresAt === null ? { holder } : { holder, expiresAt: row.expiresAt }
       }
     )
   }

@@ -135,7 +135,8 @@ export const layer = (
       const letters = yield* DeadLetterStore
       const refusals = yield* makeRefusals(yield* RefusalStore)
       const hub = new Hub()
-      const keys = keyStandings(yield* KnownKeys)
+      const keyEnds = yield* KnownKeys
+      const keys = keyStandings(keyEnds)
       const alerts = yield* AlertDelivery
       const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
       const disguise = new Disguise(yield* makePseudonyms, { isAlone: placement === undefined })
@@ -178,7 +179,8 @@ export const layer = (
             adapters,
             tokenManagers: disguised(tokenManagers, disguise),
             hub,
-            keys
+            keys,
+            keyEnds
           })
           const workflows = yield* makeWorkflows(
             ports,

@@ -8,6 +8,7 @@
 import { Effect, Result } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { scopedAddress } from "../actor/Address.ts"
+import type { KnownKeys } from "../bridge/KnownKeys.ts"
 import type { Adapter } from "../provider/Adapter.ts"
 import { requestFor } from "../provider/CallRequest.ts"
 import type { Providers } from "../provider/Providers.ts"
@@ -17,8 +18,9 @@ import type { BudgetStanding } from "../signal/Budget.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
+import type { Batch } from "../tokens/LedgerStore.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
-import type { KeyStandings, WorkflowPorts } from "../workflow/Ports.ts"
+import type { KeyStandings, RoomNews, WorkflowPorts } from "../workflow/Ports.ts"
 import type { Hub } from "./Hub.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 
@@ -29,6 +31,7 @@ export interface WorkflowSurroundings {
   readonly tokenManagers: TokenManagers
   readonly hub: Hub
   readonly keys: KeyStandings
+  readonly keyEnds: Pick<KnownKeys, "end" | "onEnd">
 }
 
 /** What a call is settled with. */
@@ -111,7 +114,20 @@ export const settle = (
     }
   })
 
-const NOTHING_ELSE = { redefined: [], strict: [], approved: [], hasNewPrices: false }
+const NOTHING: RoomNews = {
+  standings: [],
+  redefined: [],
+  strict: [],
+  approved: [],
+  hasNewPrices: false,
+  endedKeys: []
+}
+
+/** The trail of a tenant is where its workflows are: it tells here what was revoked on any node. */
+const endKeysIn = ({ audit }: Batch, { end }: WorkflowSurroundings["keyEnds"]): void => {
+  for (const { action, subject, at } of audit)
+    if (action === "revoke_key" && subject !== null) end(subject, at)
+}
 
 const whereItStands = ({ budget_id, entity_id, remaining }: BudgetStanding) => ({
   budgetId: definitionIdOf(budget_id),
@@ -133,22 +149,33 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
   },
   money: {
     ask: (name, payload, principal) => around.tokenManagers.ask(name, payload, principal),
-    onRoom: (tenant, { onNews, onAdmitted }) =>
-      around.hub.listen(tenant, {
-        onCommit: ({ budgets, overrides, prices }, standings) =>
-          onNews({
-            standings: standings.map(whereItStands),
-            redefined: budgets.map(({ id }) => definitionIdOf(id)),
-            strict: budgets
-              .filter(({ isActive, enforcement }) => isActive && enforcement === "hard")
-              .map(({ id }) => definitionIdOf(id)),
-            approved: overrides.filter(({ status }) => status === "approved").map(({ id }) => id),
-            hasNewPrices: prices.length > 0
-          }),
-        onReset: (standings) => onNews({ ...NOTHING_ELSE, standings: standings.map(whereItStands) }),
-        onProgress: ({ workflow_id }) => {
-          if (workflow_id !== undefined) onAdmitted(workflow_id)
-        }
-      })
+    onRoom: (tenant, { onNews, onAdmitted }) => {
+      const stopped = [
+        around.keyEnds.onEnd((id) => onNews({ ...NOTHING, endedKeys: [id] })),
+        around.hub.listen(tenant, {
+          onCommit: (batch, standings) => {
+            endKeysIn(batch, around.keyEnds)
+            const { budgets, overrides, prices } = batch
+            onNews({
+              ...NOTHING,
+              standings: standings.map(whereItStands),
+              redefined: budgets.map(({ id }) => definitionIdOf(id)),
+              strict: budgets
+                .filter(({ isActive, enforcement }) => isActive && enforcement === "hard")
+                .map(({ id }) => definitionIdOf(id)),
+              approved: overrides.filter(({ status }) => status === "approved").map(({ id }) => id),
+              hasNewPrices: prices.length > 0
+            })
+          },
+          onReset: (standings) => onNews({ ...NOTHING, standings: standings.map(whereItStands) }),
+          onProgress: ({ workflow_id }) => {
+            if (workflow_id !== undefined) onAdmitted(workflow_id)
+          }
+        })
+      ]
+      return () => {
+        for (const stop of stopped) stop()
+      }
+    }
   }
 })

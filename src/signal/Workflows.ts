@@ -38,7 +38,7 @@ export type WorkflowState = typeof WorkflowState.Type
 export const StepState = Schema.Literals(["pending", "running", "parked", "done", "failed", "cancelled"])
 export type StepState = typeof StepState.Type
 
-/** Why a workflow waits: what refused it, when it looks again at the latest, and who can let it go on. */
+/** Why a workflow waits: what refused it, when there may be room, when it looks again, and who can let it go on. */
 export const Parked = Schema.Struct({
   /** A sentence for people. */
   reason: Sentence,
@@ -46,8 +46,13 @@ export const Parked = Schema.Struct({
   agents: Schema.Array(Name),
   /** The budgets that have no room. */
   violations: Schema.Array(Violation),
-  /** When it looks again by itself: where money is only held that is soon. After it, it looks once a minute. */
+  /**
+   * The earliest moment at which there may be room without anybody's doing, as of the last look; null where waiting alone does
+   * not help. Where money is only held that is soon.
+   */
   retry_at: Schema.NullOr(Timestamp),
+  /** When it looks again by itself at the latest, in its turn; null where nothing but a restart lets it go on. */
+  looks_at: Schema.NullOr(Timestamp),
   /** Roles or owners who may approve an override of what refused it. */
   approvers: Schema.Array(Name),
   /** Overrides that the workflow itself has asked for. */

@@ -25,7 +25,7 @@ import { type Failure, type OwnBudget, type Refusal, type Spent, stepRequestId }
 const WAIT_MS = 200
 const WAIT_MS_MAX = 30_000
 
-const encodeViolation = Schema.encodeSync(Violation)
+export const encodeViolation = Schema.encodeSync(Violation)
 
 /** Tries again for as long as the state lasts: what cannot be taken now says nothing about the call. */
 export const untilTaken = <A>(ask: Effect.Effect<A, SignalError>): Effect.Effect<A, SignalError> => {

@@ -10,6 +10,7 @@ import type { SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Amount } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Completion } from "../signal/Providers.ts"
+import type { Millis } from "../signal/Text.ts"
 
 /** What makes calls, each with its hold and its reports. */
 export interface AgentCalls {
@@ -72,6 +73,8 @@ export interface RoomNews {
   /** Overrides that were approved. */
   readonly approved: ReadonlyArray<string>
   readonly hasNewPrices: boolean
+  /** Keys that have ended: who was started by one goes on to its end. */
+  readonly endedKeys: ReadonlyArray<string>
 }
 
 export interface RoomListener {
@@ -82,7 +85,11 @@ export interface RoomListener {
 
 /** Whoever a key speaks for now, or how it ended. Who speaks without a key is whoever it was. */
 export type KeyStanding =
-  | { readonly holder: Principal }
+  | {
+      readonly holder: Principal
+      /** When it ends by itself; absent where it does not. */
+      readonly expiresAt?: Millis
+    }
   | { readonly ended: "revoked" | "expired" | "unknown" }
 
 export interface KeyStandings {

@@ -14,11 +14,10 @@ import type { SignalPayload } from "../signal/Catalogue.ts"
 import { parseAmount } from "../signal/Money.ts"
 import { type Millis, toSentence } from "../signal/Text.ts"
 import type { AgentDefinition } from "../signal/WorkflowDefinition.ts"
-import { untilTaken } from "./AgentCall.ts"
+import { encodeViolation, untilTaken } from "./AgentCall.ts"
 import { type AgentOrder, attributionFor, callerOf, insiderOf } from "./AgentOrder.ts"
 import { keyFailure } from "./KeyEnds.ts"
-import type { LookedAt } from "./Parking.ts"
-import { roomAfter } from "./Parking.ts"
+import { type LookedAt, roomAfter, type Seen } from "./Parking.ts"
 import type { WorkflowPorts } from "./Ports.ts"
 import type { RoomLine } from "./RoomLine.ts"
 import type { Place } from "./RoomPlace.ts"
@@ -142,6 +141,13 @@ const lookAtBudget = (ports: WorkflowPorts, order: RefusedOrder, violation: Refu
     return { approvers: budget.override_policy.approvers, overrides }
   })
 
+/** When its key ends by itself, as far as that can be said now. */
+const keyEndOf = (ports: WorkflowPorts, { principal }: RefusedOrder): Effect.Effect<Millis | null> =>
+  ports.keys.of(principal).pipe(
+    Effect.map((standing) => ("holder" in standing ? (standing.expiresAt ?? null) : null)),
+    Effect.orElseSucceed(() => null)
+  )
+
 /** Finds out who may approve more, and asks them where the workflow was told to. */
 export const lookAtRefusals = (ports: WorkflowPorts, order: RefusedOrder): Effect.Effect<LookedAt> =>
   Effect.forEach(refusing(order), (violation) => lookAtBudget(ports, order, violation)).pipe(
@@ -153,10 +159,11 @@ export const lookAtRefusals = (ports: WorkflowPorts, order: RefusedOrder): Effec
         []
       )
     ),
-    Effect.map((found) => ({
+    Effect.zipWith(keyEndOf(ports, order), (found, keyEndsAt) => ({
       round: order.round,
       approvers: found.flatMap(({ approvers }) => approvers),
-      overrides: found.flatMap(({ overrides }) => overrides)
+      overrides: found.flatMap(({ overrides }) => overrides),
+      keyEndsAt
     }))
   )
 
@@ -179,17 +186,27 @@ const lookFor = (
   }
 }
 
-/** Whether one of the steps may go on, be it to its end. What cannot be said now is not so. */
-const mayGoOn = (ports: WorkflowPorts, order: RefusedOrder) =>
+/**
+ * Whether one of the steps may go on, be it to its end; and how the others are refused now. What cannot be said now is not so.
+ */
+const looked = (ports: WorkflowPorts, order: RefusedOrder) =>
   Effect.gen(function* () {
-    if (yield* hasLostKey(ports, order)) return true
+    const seen: Array<Seen> = []
+    if (yield* hasLostKey(ports, order)) return { mayGoOn: true, seen }
     for (const refusal of order.refusals) {
       const approval = yield* Effect.result(
         ports.money.ask("check_budget", lookFor(order, refusal), callerOf(order.principal))
       )
-      if (Result.isSuccess(approval) && approval.success.allowed) return true
+      if (Result.isFailure(approval)) continue
+      if (approval.success.allowed) return { mayGoOn: true, seen }
+      const { violations, retry_at } = approval.success
+      seen.push({
+        agent: refusal.agent,
+        violations: violations.map((violation) => encodeViolation(violation)),
+        retryAt: retry_at
+      })
     }
-    return false
+    return { mayGoOn: false, seen }
   })
 
 /** Whether an override that it has asked for is approved: after a restart nobody tells it again. */
@@ -207,11 +224,11 @@ const hasApproval = (ports: WorkflowPorts, order: RefusedOrder): Effect.Effect<b
 /** Gives up its place when what it waits for is over, and keeps it where it is only interrupted. */
 const placeIn = (
   line: RoomLine,
-  { workflowId, principal: { tenant }, since, overrides, refusals }: RefusedOrder,
+  { workflowId, principal: { tenant, keyId }, since, overrides, refusals }: RefusedOrder,
   isOver: () => boolean
 ) =>
   Effect.acquireRelease(
-    Effect.sync(() => line.enter({ workflowId, tenant, since, overrides, refusals })),
+    Effect.sync(() => line.enter({ workflowId, keyId, tenant, since, overrides, refusals })),
     (place) => Effect.sync(() => (isOver() ? place.leave() : place.rest()))
   )
 
@@ -239,6 +256,8 @@ const turnOf = (ports: WorkflowPorts, order: RefusedOrder, place: Place) =>
 export interface RoomFound {
   readonly at: Millis
   readonly hasRoom: boolean
+  /** Where there is none: what the look was answered. */
+  readonly seen?: ReadonlyArray<Seen>
 }
 
 /** Gets in line. What changes between this and the first look is heard. */
@@ -267,14 +286,15 @@ const goOnIn = (
   Effect.gen(function* () {
     const place = yield* getInLine(ports, line, order, isOver)
     while ((yield* turnOf(ports, order, place)) === "look") {
-      if (yield* mayGoOn(ports, order)) {
+      const { mayGoOn, seen } = yield* looked(ports, order)
+      if (mayGoOn) {
         const end = place.goOn()
         yield* Effect.forkIn(Effect.andThen(Effect.sleep(CLAIM_MS), Effect.sync(end)), runtime)
         break
       }
       place.pass()
       const at = yield* Clock.currentTimeMillis
-      if (at >= order.lookAt - EARLY_MS) return { at, hasRoom: false }
+      if (at >= order.lookAt - EARLY_MS) return { at, hasRoom: false, seen }
     }
     return { at: yield* Clock.currentTimeMillis, hasRoom: true }
   })

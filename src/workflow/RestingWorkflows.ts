@@ -11,12 +11,12 @@ import type { Resting } from "../actor/DurableMachine.ts"
 import type { MachineEntry, MachineStatus } from "../actor/MachineStore.ts"
 import { type Conflict, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import type { WorkflowProgress } from "../signal/Workflows.ts"
 import type { RoomNews, WorkflowPorts } from "./Ports.ts"
 import type { Return, RoomLine, Wake } from "./RoomLine.ts"
 import { budgetOf, type InLine } from "./RoomPlace.ts"
 import { workflowAddress } from "./WorkflowAddress.ts"
 import type { WorkflowContext } from "./WorkflowContext.ts"
+import type { WorkflowAbout } from "./WorkflowView.ts"
 
 /** Budgets that are asked for when a tenant has come; those of more places are found by looking, one place after the other. */
 const ASKED_MAX = 1_000
@@ -34,13 +34,14 @@ const PAUSE_MAX_MS = 900_000
 
 /** What is kept of one that is parked; `undefined`: it waits for no room, or has to be back at once, whatever room there is. */
 const inLineOf = ({ tenant, status, about, wakesAt }: MachineEntry): InLine | undefined => {
-  const { workflow_id, parked, state } = about as unknown as typeof WorkflowProgress.Encoded
+  const { workflow_id, parked, state, key_id } = about as unknown as WorkflowAbout
   // Where one of its agents waits for room, another's call may be under way.
   if (status !== "active" || state !== "parked" || parked === null || wakesAt === 0) return undefined
   const { agents, violations, overrides, since } = parked
   // Which budget has refused which of several steps is not listed: room in one of them is a reason to look.
   const refusals = agents.length === 1 ? [{ violations }] : violations.map((one) => ({ violations: [one] }))
-  return { tenant, workflowId: workflow_id, since: Date.parse(since), overrides, refusals }
+  const at = { tenant, workflowId: workflow_id, keyId: key_id }
+  return { ...at, since: Date.parse(since), overrides, refusals }
 }
 
 const insider = (tenant: string): Principal => ({
@@ -91,7 +92,8 @@ const newsFor = ({ money }: WorkflowPorts, line: RoomLine, tenant: string) =>
       approved: approved.flat(),
       redefined: [],
       strict: [],
-      hasNewPrices: false
+      hasNewPrices: false,
+      endedKeys: []
     }
     return news
   })

@@ -94,8 +94,9 @@ class TenantLine {
   /** Whether it waits for the same as before, while all that was told was heard. */
   #goesOnFrom(before: Place, place: Place): boolean {
     const keys = new Set(place.keys())
-    if (!before.isResting || ![...before.keys()].every((key) => keys.delete(key)) || keys.size > 0)
-      return false
+    const keysBefore = new Set(before.keys())
+    if (!before.isResting || keys.size !== keysBefore.size) return false
+    if (![...keysBefore].every((key) => keys.has(key))) return false
     place.hasHeard = true
     place.isReady = true
     place.wish = before.wish
@@ -103,12 +104,13 @@ class TenantLine {
     return true
   }
 
-  /** One that is at rest. */
-  found(of: InLine, hasChanged: boolean): void {
+  /** One that is at rest. Where its row is not what its place was made of, it was elsewhere meanwhile. */
+  found(of: InLine, isRewritten: boolean): void {
     const before = this.#places.get(of.workflowId)
+    const place = new Place(this, of)
+    const hasChanged = isRewritten || (before !== undefined && !before.isLike(place))
     if (before !== undefined && !(before.isResting && hasChanged)) return
     if (before !== undefined) this.#drop(before)
-    const place = new Place(this, of)
     place.isResting = true
     place.isReady = true
     place.hasApproval = before?.hasApproval ?? false
@@ -209,7 +211,7 @@ class TenantLine {
     if (isIn) this.#want(place)
   }
 
-  hear({ standings, approved, redefined, strict, hasNewPrices }: RoomNews): void {
+  hear({ standings, approved, redefined, strict, hasNewPrices, endedKeys }: RoomNews): void {
     const told = new Set<string>()
     for (const { budgetId, entityId, remaining } of standings) {
       const key = keyOf(budgetId, entityId)
@@ -225,6 +227,10 @@ class TenantLine {
         const isTold = (id: string) => place.isResting && strict.includes(id) && place.isToldOf(id, told)
         if (isUnpriced || redefined.some((id) => place.isOf(id) && !isTold(id))) this.#wish(place, "must")
       }
+    }
+    if (endedKeys.length > 0) {
+      for (const place of this.#places.values())
+        if (endedKeys.includes(place.keyId)) this.#wish(place, "must")
     }
     if (told.size > 0) this.#hearStandings(told)
     this.grant()

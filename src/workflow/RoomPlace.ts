@@ -18,6 +18,8 @@ export interface Need {
 export interface InLine {
   readonly tenant: string
   readonly workflowId: string
+  /** Of the key that started it. */
+  readonly keyId: string
   readonly since: Millis
   readonly overrides: ReadonlyArray<string>
   readonly refusals: ReadonlyArray<Pick<Refusal, "violations">>
@@ -52,8 +54,13 @@ interface Line {
   readonly leave: (place: Place) => void
 }
 
+/** What is needed of all budgets, however it is spread over steps. */
+const needsIn = (steps: Place["steps"]): string =>
+  [...new Set(steps.flatMap((needs) => needs.map(({ key, amount }) => `${key} ${amount}`)))].toSorted().join()
+
 export class Place {
   readonly workflowId: string
+  readonly keyId: string
   readonly since: Millis
   readonly overrides: ReadonlyArray<string>
   /** What each of its steps needs, by budget; empty where no budget has refused it. */
@@ -75,9 +82,10 @@ export class Place {
   #turn: Latch.Latch | undefined
   #approval: Latch.Latch | undefined
 
-  constructor(line: Line, { workflowId, since, overrides, refusals }: InLine) {
+  constructor(line: Line, { workflowId, keyId, since, overrides, refusals }: InLine) {
     this.#line = line
     this.workflowId = workflowId
+    this.keyId = keyId
     this.since = since
     this.overrides = overrides
     this.steps = refusals.map(({ violations }) => needsOf(violations))
@@ -97,6 +105,15 @@ export class Place {
 
   *keys(): Iterable<string> {
     for (const needs of this.steps) for (const { key } of needs) yield key
+  }
+
+  /** Whether it stands where another one of the same workflow does, and waits for the same. */
+  isLike(other: Place): boolean {
+    return (
+      this.since === other.since &&
+      this.overrides.join() === other.overrides.join() &&
+      needsIn(this.steps) === needsIn(other.steps)
+    )
   }
 
   waitsFor(key: string): boolean {

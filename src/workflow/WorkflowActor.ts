@@ -16,6 +16,7 @@ import type { RoomLine } from "./RoomLine.ts"
 import { WORKFLOW } from "./WorkflowAddress.ts"
 import { makeWorkflowMachine, type WorkflowMachine } from "./WorkflowMachine.ts"
 import {
+  aboutOf,
   decodeProgress,
   factsBetween,
   hasEnded,
@@ -88,7 +89,7 @@ export const workflowActor = (
         answer
       }
     },
-    about: (snapshot) => progressOf(atOf({ snapshot, status: "active", reason: null })),
+    about: (snapshot) => aboutOf(atOf({ snapshot, status: "active", reason: null })),
     facts: (after, before) =>
       factsBetween(before === undefined ? undefined : atOf(before), atOf(after)).map((fact) => ({
         kind: fact.what,

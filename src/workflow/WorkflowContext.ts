@@ -67,6 +67,8 @@ export interface ParkedRecord {
   readonly lookedAtRound: number
   /** When it looks by itself whether there is room, and has to be in memory for that. */
   readonly lookAt: Millis
+  /** When its key ends by itself: it looks then, too. */
+  readonly keyEndsAt: Millis | null
   /** How often it has looked so, and found none. */
   readonly looks: number
   readonly approvers: ReadonlyArray<string>

@@ -116,7 +116,10 @@ const rules = setup({
       for (const name of runningAgents(context)) enqueue.stopChild(`${CALL}${name}`)
     }),
     lookedAt: assign(({ context, event }) => lookedAt(context, outputOf<LookedAt>(event))),
-    lookedInVain: assign(({ context, event }) => lookedInVain(context, outputOf<RoomFound>(event).at)),
+    lookedInVain: assign(({ context, event }) => {
+      const { at, seen } = outputOf<RoomFound>(event)
+      return lookedInVain(context, at, seen)
+    }),
     goOn: assign(({ context, event }) =>
       goOn(context, event.type === "RESUME" ? event.at : outputOf<{ readonly at: Millis }>(event).at)
     ),

@@ -85,6 +85,7 @@ const parkedOf = ({ context, stopped }: WorkflowAt): Progress["parked"] => {
       agents: [],
       violations: [],
       retry_at: null,
+      looks_at: null,
       approvers: [],
       overrides: [],
       since: formatTimestamp(context.now)
@@ -96,6 +97,7 @@ const parkedOf = ({ context, stopped }: WorkflowAt): Progress["parked"] => {
     agents: parked.refusals.map(({ agent }) => agent),
     violations: parked.refusals.flatMap(({ violations }) => violations),
     retry_at: timestamp(retryAtOf(parked.refusals)),
+    looks_at: formatTimestamp(parked.lookAt),
     approvers: parked.approvers,
     overrides: parked.overrides,
     since: formatTimestamp(parked.since)
@@ -129,6 +131,16 @@ const budgetOf = ({
   }
 }
 
+/** A moment that was ahead when it was parked may be over: then the next one counts. */
+export const progressAsOf = <P extends WorkflowProgress>(progress: P, now: Millis): P => {
+  const { parked } = progress
+  if (parked === null || parked.retry_at === null || parked.retry_at > now) return progress
+  const later = parked.violations.flatMap(({ resets_at }) =>
+    resets_at !== null && resets_at > now ? [resets_at] : []
+  )
+  return { ...progress, parked: { ...parked, retry_at: later.length === 0 ? null : Math.min(...later) } }
+}
+
 /** Where a workflow stands, as it is on the wire. */
 export const progressOf = (at: WorkflowAt): Progress => {
   const { context } = at
@@ -160,6 +172,14 @@ export const progressOf = (at: WorkflowAt): Progress => {
     ended_at: hasEnded(state) ? formatTimestamp(context.now) : null
   }
 }
+
+/** What a row says of a workflow, so that nobody has to read all of it: what lists show, and the key that started it. */
+export type WorkflowAbout = Progress & { readonly key_id: string }
+
+export const aboutOf = (at: WorkflowAt): WorkflowAbout => ({
+  ...progressOf(at),
+  key_id: at.context.principal.keyId
+})
 
 const stepViewOf = (context: WorkflowContext, name: string): typeof WorkflowStep.Encoded => {
   const step = stepOf(context, name)

@@ -33,7 +33,7 @@ import { workflowAddress } from "./WorkflowAddress.ts"
 import { planOf, type WorkflowContext, type WorkflowInput } from "./WorkflowContext.ts"
 import { listWorkflows } from "./WorkflowList.ts"
 import type { WorkflowMachine } from "./WorkflowMachine.ts"
-import { decodeProgress, decodeWorkflow, progressOf, workflowOf } from "./WorkflowView.ts"
+import { decodeProgress, decodeWorkflow, progressAsOf, progressOf, workflowOf } from "./WorkflowView.ts"
 
 type Ask<Name extends WorkflowSignal> = (
   payload: SignalPayload<Name>,
@@ -195,13 +195,17 @@ class Desk implements Workflows {
     Effect.gen({ self: this }, function* () {
       const at = atOf(yield* this.#own(workflow_id, principal))
       const adjustments = yield* adjustmentsOfOne(this.#ports, workflow_id, at.context.principal)
-      return { workflow: decodeWorkflow(workflowOf(yield* withFiguresOfNow(this.#ports, at, adjustments))) }
+      const workflow = decodeWorkflow(workflowOf(yield* withFiguresOfNow(this.#ports, at, adjustments)))
+      return { workflow: progressAsOf(workflow, yield* Clock.currentTimeMillis) }
     })
 
   readonly list_workflows: Ask<"list_workflows"> = (payload, principal) =>
-    Effect.flatMap(listWorkflows(this.#store, payload, principal), ({ items, next_cursor }) =>
-      Effect.map(this.#withFiguresOfNow(items, principal), (shown) => ({ items: shown, next_cursor }))
-    )
+    Effect.gen({ self: this }, function* () {
+      const { items, next_cursor } = yield* listWorkflows(this.#store, payload, principal)
+      const shown = yield* this.#withFiguresOfNow(items, principal)
+      const now = yield* Clock.currentTimeMillis
+      return { items: shown.map((item) => progressAsOf(item, now)), next_cursor }
+    })
 
   /** Few workflows have calls that were adjusted: what a list knows of the others is right as it is. */
   #withFiguresOfNow(items: ReadonlyArray<WorkflowProgress>, principal: Principal) {

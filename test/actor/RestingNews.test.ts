@@ -132,6 +132,35 @@ describe("what is asked for a tenant whose machines are at rest", () => {
   )
 
   it.effect(
+    "has the rows of a tenant that leaves while they are read found when it has come back, and not before",
+    () =>
+      Effect.gen(function* () {
+        const rows = yield* rowsOf(["t"])
+        const answers = Deferred.makeUnsafe<void>()
+        const { resting, found, asked } = line(() => Effect.void)
+        const store = (memory: MachineStore): Partial<MachineStore> => ({
+          open: (query) => Effect.andThen(Deferred.await(answers), memory.open(query))
+        })
+        yield* process(
+          { rows, store },
+          Effect.gen(function* () {
+            const machines = yield* DurableMachines
+            yield* parcels(undefined, { resting })
+            yield* Effect.forkChild(machines.recover(everywhere, { finds: true }))
+            yield* settle
+            yield* machines.release(everywhere)
+            yield* Deferred.succeed(answers, undefined)
+            yield* settle
+            assert.deepStrictEqual([found, asked], [[], []])
+            yield* machines.recover(everywhere, { finds: true })
+            yield* settle
+            assert.deepStrictEqual([found, asked], [["t"], ["t"]])
+          })
+        )
+      })
+  )
+
+  it.effect(
     "does not keep who is due out of memory where the rows in line cannot be read; the look says so",
     () =>
       Effect.gen(function* () {

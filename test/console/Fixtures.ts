@@ -215,6 +215,7 @@ export const parked = (fields: Partial<Parked> = {}): Parked => ({
   agents: ["draft"],
   violations: [violation()],
   retry_at: null,
+  looks_at: at(2),
   approvers: ["budget_admin"],
   overrides: [],
   since: at(1),

@@ -2,8 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Result } from "effect"
 import { DeadLetterStore } from "../../src/actor/DeadLetterStore.ts"
+import { KeyAudit } from "../../src/bridge/KeyAudit.ts"
 import { KeyStore } from "../../src/bridge/KeyStore.ts"
-import { principalOfKey } from "../../src/bridge/KnownKeys.ts"
+import { KnownKeys, principalOfKey } from "../../src/bridge/KnownKeys.ts"
 import { makeDoor } from "../../src/host/Door.ts"
 import type { HostParams } from "../../src/host/HostSignals.ts"
 import { decodePayload } from "../../src/signal/Decode.ts"
@@ -169,6 +170,68 @@ describe("a workflow", () => {
       assert.deepInclude(yield* shown, { state: "failed", steps_done: 2 })
       assert.deepInclude((yield* shown).failure, { agent: "second", error: "key_revoked" })
     }).pipe(parking.here)
+  )
+})
+
+describe("a parked workflow at rest", () => {
+  const MINUTE = 60_000
+  const refused: HostParams<"create_budget"> = {
+    ...{ name: "none", type: "user", entity_id: "ann", period: "lifetime" },
+    limit: "0"
+  } as const
+
+  /** Parked and at rest, by a key. */
+  const atRest = (of: ReturnType<typeof running>, more: Partial<HostParams<"create_key">> = {}) =>
+    Effect.gen(function* () {
+      const ready = yield* of.ready
+      const { host, started, keyWith } = ready
+      const ann = yield* keyWith(more)
+      yield* host.send("create_budget", { ...refused, measure: "requests" })
+      yield* started(ann, { user_id: "ann" })
+      yield* pass(12 * MINUTE, MINUTE)
+      const { items } = yield* host.send("list_actors", { kind: "workflow" })
+      assert.lengthOf(items, 0)
+      return { ...ready, ann }
+    })
+
+  const revoking = running()
+  it.effect("ends at once when its key is revoked here", () =>
+    Effect.gen(function* () {
+      const { host, shown, ann } = yield* atRest(revoking)
+      yield* host.send("revoke_key", { key_id: ann.keyId })
+      yield* pass(1_000)
+      assert.deepInclude((yield* shown).failure, { agent: "first", error: "key_revoked" })
+    }).pipe(revoking.here)
+  )
+
+  const noted = running()
+  it.effect("ends when another node notes in its tenant's trail that it has revoked its key", () =>
+    Effect.gen(function* () {
+      const { shown, ann } = yield* atRest(noted)
+      // It is known here, and would be believed for some time.
+      yield* Effect.flatMap(KnownKeys, (keys) => keys.find(ann.keyId))
+      yield* Effect.flatMap(KeyStore, (store) => store.revoke(ann.keyId, null, 1))
+      yield* (yield* KeyAudit).record({
+        ...{ action: "revoke_key", principal: installationPrincipal(), tenant: ann.tenant, keyId: ann.keyId },
+        ...{ before: null, after: null }
+      })
+      yield* pass(1_000)
+      assert.deepInclude((yield* shown).failure, { agent: "first", error: "key_revoked" })
+    }).pipe(noted.here)
+  )
+
+  const expiring = running()
+  it.effect("ends when its key expires, and says that it looks then", () =>
+    Effect.gen(function* () {
+      const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+      const expires_at = new Date(now + 25 * MINUTE).toISOString()
+      const { shown } = yield* atRest(expiring, { expires_at })
+      assert.strictEqual((yield* shown).parked?.looks_at, expires_at)
+      yield* pass(13 * MINUTE - 1_000, MINUTE)
+      assert.strictEqual((yield* shown).state, "parked")
+      yield* pass(2_000)
+      assert.deepInclude((yield* shown).failure, { agent: "first", error: "key_expired" })
+    }).pipe(expiring.here)
   )
 })
 

@@ -167,4 +167,32 @@ describe("a parked workflow at rest", () => {
     await bursar.advance("80 minutes")
     assert.strictEqual(await stateOfTwo(), "completed")
   })
+
+  it("says when there may be room and when it looks next, and neither moment is over", async () => {
+    await started({ startAt: "2026-11-25T22:00:00.000Z" }, { period: "daily", limit: "1" })
+    for (const number of [1, 2, 3]) {
+      await start(number)
+      await bursar.advance("1 second")
+    }
+    const waits = async () => {
+      const { items } = await bursar.list_workflows({ state: "parked" })
+      const { workflow } = await bursar.get_workflow({ workflow_id: idOf(3) })
+      const listed = items.find(({ workflow_id }) => workflow_id === idOf(3))
+      assert.deepStrictEqual(listed?.parked, workflow.parked)
+      const { retry_at, looks_at } = workflow.parked ?? {}
+      return [retry_at, looks_at?.slice(0, 16)]
+    }
+    assert.deepStrictEqual(await waits(), ["2026-11-26T00:00:00.000Z", "2026-11-25T22:30"])
+    await bursar.advance("40 minutes")
+    assert.deepStrictEqual(await waits(), ["2026-11-26T00:00:00.000Z", "2026-11-25T23:30"])
+    await bursar.advance("81 minutes")
+    assert.strictEqual(await stateOf(2), "completed")
+    // Its row says nothing of the next day yet.
+    const [retryAt] = await waits()
+    assert.isTrue(retryAt === null || retryAt === "2026-11-27T00:00:00.000Z", retryAt ?? "")
+    await bursar.advance("2 hours")
+    const [next, looks] = await waits()
+    assert.strictEqual(next, "2026-11-27T00:00:00.000Z")
+    assert.isAbove(Date.parse(`${looks}:59.999Z`), bursar.now().getTime())
+  })
 })

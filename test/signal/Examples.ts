@@ -158,6 +158,7 @@ const workflowProgress = {
     agents: ["draft"],
     violations: [{ ...standing, requested: "2", shortfall: "1.5", override: "available" }],
     retry_at: "2026-03-11T00:00:00.000Z",
+    looks_at: "2026-03-10T10:00:00.000Z",
     approvers: ["budget_admin"],
     overrides: ["override_3"],
     since: "2026-03-10T10:00:00.000Z"

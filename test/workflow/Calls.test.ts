@@ -275,7 +275,12 @@ describe("while it is parked", () => {
     Effect.gen(function* () {
       const ports = new FakePorts().script("get_budget_status", status("red", ["budget_admin", "ann"]))
       const found = yield* lookAtRefusals(ports, refusedOrderOf(parkedOn()))
-      assert.deepStrictEqual(found, { round: 1, approvers: ["budget_admin", "ann"], overrides: [] })
+      assert.deepStrictEqual(found, {
+        round: 1,
+        approvers: ["budget_admin", "ann"],
+        overrides: [],
+        keyEndsAt: null
+      })
     })
   )
 
@@ -300,7 +305,7 @@ describe("while it is parked", () => {
   )
 
   const allowed = { allowed: true } as never
-  const refused = { allowed: false } as never
+  const refused = { allowed: false, violations: [], retry_at: null } as never
 
   /** Since it came into the line it has looked once. */
   const inLine = (ports: FakePorts, order = refusedOrderOf(parkedOn())) =>

@@ -95,7 +95,11 @@ describe("a parked workflow whose key has ended", () => {
 
   it.effect("waits for no room: it goes on to the call that ends it", () =>
     Effect.gen(function* () {
-      const ports = new FakePorts().script("check_budget", { allowed: false } as never)
+      const ports = new FakePorts().script("check_budget", {
+        allowed: false,
+        violations: [],
+        retry_at: null
+      } as never)
       ports.standings.push({ holder: HOLDER }, away, REVOKED)
       const waiting = yield* Effect.forkChild(awaitRoom(ports, new RoomLine(ports), parked))
       yield* TestClock.adjust(32_000)
@@ -116,7 +120,7 @@ describe("a parked workflow whose key has ended", () => {
         .script("request_override", { override_id: "override_7" } as never)
       ports.standings.push(REVOKED)
       const found = yield* lookAtRefusals(ports, parked)
-      assert.deepStrictEqual(found, { round: 1, approvers: ["ann"], overrides: [] })
+      assert.deepStrictEqual(found, { round: 1, approvers: ["ann"], overrides: [], keyEndsAt: null })
       assert.lengthOf(ports.named("request_override"), 0)
       ports.standings.splice(0)
       assert.deepStrictEqual((yield* lookAtRefusals(ports, parked)).overrides, ["override_7"])

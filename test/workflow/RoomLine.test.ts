@@ -14,7 +14,7 @@ const wire = (value: unknown) =>
   JSON.parse(JSON.stringify(value, (_, one) => (typeof one === "bigint" ? String(Number(one) / 1e12) : one)))
 
 const [definition] = definitionOf(graph("a")).agents
-const refused = { allowed: false } as never
+const refused = { allowed: false, violations: [], retry_at: null } as never
 const allowed = { allowed: true } as never
 
 /** It waits for 0.3 of a budget; the older its number, the shorter it has waited. */
@@ -45,6 +45,9 @@ const orderOf = (number: number, overrides: ReadonlyArray<string> = []): Refused
   ],
   requestOverride: null
 })
+
+/** As its row says. */
+const inLine = (order: RefusedOrder) => ({ tenant: "acme", keyId: order.principal.keyId, ...order })
 
 /** A line that a test looks into: who waits, and who has looked or gone on, in order. */
 class Waiting {
@@ -318,7 +321,7 @@ describe("who is at rest", () => {
       for (const number of [2, 1, 3]) {
         const order = orderOf(number, number === 3 ? ["override_3"] : [])
         waiting.orders.set(order.workflowId, order)
-        waiting.line.found({ tenant: "acme", ...order }, false)
+        waiting.line.found(inLine(order), false)
       }
       waiting.ports.script("check_budget", allowed)
       waiting.line.tell("acme", {
@@ -326,11 +329,45 @@ describe("who is at rest", () => {
         approved: ["override_3"],
         redefined: [],
         strict: [],
-        hasNewPrices: false
+        hasNewPrices: false,
+        endedKeys: []
       })
       yield* TestClock.adjust(0)
       assert.deepStrictEqual(waiting.woken, ["wf3", "wf1"], "there is room for two")
       assert.deepStrictEqual(waiting.gone.toSorted(), ["wf1", "wf3"])
+    })
+  )
+})
+
+describe("a workflow at rest whose row is read again", () => {
+  const found = (...orders: ReadonlyArray<RefusedOrder>) =>
+    Effect.gen(function* () {
+      const woken: Array<string> = []
+      const waiting = new Waiting(() => (_, workflowId) => void woken.push(workflowId))
+      for (const order of orders) waiting.line.found(inLine(order), false)
+      yield* TestClock.adjust(0)
+      return woken
+    })
+  const other = { ...orderOf(1), since: START + 900 }
+
+  it.effect("keeps its place where that says the same, and looks where it was elsewhere meanwhile", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* found(orderOf(1), orderOf(1)), [])
+      assert.deepStrictEqual(yield* found(orderOf(1), other), ["wf1"])
+    })
+  )
+})
+
+describe("a workflow at rest whose key has ended", () => {
+  it.effect("is brought back to its end, and nobody else is", () =>
+    Effect.gen(function* () {
+      const woken: Array<string> = []
+      const waiting = new Waiting(() => (_, workflowId) => void woken.push(workflowId))
+      waiting.line.found(inLine(orderOf(1)), false)
+      waiting.line.found({ ...inLine(orderOf(2)), keyId: "ended" }, false)
+      waiting.ports.change({ endedKeys: ["ended"] })
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(woken, ["wf2"])
     })
   )
 })
@@ -368,7 +405,7 @@ describe("who cannot be brought back", () => {
           run
         )
       )
-      for (const number of [1, 2]) waiting.line.found({ tenant: "acme", ...orderOf(number) }, false)
+      for (const number of [1, 2]) waiting.line.found(inLine(orderOf(number)), false)
       waiting.ports.script("check_budget", allowed)
       return { waiting, tries }
     })

@@ -2,14 +2,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { outputOf } from "../../src/workflow/Output.ts"
-import { goOn, lookedAt } from "../../src/workflow/Parking.ts"
+import { goOn, lookedAt, lookedInVain } from "../../src/workflow/Parking.ts"
 import { startable, start as startThese } from "../../src/workflow/Plan.ts"
 import { afterSettling, cancel } from "../../src/workflow/Settling.ts"
 import { backoffMs, endStep, type StepEnd } from "../../src/workflow/StepEnd.ts"
 import { fillIn } from "../../src/workflow/Template.ts"
-import { newContext, stepOf, type WorkflowContext, withStep } from "../../src/workflow/WorkflowContext.ts"
+import {
+  newContext,
+  type Refusing,
+  stepOf,
+  type WorkflowContext,
+  withStep
+} from "../../src/workflow/WorkflowContext.ts"
 import { agent, contextOf, graph, inputOf, START } from "./support/Graphs.ts"
 
+const MINUTE = 60_000
 const SPENT = { promptTokens: 10, completionTokens: 5, cost: "0.001", lastSeq: 1 }
 const done = (output: string): StepEnd => ({
   kind: "done",
@@ -170,15 +177,56 @@ describe("a refusal", () => {
     let context = start(contextOf(graph("a, b")))
     context = endStep(context, "a", refused)
     assert.deepInclude(context.parked, { round: 1, lookedAtRound: 0 })
-    context = lookedAt(context, { round: 1, approvers: ["budget_admin"], overrides: ["override_1"] })
+    context = lookedAt(context, {
+      round: 1,
+      approvers: ["budget_admin"],
+      overrides: ["override_1"],
+      keyEndsAt: null
+    })
     context = endStep(context, "b", refused)
     assert.deepInclude(context.parked, { round: 2, lookedAtRound: 1 })
     assert.deepStrictEqual(
       context.parked?.refusals.map(({ agent: name }) => name),
       ["a", "b"]
     )
-    context = lookedAt(context, { round: 2, approvers: ["budget_admin", "ann"], overrides: [] })
+    context = lookedAt(context, {
+      round: 2,
+      approvers: ["budget_admin", "ann"],
+      overrides: [],
+      keyEndsAt: null
+    })
     assert.deepInclude(context.parked, { approvers: ["budget_admin", "ann"], overrides: ["override_1"] })
+  })
+
+  it("looks at the moments that there are: a reset, the end of its key, or by the clock; never one that is over", () => {
+    const lookAtOf = ({ parked }: WorkflowContext) => (parked?.lookAt ?? 0) - START
+    let context = endStep(start(contextOf(graph("a"))), "a", refused)
+    assert.strictEqual(lookAtOf(context), 30 * MINUTE, "what is nearer is looked at in memory")
+    const found = { round: 1, approvers: [], overrides: [] }
+    assert.strictEqual(lookAtOf(lookedAt(context, { ...found, keyEndsAt: START + 5_000 })), 5_000)
+    assert.strictEqual(lookAtOf(lookedAt(context, { ...found, keyEndsAt: START - 1 })), 0)
+    context = lookedAt(context, { ...found, keyEndsAt: START + 70 * MINUTE })
+    assert.strictEqual(lookAtOf(context), 30 * MINUTE)
+    context = lookedInVain(context, START + 30 * MINUTE)
+    assert.strictEqual(lookAtOf(context), 70 * MINUTE)
+    const seen = [{ agent: "a", violations: [], retryAt: START + 80 * MINUTE }]
+    context = lookedInVain(context, START + 71 * MINUTE, seen)
+    assert.strictEqual(lookAtOf(context), 80 * MINUTE)
+    assert.strictEqual(context.parked?.refusals[0]?.retryAt, START + 80 * MINUTE)
+    context = lookedInVain(context, START + 80 * MINUTE)
+    assert.strictEqual(lookAtOf(context), 140 * MINUTE)
+  })
+
+  it("shows where the budgets stood at the last look; what the look says nothing of stays", () => {
+    const violation = (budget_id: string, remaining: string) =>
+      ({ budget_id, remaining }) as unknown as Refusing
+    const refusal = { reason: "r", retryAt: null, violations: [violation("b1", "1"), violation("b2", "1")] }
+    const context = endStep(start(contextOf(graph("a"))), "a", { kind: "refused", at: START, refusal })
+    const seen = [{ agent: "a", retryAt: null, violations: [violation("b2", "2"), violation("b3", "3")] }]
+    assert.deepStrictEqual(lookedInVain(context, START, seen).parked?.refusals[0]?.violations, [
+      violation("b1", "1"),
+      violation("b2", "2")
+    ])
   })
 
   it("ends it where it was started to fail", () => {

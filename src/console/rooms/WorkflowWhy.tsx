@@ -1,4 +1,4 @@
-/** Why a workflow does not go on: what refused it, how much is short, when it looks again, and what can be done now. */
+/** Why a workflow does not go on: what refused it, how much is short, when there may be room, and what can be done now. */
 import { duration, inMeasure, moment } from "../model/Figures.ts"
 import type { WireOverride, WireWorkflow } from "../model/Model.ts"
 import { openFor } from "../model/Overrides.ts"
@@ -21,18 +21,18 @@ const LooksAgain = ({ parked }: { readonly parked: Parked }) => {
     )
   if (parked.retry_at === null)
     return <>When there is room. These budgets do not reset: it needs an override, or a higher limit.</>
-  const at = Date.parse(parked.retry_at)
+  const roomAt = Date.parse(parked.retry_at)
+  const looksAt = parked.looks_at === null ? 0 : Date.parse(parked.looks_at)
   return (
     <>
-      By itself as soon as there is room; it also looks{" "}
-      {at > now ? (
+      By itself as soon as there is room
+      {roomAt > now && (
         <>
-          <b>in {duration(at - now)}</b> ({moment(at)})
+          , which may be <b>in {duration(roomAt - now)}</b> ({moment(roomAt)})
         </>
-      ) : (
-        <b>once a minute</b>
       )}
-      .
+      ; it also looks{" "}
+      {looksAt > now ? <>in {duration(looksAt - now)} at the latest</> : "when it is its turn"}.
     </>
   )
 }

@@ -151,7 +151,14 @@ export class FakePorts implements WorkflowPorts {
 
   /** Something was committed. */
   change(news: Partial<RoomNews> = { redefined: ["budget_1"] }): void {
-    const nothing = { standings: [], redefined: [], strict: [], approved: [], hasNewPrices: false }
+    const nothing = {
+      standings: [],
+      redefined: [],
+      strict: [],
+      approved: [],
+      hasNewPrices: false,
+      endedKeys: []
+    }
     for (const { onNews } of [...this.listeners]) onNews({ ...nothing, ...news })
   }
 
