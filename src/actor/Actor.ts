@@ -78,7 +78,7 @@ export class Actor {
         ...(options.mailboxPolicy === undefined ? {} : { policy: options.mailboxPolicy })
       },
       surroundings,
-      options.isRemade
+      options
     )
     this.startedAt = surroundings.now()
     this.idleSince = this.startedAt

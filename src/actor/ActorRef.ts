@@ -18,6 +18,7 @@ import type { AnyEnvelope, EnvelopeIn } from "./Envelope.ts"
 import type { Inspection } from "./Inspection.ts"
 import { paramsOf } from "./LetterKeeper.ts"
 import { Mailbox } from "./Mailbox.ts"
+import { payloadProblem } from "./PayloadCheck.ts"
 import { discretionOf } from "./Redaction.ts"
 import type { ParentSpan, Tracing } from "./Tracing.ts"
 
@@ -207,13 +208,17 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   #isClosed = false
   #isAsleep = false
   readonly #isRemade: boolean
+  readonly #checksPayloads: boolean
 
   constructor(
     address: Address,
     protocol: P,
     mailbox: { readonly capacity: number; readonly policy?: MailboxPolicy },
     surroundings: ActorSurroundings,
-    isRemade = false
+    {
+      isRemade = false,
+      checksPayloads = false
+    }: { readonly isRemade?: boolean | undefined; readonly checksPayloads?: boolean | undefined } = {}
   ) {
     this.address = address
     this.protocol = protocol
@@ -221,6 +226,7 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     this.policy = mailbox.policy ?? REFUSE
     this.surroundings = surroundings
     this.#isRemade = isRemade
+    this.#checksPayloads = checksPayloads
   }
 
   get isClosed(): boolean {
@@ -327,9 +333,17 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     this.signalsSent += 1
     if (this.surroundings.inspection.hearsArrivals) sent.tellArrival(this.mailbox.depth)
     if (this.#isClosed) return this.#sendOn(sent, onPlace)
+    if (this.#checksPayloads && this.#refusesPayload(sent)) return undefined
     // Its name and payload are of this protocol: ask and tell take no others.
     if (this.mailbox.offer(sent as AnyEnvelope as EnvelopeIn<P>)) return undefined
     return this.#sendToFull(sent as AnyEnvelope as EnvelopeIn<P>, onPlace)
+  }
+
+  #refusesPayload(sent: Sent): boolean {
+    // A signal that it does not have is for its behaviour to refuse.
+    const problem = sent.definition && payloadProblem(sent.definition, sent.payload)
+    if (problem !== undefined) sent.fail(problem)
+    return problem !== undefined
   }
 
   #sendOn(sent: Sent, onPlace: (() => void) | undefined): (() => void) | undefined {

@@ -272,7 +272,8 @@ class System implements ActorSystem {
 
   #spawn(options: AnyOptions): Effect.Effect<ActorRef<Protocol>> {
     return Effect.suspend(() => {
-      const known = this.#lives.actors.get(options.address.text)
+      // Without an address there is nobody to look for: what follows says what is wrong.
+      const known = this.#lives.actors.get(options.address?.text)
       if (known === undefined) return Effect.succeed(this.#add(options).ref)
       if (known.status === "stopping") return Effect.andThen(this.#over(known), this.#spawn(options))
       return known.ref.protocol === (options.protocol ?? ACTOR_SIGNALS)

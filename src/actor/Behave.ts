@@ -10,6 +10,7 @@
  */
 import { Cause, Effect, Exit } from "effect"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
+import { FUNCTION, type Known, OBJECT, optionsRefused } from "../signal/KnownOptions.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import { SOON_MS } from "../signal/Refusing.ts"
@@ -18,6 +19,7 @@ import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts
 import type { EnvelopeIn } from "./Envelope.ts"
 import { reportIncident } from "./Incident.ts"
 import { TURNS_AT_ONCE } from "./Mailbox.ts"
+import { handlersProblem } from "./RulesProblem.ts"
 import { doesNotAnswer } from "./Unanswered.ts"
 
 /** What a handler knows beside the state and the payload. */
@@ -195,8 +197,18 @@ const live = <P extends Protocol, State>(context: ActorContext<P>, options: Beha
     )
   })
 
+const KNOWN: Known<BehaveOptions<Protocol, unknown>> = {
+  protocol: OBJECT,
+  initial: FUNCTION,
+  handlers: OBJECT,
+  show: FUNCTION,
+  leave: FUNCTION
+}
+
 /** A behaviour by its handlers: `system.spawn({ address, ...behave({ protocol, initial, handlers }) })`. */
-export const behave = <P extends Protocol, State>(options: BehaveOptions<P, State>): Behaviour<P> => ({
-  protocol: options.protocol,
-  behaviour: (context) => live(context, options)
-})
+export const behave = <P extends Protocol, State>(options: BehaveOptions<P, State>): Behaviour<P> => {
+  const problem =
+    optionsRefused<object>(options, KNOWN)?.message ?? handlersProblem(options.protocol, options.handlers)
+  if (problem !== undefined) throw new Error(`behave: ${problem}`)
+  return { protocol: options.protocol, behaviour: (context) => live(context, options) }
+}

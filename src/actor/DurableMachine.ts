@@ -15,14 +15,25 @@
  *   is invoked or told.
  */
 import type { Effect, Schema } from "effect"
-import type { AnyStateMachine, EventFromLogic, SnapshotFrom } from "xstate"
+import { type AnyStateMachine, type EventFromLogic, type SnapshotFrom, StateMachine } from "xstate"
 import type { SignalError, Unavailable } from "../signal/Errors.ts"
+import {
+  ABOVE_ZERO,
+  COUNT,
+  FUNCTION,
+  Kind,
+  type Known,
+  OBJECT,
+  optionsRefused,
+  WORD
+} from "../signal/KnownOptions.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
 import type { MachineEntry, MachineFact, MachineStatus } from "./MachineStore.ts"
+import { machineRulesProblem } from "./RulesProblem.ts"
 
 /** A machine as its own rules see it, after some step. */
 export interface MachineView<Machine extends AnyStateMachine> {
@@ -153,13 +164,54 @@ export interface DurableMachine<Machine extends AnyStateMachine, P extends Proto
   readonly resting?: Resting
 }
 
+/** It is the first part of addresses, whose parts are parted by `/`. */
+const KIND = new Kind(
+  'a word without "/", such as "order"',
+  (value) => typeof value === "string" && /^[^\s/]+$/u.test(value)
+)
+const MACHINE = new Kind("a machine of XState's createMachine", (value) => value instanceof StateMachine)
+
+const KNOWN: Known<DurableMachine<AnyStateMachine, Protocol>> = {
+  kind: KIND,
+  machine: MACHINE,
+  version: WORD,
+  migrate: FUNCTION,
+  protocol: OBJECT,
+  signals: OBJECT,
+  about: FUNCTION,
+  facts: FUNCTION,
+  mailboxCapacity: COUNT,
+  openMax: COUNT,
+  idleMs: ABOVE_ZERO,
+  resting: OBJECT
+}
+
+const NEEDED = ["kind", "machine", "version", "protocol", "signals"] as const
+
+const problemOf = (definition: DurableMachine<AnyStateMachine, Protocol>): string | undefined => {
+  const refused = optionsRefused(definition, KNOWN, "definition")
+  if (refused !== undefined) return refused.message
+  const missing = NEEDED.find((name) => definition[name] === undefined)
+  if (missing !== undefined) return `${missing}: It is needed, and was left out`
+  return machineRulesProblem(definition.protocol, definition.signals)
+}
+
+/** What cannot be declared; `undefined` where it can. */
+export const definitionProblem = (definition: unknown): string | undefined => {
+  const problem = problemOf(definition as DurableMachine<AnyStateMachine, Protocol>)
+  const { kind } = Object(definition) as { readonly kind?: unknown }
+  return problem === undefined ? undefined : `The durable machine ${kind ?? "without a kind"}: ${problem}`
+}
+
 /**
  * A definition: `const order = durableMachine({ … })`. Throws where the machine, or a child machine of it, is made of what
- * cannot be kept.
+ * cannot be kept, and where the definition has a field that there is not, or lacks one.
  */
 export const durableMachine = <Machine extends AnyStateMachine, P extends Protocol>(
   definition: DurableMachine<Machine, P>
 ): DurableMachine<Machine, P> => {
+  const problem = definitionProblem(definition)
+  if (problem !== undefined) throw new Error(problem)
   declared(definition.kind, definition.machine)
   return definition
 }

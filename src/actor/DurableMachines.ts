@@ -20,7 +20,7 @@ import { viewOf } from "./DurableDraft.ts"
 import { type Birth, type DurableEnvironment, elsewhere, standsStill } from "./DurableEnvironment.ts"
 import { DurableLife } from "./DurableLife.ts"
 import { DurableLook, lookUntil } from "./DurableLook.ts"
-import type { DurableMachine, MachineView } from "./DurableMachine.ts"
+import { type DurableMachine, definitionProblem, type MachineView } from "./DurableMachine.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
 import { birthOf, DurableResidents } from "./DurableResidents.ts"
 import {
@@ -166,6 +166,8 @@ class Machines {
     definition: DurableMachine<Machine, P>
   ): Effect.Effect<DurableKind<Machine, P>> {
     return Effect.sync(() => {
+      const problem = definitionProblem(definition)
+      if (problem !== undefined) throw new Error(problem)
       if (this.#kinds.has(definition.kind))
         throw new Error(`Two durable machines are of the kind ${definition.kind}: rename one`)
       const registered = { definition, machine: declared(definition.kind, definition.machine) }
@@ -245,6 +247,7 @@ class Machines {
       address,
       protocol,
       isDurable: true,
+      checksPayloads: true,
       ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
       behaviour: (actor) =>
         Effect.suspend(() => {

@@ -24,7 +24,7 @@ import type { Protocol } from "../signal/Protocol.ts"
 import { isRefusal } from "../signal/Refusing.ts"
 import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 import { ChildMachines, stopChildrenOf } from "./ChildMachines.ts"
-import type { AnyRule, MachineView, SignalRules } from "./DurableMachine.ts"
+import type { AnyRule, DurableMachine, MachineView, SignalRules } from "./DurableMachine.ts"
 import { Endings } from "./Endings.ts"
 import type { EnvelopeIn } from "./Envelope.ts"
 import { hostSystem } from "./HostedSystems.ts"
@@ -33,6 +33,7 @@ import { effectClock, graphOf, marksOf, stateText } from "./Machine.ts"
 import type { MachineStatus } from "./MachineStore.ts"
 import { TURNS_AT_ONCE } from "./Mailbox.ts"
 import { messageOf } from "./PlainJson.ts"
+import { machineRulesProblem } from "./RulesProblem.ts"
 import { NEVER_RESTART } from "./Supervision.ts"
 import { doesNotAnswer } from "./Unanswered.ts"
 
@@ -274,16 +275,30 @@ const live = (actor: ActorContext<Protocol>, definition: AnyDefinition): Effect.
     return yield* Effect.ensuring(running, life.stopped)
   })
 
+/** What the definition of a durable machine has beside: here nothing is kept, and there is nothing to begin again. */
+const OF_DURABLE_ONES: ReadonlySet<string> = new Set<keyof DurableMachine<AnyStateMachine, Protocol>>([
+  "kind",
+  "version",
+  "migrate",
+  "facts",
+  "openMax",
+  "idleMs",
+  "resting"
+])
+
 /** A machine as an actor: `system.spawn(machineActor({ address, machine, input, protocol, signals }))`. */
 export const machineActor = <Machine extends AnyStateMachine, P extends Protocol>(
   definition: MachineActor<Machine, P>
 ): ActorOptions<P> => {
-  const { machine, input, signals, about, ...options } = definition as unknown as AnyDefinition
+  const { machine, input, signals, about, ...rest } = definition as unknown as AnyDefinition
+  const problem = machineRulesProblem(rest.protocol, signals)
+  if (problem !== undefined) throw new Error(`machineActor: ${problem}`)
+  const options = Object.fromEntries(Object.entries(rest).filter(([name]) => !OF_DURABLE_ONES.has(name)))
   return {
     supervision: NEVER_RESTART,
     // What it is would be lost.
     mayPassivate: () => false,
     ...options,
-    behaviour: (actor) => live(actor, definition as unknown as AnyDefinition)
-  } as ActorOptions<Protocol> as unknown as ActorOptions<P>
+    behaviour: (actor: ActorContext<Protocol>) => live(actor, definition as unknown as AnyDefinition)
+  } as unknown as ActorOptions<P>
 }

@@ -42,7 +42,7 @@ export const NEVER_RESTART: FinalPolicy = { strategy: "stop" }
 /** An actor whose first failure is its parent's. */
 export const ESCALATE: FinalPolicy = { strategy: "escalate" }
 
-const isFinal = (policy: SupervisionPolicy): policy is FinalPolicy =>
+export const isFinal = (policy: SupervisionPolicy): policy is FinalPolicy =>
   policy.strategy === "stop" || policy.strategy === "escalate"
 
 /** One that ends with its first failure was made for one thing, and to do that again is not for us to decide. */

@@ -99,8 +99,11 @@ const wordingOf = (message: string, path: ReadonlyArray<string | number>): strin
 
 const A_CHOICE = /^Expected "[^"]*"(?: \| "[^"]*")+$/u
 
-/** Which of the words that could stand here was probably meant. */
-const choiceHint = (message: string, value: unknown): string => {
+const NOTHING_GIVEN = ". It is there and undefined: leave it out where there is none"
+
+/** Which of the words that could stand here was probably meant; in the same process a field may be there and be nothing. */
+const hintFor = (message: string, value: unknown, isThere: boolean): string => {
+  if (value === undefined && isThere) return NOTHING_GIVEN
   if (typeof value !== "string" || !A_CHOICE.test(message)) return ""
   const guess = nearest(value, message.match(/(?<=")[^"|]+(?=")/gu) ?? [])
   return guess === undefined ? "" : `. Did you mean ${JSON.stringify(guess)}?`
@@ -115,6 +118,13 @@ const valueAt = (value: unknown, path: ReadonlyArray<string | number>): unknown 
     value
   )
 
+/** Whether the last field of a path is there, whatever it is. */
+const isThereAt = (value: unknown, path: ReadonlyArray<string | number>): boolean => {
+  const [field, ...above] = [...path].reverse()
+  const holder = valueAt(value, above.reverse())
+  return field !== undefined && typeof holder === "object" && holder !== null && Object.hasOwn(holder, field)
+}
+
 /** Everything that a schema error says of a value, as the issues of `InvalidParams`. */
 export const issuesOf = (error: SchemaIssue.Issue, value?: unknown): InvalidParams["issues"] =>
   formatIssue(error)
@@ -122,7 +132,8 @@ export const issuesOf = (error: SchemaIssue.Issue, value?: unknown): InvalidPara
     .map(({ message, path }) => {
       const segments = (path ?? []).map(pathSegment)
       const wording = wordingOf(message, segments)
-      return { path: segments, message: wording + choiceHint(wording, valueAt(value, segments)) }
+      const hint = hintFor(wording, valueAt(value, segments), isThereAt(value, segments))
+      return { path: segments, message: wording + hint }
     })
 
 const summaryOf = (issues: InvalidParams["issues"], whole: string): string => {

@@ -147,6 +147,21 @@ const unknownIn = (given: unknown, known: Names, path: ReadonlyArray<string>): R
   })
 }
 
+/** Whether there is nothing to say: most of the time there is not, and nothing is made to find that out. */
+const fits = (given: unknown, known: Names): boolean => {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return false
+  for (const name of Object.keys(given)) {
+    const inner = Object.hasOwn(known, name) ? known[name] : undefined
+    const value = (given as { readonly [name: string]: unknown })[name]
+    if (inner === undefined) return false
+    if (value === undefined) continue
+    if (inner instanceof ListKind) {
+      if (inner.issues(value, []).length > 0) return false
+    } else if (inner instanceof Kind ? !inner.isOne(value) : !fits(value, inner)) return false
+  }
+  return true
+}
+
 /**
  * `InvalidParams` that names every option that there is not, with the name that was probably meant, and each that is
  * something else than it has to be; `undefined` where all are right. `what`: how all of them are called.
@@ -156,6 +171,7 @@ export const optionsRefused = <Options extends object>(
   known: Known<Options>,
   what = "options"
 ): InvalidParams | undefined => {
+  if (fits(given, known as Names)) return undefined
   const issues = unknownIn(given, known as Names, [])
   const [first] = issues
   if (first === undefined) return undefined
