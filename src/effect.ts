@@ -21,6 +21,7 @@ import { openAi } from "./provider/OpenAi.ts"
 import type { ProvidersConfig } from "./provider/Providers.ts"
 import { simulator } from "./provider/Simulator.ts"
 import { actorMetricsLayer } from "./runtime/ActorMetrics.ts"
+import { DATA_DIRECTORY } from "./runtime/AdminKey.ts"
 import { ALERTS, type AlertsConfig, AlertsRefused, alertsProblem } from "./runtime/Alerts.ts"
 import { durableLayer, durableRunLayer } from "./runtime/DurableRuntime.ts"
 import { CLUSTER, type ClusterOptions, ClusterRefused, clusterLayer } from "./runtime/Node.ts"
@@ -190,8 +191,8 @@ export interface ProviderOptions {
 }
 
 export interface BursarOptions {
-  /** Where the embedded store lives, if there is no `databaseUrl`. */
-  readonly dataDirectory: string
+  /** Where the embedded store lives, if there is no `databaseUrl`. Default: `./.bursar`. */
+  readonly dataDirectory?: string
   /** A Postgres server to keep everything in. */
   readonly databaseUrl?: Redacted.Redacted<string>
   readonly anthropic?: ProviderOptions
@@ -289,7 +290,7 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
   if (problem !== undefined) return Layer.effectContext(Effect.fail(new AlertsRefused({ message: problem })))
   const store =
     options.databaseUrl === undefined
-      ? embeddedStore({ directory: options.dataDirectory })
+      ? embeddedStore({ directory: options.dataDirectory ?? DATA_DIRECTORY })
       : serverStore({ url: options.databaseUrl })
   const runtime = Effect.map(declare(options.workflows ?? []), (workflows) =>
     runtimeLayer({

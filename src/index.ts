@@ -17,7 +17,7 @@ import {
 } from "./effect.ts"
 import { type HostLogging, LOGGING, loggingLayer } from "./host/Logging.ts"
 import { type Bursar, startRunning } from "./host/Running.ts"
-import { adminKeyIn } from "./runtime/AdminKey.ts"
+import { adminKeyIn, DATA_DIRECTORY } from "./runtime/AdminKey.ts"
 import { ALERTS } from "./runtime/Alerts.ts"
 import { CLUSTER } from "./runtime/Node.ts"
 import { RECORDING, type RecordOptions } from "./runtime/Recorder.ts"
@@ -178,8 +178,8 @@ const KNOWN: Known<StartOptions> = {
 }
 
 const layerOptions = (options: StartOptions): BursarOptions => ({
-  dataDirectory: options.dataDirectory ?? "./.bursar",
   simulator: options.simulator ?? true,
+  ...(options.dataDirectory === undefined ? {} : { dataDirectory: options.dataDirectory }),
   ...(options.databaseUrl === undefined ? {} : { databaseUrl: Redacted.make(options.databaseUrl) }),
   ...(options.alerts === undefined ? {} : { alerts: alertsOf(options.alerts) }),
   ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
@@ -191,7 +191,7 @@ const layerOptions = (options: StartOptions): BursarOptions => ({
   ...providerOf("openai", options.openai)
 })
 
-const listen = ({ adminKey, ...options }: ListenOptions, dataDirectory: string) =>
+const listen = ({ adminKey, ...options }: ListenOptions, dataDirectory = DATA_DIRECTORY) =>
   Effect.gen(function* () {
     const key = adminKey === undefined ? yield* adminKeyIn(dataDirectory) : Redacted.make(adminKey)
     return yield* serve({ ...options, adminKey: key })
@@ -203,11 +203,10 @@ const listen = ({ adminKey, ...options }: ListenOptions, dataDirectory: string) 
  */
 export const startBursar = async (options: StartOptions = {}): Promise<Bursar> => {
   refuseUnknown(options, KNOWN)
-  const known = layerOptions(options)
   const { bursar } = await startRunning<BursarServices, unknown>({
-    layer: Layer.provideMerge(layer(known), loggingLayer(options.log ?? {})),
+    layer: Layer.provideMerge(layer(layerOptions(options)), loggingLayer(options.log ?? {})),
     tenant: options.tenant,
-    listen: options.listen && listen(options.listen, known.dataDirectory)
+    listen: options.listen && listen(options.listen, options.dataDirectory)
   })
   return bursar
 }

@@ -8,6 +8,9 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Redacted, Schema } from "effect"
 
+/** Where an installation keeps what is not in a database of its own, if it says nothing else. */
+export const DATA_DIRECTORY = "./.bursar"
+
 const FILE = "admin.key"
 const OWNER_ONLY = 0o600
 

@@ -144,7 +144,12 @@ describe("the machine", () => {
     play.looks.running[0]?.end({ round: 1, approvers: ["x"], overrides: [], keyEndsAt: null } as never)
     await settled()
     assert.strictEqual(play.looks.running[1]?.input.round, 2, "what was refused meanwhile is looked at, too")
-    play.looks.running[1]?.end({ round: 2, approvers: ["budget_admin"], overrides: [], keyEndsAt: null } as never)
+    play.looks.running[1]?.end({
+      round: 2,
+      approvers: ["budget_admin"],
+      overrides: [],
+      keyEndsAt: null
+    } as never)
     await settled()
     assert.deepStrictEqual(play.progress.parked?.approvers, ["x", "budget_admin"])
     assert.deepStrictEqual(play.progress.parked?.agents, ["a", "b"])

@@ -215,7 +215,7 @@ const timesOf = async (
 }
 
 const measureAsks = async ({ url }: BenchDatabase, size: Size): Promise<ReadonlyArray<Comparison>> => {
-  const options = { dataDirectory: "", databaseUrl: Redacted.make(url), cluster: { port: 0 } }
+  const options = { databaseUrl: Redacted.make(url), cluster: { port: 0 } }
   const here = ManagedRuntime.make(layer(options))
   const router = await here.runPromise(SignalRouter)
   const there = await startNodeProgram(url)
