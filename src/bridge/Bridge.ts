@@ -80,6 +80,7 @@ const CLOSE_WITHIN_MS: Millis = 5_000
 /** While it closes: a connection whose last answer was on its way then is idle a moment later. */
 const IDLE_CLOSED_EVERY_MS: Millis = 20
 const ALWAYS_READY = Effect.succeed({ ready: true, why: "" })
+const NOT_READY = Effect.succeed({ ready: false, why: "the server is closing" })
 
 const listen = (server: Server, host: string, port: number) =>
   Effect.callback<number, BridgeFailed>((resume) => {
@@ -170,6 +171,8 @@ export const serveBridge = Effect.fnUntraced(function* (
         : sessions.verifyAgain(session, freshMs)
   })
   const about = config.about ?? {}
+  const { isReady = ALWAYS_READY } = config
+  let isClosing = false
   const http = makeHttp({
     access,
     door,
@@ -180,12 +183,13 @@ export const serveBridge = Effect.fnUntraced(function* (
       rates,
       inFlight: makeTally(limits.inFlightMax),
       meter,
-      now
+      now,
+      isClosing: () => isClosing
     }),
     session: makeHttpSession({ access, links, installation, about, limits, rates, now }),
     files: makeStaticFiles(config.consoleDirectory),
     openRpc: config.openRpc,
-    isReady: config.isReady ?? ALWAYS_READY,
+    isReady: Effect.suspend(() => (isClosing ? NOT_READY : isReady)),
     listensOnLoopback: isLoopback(config.host),
     beforeMetrics: () => {
       meter.open(sockets.count(), subscriptions.total())
@@ -198,6 +202,7 @@ export const serveBridge = Effect.fnUntraced(function* (
   server.on("upgrade", sockets.upgrade)
   const stops = [keys.onEnded(sockets.closeEnded), sessions.onEnded(sockets.closeEnded)]
   yield* Effect.addFinalizer(() => {
+    isClosing = true
     for (const stop of stops) stop()
     return closeGently(server, sockets, config.closeWithinMs ?? CLOSE_WITHIN_MS)
   })

@@ -23,7 +23,7 @@ import {
   writeError,
   writeResult
 } from "./JsonRpc.ts"
-import { type Limits, type RateLimiter, type Tally, tooFast, tooManyInFlight } from "./Limits.ts"
+import { goingAway, type Limits, type RateLimiter, type Tally, tooFast, tooManyInFlight } from "./Limits.ts"
 import type { Meter } from "./Meter.ts"
 
 export interface HttpSignalsOptions {
@@ -35,6 +35,8 @@ export interface HttpSignalsOptions {
   readonly inFlight: Tally
   readonly meter: Meter
   readonly now: () => Millis
+  /** The server is going away: what came before is answered, and nothing new begins. */
+  readonly isClosing: () => boolean
 }
 
 const overloaded = (error: SignalError): Refused => ({ status: 429, error })
@@ -52,12 +54,13 @@ export const makeHttpSignals = (options: HttpSignalsOptions) => {
   const told = (method: string, principal: Principal, error: SignalError): Effect.Effect<void> =>
     door.refused === undefined ? Effect.void : door.refused(method, principal, error)
 
+  const refuse = (call: RpcCall, principal: Principal, error: SignalError) =>
+    Effect.map(told(call.method, principal, error), () => fail(call, principal, error))
+
   const perform = (call: RpcCall, principal: Principal): Effect.Effect<string | undefined> => {
+    if (options.isClosing()) return refuse(call, principal, goingAway())
     const admitted = door.admit(call, principal)
-    if (Result.isFailure(admitted)) {
-      const { failure } = admitted
-      return Effect.map(told(call.method, principal, failure), () => fail(call, principal, failure))
-    }
+    if (Result.isFailure(admitted)) return refuse(call, principal, admitted.failure)
     return door.ask(admitted.success, principal).pipe(
       Effect.map((result) => (call.id === undefined ? undefined : writeResult(call.id, result))),
       Effect.exit,

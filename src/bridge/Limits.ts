@@ -141,5 +141,9 @@ export const tooManyConnections = (max: number) =>
     retry_after_ms: RETRY_LATER_MS
   })
 
+/** Said from the first moment on, while what is in flight is still answered: whoever hears it need not wait for this server. */
 export const goingAway = () =>
-  new Unavailable({ message: "The server is closing: connect again soon", retry_after_ms: RETRY_LATER_MS })
+  new Unavailable({
+    message: "This server is closing: send it again, to another node if there are several",
+    retry_after_ms: RETRY_SOON_MS
+  })

@@ -23,7 +23,7 @@ import {
 } from "./Connection.ts"
 import { type Credential, type Ended, isEndedBy } from "./Credential.ts"
 import { notFound, pathOf, refusalText, refusedBy } from "./HttpAnswer.ts"
-import { makeTally, tooManyConnections } from "./Limits.ts"
+import { goingAway, makeTally, tooManyConnections } from "./Limits.ts"
 
 const SIGNALS_PATH = "/signals"
 
@@ -39,9 +39,12 @@ export interface WebSockets {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** Closes every connection that rests on what ended. */
   readonly closeEnded: (ended: Ended) => void
-  /** Takes no more connections and requests, and resolves when what is in flight is answered. */
+  /**
+   * Takes no more connections and requests. Each connection is closed as soon as what it has in flight is answered, so that
+   * nobody waits for somebody else's call; resolves when all is answered.
+   */
   readonly drain: () => Promise<void>
-  /** Closes every connection, and resolves when they are closed. */
+  /** Closes every connection that is still open, and resolves when they are closed. */
   readonly close: () => Promise<void>
   readonly terminate: () => void
   readonly count: () => number
@@ -50,6 +53,7 @@ export interface WebSockets {
 const refuse = (socket: Duplex, refused: Refused): void => void socket.end(refusalText(refused))
 
 const CREDENTIAL_ENDED = "The key or the session has ended"
+const GOING_AWAY = "This server is closing: connect to another node, or again soon"
 
 export const makeWebSockets = (options: WebSocketsOptions): WebSockets => {
   const { shared, access } = options
@@ -90,7 +94,7 @@ export const makeWebSockets = (options: WebSocketsOptions): WebSockets => {
   }
 
   const admit = (credential: Credential, request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (isClosing) return socket.destroy()
+    if (isClosing) return refuse(socket, { status: 503, error: goingAway() })
     const { tenant } = credential.principal
     if (!tenants.enter(tenant)) {
       return refuse(socket, { status: 429, error: tooManyConnections(shared.limits.connectionsPerTenantMax) })
@@ -139,12 +143,17 @@ export const makeWebSockets = (options: WebSocketsOptions): WebSockets => {
     drain: async () => {
       isClosing = true
       clearInterval(heartbeat)
-      await Promise.all([...connections].map((connection) => connection.drain()))
+      await Promise.all(
+        [...connections].map(async (connection) => {
+          await connection.drain()
+          connection.close(CLOSE_GOING_AWAY, GOING_AWAY)
+        })
+      )
     },
     close: () =>
       new Promise((resolve) => {
         onEmpty = resolve
-        for (const connection of connections) connection.close(CLOSE_GOING_AWAY, "The server is closing")
+        for (const connection of connections) connection.close(CLOSE_GOING_AWAY, GOING_AWAY)
         if (connections.size === 0) resolve()
       }),
     terminate: () => {
