@@ -19,7 +19,7 @@ import type { Principal } from "../signal/Principal.ts"
 import { repeatable } from "../signal/Repeatable.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
-import { PATIENCE_MS, RETRIED_EVERY_MS, RETRIED_FIRST_MS } from "./Timing.ts"
+import { AGAIN_WITHIN_MS, PATIENCE_MS, RETRIED_EVERY_MS, RETRIED_FIRST_MS } from "./Timing.ts"
 import {
   type Answer,
   type entityOf,
@@ -89,16 +89,30 @@ export interface AskingOptions {
   readonly isLeaving: () => boolean
   /** This node has not reached the store for as long as its lease. */
   readonly isCutOff: () => boolean
+  /** Until another node has come or gone: what had moved is found then. */
+  readonly changed: Effect.Effect<void>
 }
 
 /** Tries until there is an answer, for as long as `withinMs`. */
 const persistently = <A>(
-  { address, isLeaving, isCutOff }: AskingOptions,
+  { address, isLeaving, isCutOff, changed }: AskingOptions,
   withinMs: Millis,
   attempt: Effect.Effect<Answer<A>>
 ): Effect.Effect<A, SignalError> => {
-  const trying = (pauseMs: Millis): Effect.Effect<A, SignalError> =>
-    Effect.flatMap(attempt, (answer) => {
+  /** How long to wait next time, after this time. */
+  const paused = (pauseMs: Millis): Effect.Effect<Millis> =>
+    Effect.raceFirst(
+      Effect.as(Effect.sleep(pauseMs), Math.min(pauseMs * 2, RETRIED_EVERY_MS)),
+      // The table is made anew right after that: who asks before would ask the node that has left.
+      Effect.as(Effect.andThen(changed, Effect.sleep(RETRIED_FIRST_MS)), RETRIED_FIRST_MS)
+    )
+  /** What is written on a connection to a node that is just leaving may never have an answer, and no error. */
+  const again =
+    withinMs > PATIENCE_MS
+      ? attempt
+      : Effect.timeoutOrElse(attempt, { duration: AGAIN_WITHIN_MS, orElse: () => Effect.succeed(MOVED) })
+  const trying = (pauseMs: Millis, asking: Effect.Effect<Answer<A>>): Effect.Effect<A, SignalError> =>
+    Effect.flatMap(asking, (answer) => {
       switch (answer._tag) {
         case "success":
           return Effect.succeed(answer.success)
@@ -107,11 +121,11 @@ const persistently = <A>(
         case "moved":
           return isLeaving()
             ? Effect.fail(unavailable(address))
-            : Effect.andThen(Effect.sleep(pauseMs), trying(Math.min(pauseMs * 2, RETRIED_EVERY_MS)))
+            : Effect.flatMap(paused(pauseMs), (nextMs) => trying(nextMs, again))
       }
     })
   return Effect.suspend(() =>
-    Effect.timeoutOrElse(trying(RETRIED_FIRST_MS), {
+    Effect.timeoutOrElse(trying(RETRIED_FIRST_MS, attempt), {
       duration: isCutOff() ? Math.min(withinMs, STORE_PATIENCE_MS) : withinMs,
       orElse: () => Effect.fail(isCutOff() ? storeAway(address) : unavailable(address))
     })

@@ -149,7 +149,8 @@ const makePlacement = (lease: Lease) =>
       address,
       principal,
       isLeaving: () => isLeaving,
-      isCutOff: lease.isCutOff
+      isCutOff: lease.isCutOff,
+      changed: lease.changed
     })
     return Placement.of({
       host: (resident) =>

@@ -21,6 +21,8 @@ export interface Lease {
   readonly takenAgainMs: () => Millis
   /** Until this node has taken shards since this was waited for last. */
   readonly taken: Effect.Effect<void>
+  /** Until another node has come or gone since this was asked for: what had moved is somewhere else now. */
+  readonly changed: Effect.Effect<void>
   readonly layer: Layer.Layer<RunnerStorage.RunnerStorage, never, RunnerStorage.RunnerStorage>
 }
 
@@ -53,6 +55,8 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
     const clock = yield* Clock.Clock
     const now = () => clock.currentTimeMillisUnsafe()
     const taken = Latch.makeUnsafe(false)
+    let changed = Latch.makeUnsafe(false)
+    let listed = ""
     let store: Storage | undefined
     let hasLeft = false
     let until: Millis = 0
@@ -69,6 +73,19 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
       })
     const leased = (storage: Storage): Storage => ({
       ...storage,
+      getRunners: Effect.tap(storage.getRunners, (runners) =>
+        Effect.sync(() => {
+          const list = runners
+            .map(([{ address }, isHealthy]) => `${address} ${isHealthy}`)
+            .sort()
+            .join()
+          if (list === listed) return
+          listed = list
+          const before = changed
+          changed = Latch.makeUnsafe(false)
+          before.openUnsafe()
+        })
+      ),
       refresh: (address, shardIds) => renewed(storage.refresh(address, shardIds)),
       acquire: (address, shardIds) =>
         Effect.tap(renewed(storage.acquire(address, shardIds)), ({ length }) => {
@@ -90,11 +107,8 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
       const address = self()
       if (hasLeft || store === undefined || address === undefined) return Effect.void
       hasLeft = true
-      // What could not be let go ends with this node's session.
-      return Effect.andThen(
-        Effect.ignore(store.releaseAll(address)),
-        Effect.ignore(store.unregister(address))
-      )
+      // The store lets go of its locks with that, in one word. What could not be let go ends with this node's session.
+      return Effect.ignore(store.unregister(address))
     })
     return {
       isValid: () => !hasLeft && now() < until,
@@ -107,6 +121,7 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
           taken.closeUnsafe()
         })
       ),
+      changed: Effect.suspend(() => changed.await),
       layer
     }
   })

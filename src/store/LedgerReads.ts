@@ -160,9 +160,31 @@ export const renamingFrom = ({ user_id, pseudonym, up_to_seq }: StoredRenaming):
   upToSeq: Number(up_to_seq)
 })
 
+/** What an activation reads at once: a pool has more connections, and commits of other tenants need some. */
+const READ_AT_ONCE = 4
+
+/** What is read of a tenant without knowing anything else of it. */
+const readApart = (sql: SqlClient.SqlClient, claim: Claim, liveAfter: Millis) => {
+  const { tenant } = claim
+  return Effect.all(
+    {
+      head: readHead(sql, claim),
+      openRequests: readOpenRequests(sql, tenant),
+      overrides: liveOverrides(sql, tenant),
+      lapsedOverrides: lapsedOverrides(sql, tenant, liveAfter),
+      budgets: sql.unsafe<StoredBudget>(SELECT_BUDGETS, [tenant]),
+      prices: sql.unsafe<{ readonly price: object }>(SELECT_PRICES, [tenant]),
+      rates: sql.unsafe<StoredRate>(SELECT_RATES, [tenant]),
+      recipients: sql.unsafe<StoredRecipient>(SELECT_RECIPIENTS, [tenant]),
+      renamings: sql.unsafe<StoredRenaming>(SELECT_RENAMINGS, [tenant])
+    },
+    { concurrency: READ_AT_ONCE }
+  )
+}
+
 /**
- * Reads in several statements without a transaction: nobody but this owner writes the tenant, and it does not
- * write while it reads. That it was the owner all the while is asked again at the end.
+ * Reads in several statements without a transaction, beside each other: nobody but this owner writes the tenant, and it
+ * does not write while it reads. That it was the owner all the while is asked again at the end.
  */
 export const readLedger = (
   sql: SqlClient.SqlClient,
@@ -171,31 +193,24 @@ export const readLedger = (
 ): Reading<LedgerSnapshot, Fenced> =>
   Effect.gen(function* () {
     const { tenant } = claim
-    const head = yield* readHead(sql, claim)
-    const openRequests = yield* readOpenRequests(sql, tenant)
-    const overrides = yield* liveOverrides(sql, tenant)
+    const read = yield* readApart(sql, claim, liveAfter)
+    const { head, openRequests, overrides } = read
     const periods = yield* readPeriods(sql, tenant, liveAfter, openRequests, overrides)
-    const lapsed = yield* lapsedOverrides(sql, tenant, liveAfter)
-    const budgets = yield* sql.unsafe<StoredBudget>(SELECT_BUDGETS, [tenant])
-    const prices = yield* sql.unsafe<{ readonly price: object }>(SELECT_PRICES, [tenant])
-    const rates = yield* sql.unsafe<StoredRate>(SELECT_RATES, [tenant])
-    const recipients = yield* sql.unsafe<StoredRecipient>(SELECT_RECIPIENTS, [tenant])
-    const renamings = yield* sql.unsafe<StoredRenaming>(SELECT_RENAMINGS, [tenant])
     yield* readHead(sql, claim)
     return {
       journalSeq: Number(head.journal_seq),
       head: countersFrom(head),
       auditHead: auditHeadFrom(head),
       config: { ...DEFAULT_MANAGER_CONFIG, ...head.config },
-      budgets: budgets.map(budgetFrom),
+      budgets: read.budgets.map(budgetFrom),
       periods,
       overrides,
-      lapsedOverrides: lapsed,
+      lapsedOverrides: read.lapsedOverrides,
       openRequests,
-      prices: prices.map(priceFrom),
-      rates: rates.map(rateFrom),
-      recipients: recipients.map(recipientFrom),
-      renamings: renamings.map(renamingFrom)
+      prices: read.prices.map(priceFrom),
+      rates: read.rates.map(rateFrom),
+      recipients: read.recipients.map(recipientFrom),
+      renamings: read.renamings.map(renamingFrom)
     }
   })
 

@@ -62,6 +62,7 @@ const makeLook = (
   { lookedEveryMs, missedAfterMs }: NodeLocksOptions
 ): Storage["getRunners"] => {
   const missedSince = new Map<string, Millis>()
+  let known: Effect.Success<Storage["getRunners"]> = []
   let lookedAt = Number.NEGATIVE_INFINITY
   const due = Effect.suspend(() => {
     const everyMs = missedSince.size > 0 ? Math.min(lookedEveryMs, missedAfterMs / 2) : lookedEveryMs
@@ -80,6 +81,12 @@ const makeLook = (
   }
   return Effect.gen(function* () {
     yield* due
+    const { left, hasMore } = presence.news()
+    if (left.size > 0 && !hasMore) {
+      // Who left has nothing any more and others wait for what it had: that is known without reading anything.
+      known = known.filter(([{ address }]) => !left.has(`${address.host}:${address.port}`))
+      return known
+    }
     lookedAt = now()
     const dead = gone(yield* failed(presence.missing))
     if (dead.length > 0) {
@@ -87,7 +94,8 @@ const makeLook = (
       yield* Effect.logWarning(`does not live any more, its tenants go to the others: ${dead.join(", ")}`)
       for (const address of dead) missedSince.delete(address)
     }
-    return yield* getRunners
+    known = yield* getRunners
+    return known
   })
 }
 
@@ -179,7 +187,11 @@ const storageLayer = (
         getRunners: makeLook(storage, presence, () => clock.currentTimeMillisUnsafe(), options),
         register: (runner, healthy) =>
           Effect.andThen(presence.ready, told(presence, storage.register(runner, healthy))),
-        unregister: (runner) => told(presence, storage.unregister(runner)),
+        // With all of its locks; where their session is gone, so are they.
+        unregister: (runner) =>
+          Effect.catch(locks.leave(`${runner.host}:${runner.port}`), () =>
+            told(presence, storage.unregister(runner))
+          ),
         setRunnerHealth: (runner, healthy) => told(presence, storage.setRunnerHealth(runner, healthy))
       })
     })

@@ -12,6 +12,14 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Millis } from "../signal/Text.ts"
 import { serverConfig } from "./Postgres.ts"
 
+/** What nodes said since it was asked for last. */
+export interface News {
+  /** These have left in order: they have nothing any more, and are off the list. */
+  readonly left: ReadonlySet<string>
+  /** Something else has changed, too. */
+  readonly hasMore: boolean
+}
+
 export interface Presence {
   /** Until this node's own lock is held: whoever is listed before would be taken for dead. */
   readonly ready: Effect.Effect<void>
@@ -25,6 +33,7 @@ export interface Presence {
   readonly stir: Effect.Effect<void, SqlError>
   /** Until a node, this one included, has said so. */
   readonly stirred: Effect.Effect<void>
+  readonly news: () => News
 }
 
 export interface PresenceOptions {
@@ -41,12 +50,19 @@ export interface PresenceOptions {
 /** Any number that is ours: the locks that nodes live by are of this class. */
 const CLASS = 420_719_861
 const CHANNEL = "bursar_nodes"
+const LEFT = "left "
 const AGAIN_AFTER_MS = 100
+
+/** What a node that leaves says in the statement that takes it off the list: nobody has to read the list for that. */
+export const farewell = (address: string): { readonly channel: string; readonly notice: string } => ({
+  channel: CHANNEL,
+  notice: `${LEFT}${address}`
+})
 
 const untilEnd = (
   options: PresenceOptions,
   onHeld: Effect.Effect<void>,
-  onNotice: Effect.Effect<void>
+  onNotice: (notice: string) => Effect.Effect<void>
 ): Effect.Effect<never, unknown> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -63,7 +79,7 @@ const untilEnd = (
       yield* session.query("SELECT pg_advisory_lock_shared($1::int, hashtext($2))", [CLASS, options.address])
       const notices = yield* session.listen(CHANNEL)
       yield* onHeld
-      const heard = Effect.forever(Effect.andThen(Queue.take(notices), onNotice))
+      const heard = Effect.forever(Effect.flatMap(Queue.take(notices), ({ payload }) => onNotice(payload)))
       const renewed = Effect.forever(
         Effect.andThen(
           Effect.sleep(options.renewedEveryMs),
@@ -84,11 +100,18 @@ export const makePresence = (
     const ready = Latch.makeUnsafe(false)
     const stirred = Latch.makeUnsafe(false)
     let since: Millis | undefined
-    const notice = Effect.sync(() => {
-      stirred.openUnsafe()
-    })
+    let left = new Set<string>()
+    let hasMore = true
+    const notice = (said: string) =>
+      Effect.sync(() => {
+        if (said.startsWith(LEFT)) left.add(said.slice(LEFT.length))
+        else hasMore = true
+        stirred.openUnsafe()
+      })
     const held = Effect.sync(() => {
       since = clock.currentTimeMillisUnsafe()
+      // What was said while nobody listened is not known.
+      hasMore = true
       ready.openUnsafe()
       stirred.openUnsafe()
     })
@@ -123,6 +146,12 @@ export const makePresence = (
         Effect.sync(() => {
           stirred.closeUnsafe()
         })
-      )
+      ),
+      news: () => {
+        const news = { left, hasMore }
+        left = new Set()
+        hasMore = false
+        return news
+      }
     }
   })

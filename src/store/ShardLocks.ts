@@ -2,7 +2,7 @@
  * The locks of this node's shards.
  *
  * Owns: a session of the server's that holds them, so that they end with the node; one statement for all that is taken, one
- * for all that is let go at the same time, and one for what a renewal confirms. Statements of one session are sent without
+ * for all that is let go at the same time, one for what a renewal confirms, and one with which a node leaves. Statements of one session are sent without
  * waiting for each other's answers: a renewal never stands behind shards that are let go one by one.
  * Does not decide: which shard should be whose, or what is done when a lock is lost (Effect Cluster).
  *
@@ -13,6 +13,7 @@ import { PgConnection } from "@effect/sql-pg"
 import { Clock, Deferred, Effect, Fiber, Latch, type Redacted, Schema, type Scope } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Millis } from "../signal/Text.ts"
+import { farewell } from "./NodePresence.ts"
 import { serverConfig } from "./Postgres.ts"
 
 /** What the locks are kept by: a connection, as far as it is needed. */
@@ -38,6 +39,8 @@ export interface ShardLocks {
   /** What is let go while others are on their way to the store goes together, in one statement. */
   readonly release: (shard: number) => Locking<void>
   readonly releaseAll: Locking<void>
+  /** Lets go of everything, takes the node off the list, and tells the others: one statement, for they wait for it. */
+  readonly leave: (address: string) => Locking<void>
 }
 
 export interface ShardLocksOptions {
@@ -201,6 +204,18 @@ export const makeShardLocks = (options: ShardLocksOptions): Effect.Effect<ShardL
           )
         )
       ),
-      releaseAll: once((session) => Effect.asVoid(session.query("SELECT pg_advisory_unlock_all()")))
+      releaseAll: once((session) => Effect.asVoid(session.query("SELECT pg_advisory_unlock_all()"))),
+      leave: (address) => {
+        const { channel, notice } = farewell(address)
+        return once((session) =>
+          Effect.asVoid(
+            session.query(
+              `WITH gone AS (DELETE FROM ${options.nodes} WHERE address = $1)
+SELECT pg_advisory_unlock_all(), pg_notify($2, $3)`,
+              [address, channel, notice]
+            )
+          )
+        )
+      }
     }
   })

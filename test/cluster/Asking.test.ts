@@ -1,10 +1,11 @@
 /** What works for as long as there is work is waited for longer than a command that is quick. */
 import { assert, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Result } from "effect"
+import { Cause, Effect, Fiber, Latch, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { tenantAddress } from "../../src/actor/Address.ts"
 import { type AskingOptions, askRemotely, type Client } from "../../src/cluster/Asking.ts"
-import { PATIENCE_MS } from "../../src/cluster/Timing.ts"
+import { AGAIN_WITHIN_MS, PATIENCE_MS } from "../../src/cluster/Timing.ts"
+import { MOVED } from "../../src/cluster/Wire.ts"
 import type { ActorSignalName } from "../../src/signal/Catalogue.ts"
 import { Forbidden } from "../../src/signal/Errors.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
@@ -21,7 +22,8 @@ const optionsWith = (isCutOff: boolean): AskingOptions => ({
   address: tenantAddress("token_manager", "default"),
   principal: installationPrincipal(),
   isLeaving: () => false,
-  isCutOff: () => isCutOff
+  isCutOff: () => isCutOff,
+  changed: Effect.never
 })
 
 const answer = (name: ActorSignalName, payload: object) =>
@@ -54,5 +56,55 @@ it.effect("nobody, while the store is away: it says so, as soon as one node by i
     const { _tag, message } = yield* Fiber.join(asked)
     assert.strictEqual(_tag, "Unavailable")
     assert.match(message, /^The store cannot be reached from this node/)
+  })
+)
+
+it.effect(
+  "who asks while an address moves asks again as soon as nodes have changed, and else after a pause",
+  () =>
+    Effect.gen(function* () {
+      const changed = Latch.makeUnsafe(false)
+      let asked = 0
+      const moving = (() => ({
+        ask: () =>
+          Effect.sync(() => {
+            asked += 1
+            return MOVED
+          })
+      })) as unknown as Client
+      const options = { ...optionsWith(false), client: moving, changed: changed.await }
+      const asking = yield* Effect.forkChild(askRemotely(options, "get_status", {}), {
+        startImmediately: true
+      })
+      for (const pauseMs of [5, 10, 20, 40]) yield* TestClock.adjust(pauseMs)
+      assert.strictEqual(asked, 5, "the pauses grow")
+      yield* changed.open
+      yield* Effect.sync(() => changed.closeUnsafe())
+      yield* TestClock.adjust(4)
+      assert.strictEqual(asked, 5, "the table is made anew first")
+      yield* TestClock.adjust(1)
+      assert.strictEqual(asked, 6, "the pause of 50 ms is not waited for")
+      yield* TestClock.adjust(5)
+      assert.strictEqual(asked, 7, "and the next one is short again")
+      yield* Fiber.interrupt(asking)
+    })
+)
+
+it.effect("what was sent again and has no answer is given up, and sent again", () =>
+  Effect.gen(function* () {
+    const answers = [Effect.succeed(MOVED), Effect.never, Effect.die(refused)]
+    let asked = 0
+    const lost = (() => ({
+      ask: () => Effect.suspend(() => answers[asked++] ?? Effect.never)
+    })) as unknown as Client
+    const asking = yield* Effect.forkChild(
+      Effect.exit(askRemotely({ ...optionsWith(false), client: lost }, "get_status", {})),
+      { startImmediately: true }
+    )
+    yield* TestClock.adjust(5)
+    assert.strictEqual(asked, 2)
+    yield* TestClock.adjust(AGAIN_WITHIN_MS + 10)
+    const exit = yield* Fiber.join(asking)
+    assert.strictEqual(exit._tag === "Failure" ? Cause.squash(exit.cause) : undefined, refused)
   })
 )

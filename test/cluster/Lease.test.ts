@@ -2,8 +2,8 @@
  * What a node believes of its shards: as long as its lease, and nothing once it has left.
  */
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
-import { RunnerAddress, RunnerStorage, ShardId } from "effect/cluster"
+import { Duration, Effect, Fiber, Layer } from "effect"
+import { Runner, RunnerAddress, RunnerStorage, ShardId } from "effect/cluster"
 import { TestClock } from "effect/testing"
 import { type Lease, makeLease } from "../../src/cluster/Lease.ts"
 import { takingClock } from "../../src/cluster/TakingClock.ts"
@@ -13,7 +13,10 @@ const SELF = RunnerAddress.make("127.0.0.1", 1)
 const SHARDS = [ShardId.make("default", 1), ShardId.make("default", 2)]
 
 /** A store that gives what it is told to give, and says what it was asked for. */
-const worldOf = (taken: () => ReadonlyArray<ShardId.ShardId>) => {
+const worldOf = (
+  taken: () => ReadonlyArray<ShardId.ShardId>,
+  there: () => ReadonlyArray<RunnerAddress.RunnerAddress> = () => []
+) => {
   const asked: Array<string> = []
   const noted = <A>(what: string, answer: A) =>
     Effect.sync(() => {
@@ -23,7 +26,12 @@ const worldOf = (taken: () => ReadonlyArray<ShardId.ShardId>) => {
   const storage = RunnerStorage.RunnerStorage.of({
     register: () => noted("register", 1 as never),
     unregister: () => noted("unregister", undefined),
-    getRunners: noted("look", []),
+    getRunners: Effect.suspend(() =>
+      noted(
+        "look",
+        there().map((address) => [new Runner.Runner({ address, groups: ["default"], weight: 1 }), true])
+      )
+    ),
     setRunnerHealth: () => noted("health", undefined),
     acquire: () => Effect.suspend(() => noted("acquire", [...taken()])),
     refresh: (_, shards) => noted("refresh", [...shards]),
@@ -53,7 +61,7 @@ it.effect("what is here is believed for as long as the lease, from when the stor
   })
 )
 
-it.effect("who leaves lets go of everything, then says so, and takes nothing more", () =>
+it.effect("who leaves says so once, and takes nothing more", () =>
   Effect.gen(function* () {
     const lease = yield* makeLease(() => SELF)
     const { asked, build } = worldOf(() => SHARDS)
@@ -61,13 +69,13 @@ it.effect("who leaves lets go of everything, then says so, and takes nothing mor
     yield* storage.acquire(SELF, SHARDS)
     yield* lease.leave
     yield* lease.leave
-    assert.deepStrictEqual(asked, ["acquire", "release all", "unregister"])
+    assert.deepStrictEqual(asked, ["acquire", "unregister"], "the store lets go with that")
     assert.isFalse(lease.isValid())
     assert.deepStrictEqual(yield* storage.acquire(SELF, SHARDS), [])
     assert.deepStrictEqual(yield* storage.refresh(SELF, SHARDS), [])
     yield* storage.unregister(SELF)
     yield* storage.releaseAll(SELF)
-    assert.strictEqual(asked.length, 3)
+    assert.strictEqual(asked.length, 2)
   })
 )
 
@@ -89,6 +97,33 @@ it.effect(
       yield* storage.acquire(SELF, SHARDS)
       assert.strictEqual(lease.takenAgainMs(), TAKEN_AGAIN_MS)
     })
+)
+
+it.effect("who waits for a move hears when a node comes or goes, and not of looks that find the same", () =>
+  Effect.gen(function* () {
+    const lease = yield* makeLease(() => SELF)
+    let there = [SELF, RunnerAddress.make("127.0.0.1", 2)]
+    const storage = yield* worldOf(
+      () => SHARDS,
+      () => there
+    ).build(lease)
+    yield* storage.getRunners
+    let heard = 0
+    const hears = Effect.forkChild(
+      Effect.tap(lease.changed, () => Effect.sync(() => heard++)),
+      { startImmediately: true }
+    )
+    const first = yield* hears
+    const second = yield* hears
+    there = [...there].reverse()
+    yield* storage.getRunners
+    yield* Effect.yieldNow
+    assert.strictEqual(heard, 0)
+    there = [SELF]
+    yield* storage.getRunners
+    yield* Effect.forEach([first, second], Fiber.join)
+    assert.strictEqual(heard, 2)
+  })
 )
 
 it.effect("the pause after taking shards is the lease's, and every other one is as long as it was", () =>

@@ -50,6 +50,10 @@ const nodeOf = (port: number, lookedEveryMs = HOUR_MS) =>
     return { storage, address, runner, end: Scope.close(scope, Exit.void) }
   })
 
+const testClient = Layer.orDie(
+  Layer.unwrap(Effect.sync(() => serverLayer({ url: Redacted.make(database.url) })))
+)
+
 type Node = Effect.Success<ReturnType<typeof nodeOf>>
 
 /** Looks until these are there, and nobody else. Each look waits until it is told to. */
@@ -75,6 +79,49 @@ it.live("who comes and who leaves is seen by the others at once", () =>
     yield* sees(a, [5001])
     yield* a.storage.unregister(a.address)
   }).pipe(Effect.scoped)
+)
+
+it.live("who leaves lets go of all that it has before the others hear of it", () =>
+  Effect.gen(function* () {
+    const [a, b] = [yield* nodeOf(5031), yield* nodeOf(5032)]
+    for (const node of [a, b]) yield* enter(node)
+    yield* sees(a, [5031, 5032])
+    const both = [ShardId.make("default", 1), ShardId.make("default", 2)]
+    assert.strictEqual((yield* b.storage.acquire(b.address, both)).length, 2)
+    yield* b.storage.unregister(b.address)
+    yield* sees(a, [5031])
+    assert.strictEqual((yield* a.storage.acquire(a.address, both)).length, 2)
+    yield* a.storage.unregister(a.address)
+  }).pipe(Effect.scoped)
+)
+
+it.live("who leaves is off the list even if the session that its locks were on has ended", () =>
+  Effect.gen(function* () {
+    const [a, b] = [yield* nodeOf(5041), yield* nodeOf(5042)]
+    for (const node of [a, b]) yield* enter(node)
+    yield* sees(a, [5041, 5042])
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = 'bursar locks' AND datname = current_database()`
+    yield* b.storage.unregister(b.address)
+    yield* sees(a, [5041])
+    yield* a.storage.unregister(a.address)
+  }).pipe(Effect.scoped, Effect.provide(testClient))
+)
+
+it.live("that a node has left is believed without reading the list; anything else is read", () =>
+  Effect.gen(function* () {
+    const [a, b] = [yield* nodeOf(5051), yield* nodeOf(5052)]
+    for (const node of [a, b]) yield* enter(node)
+    yield* sees(a, [5051, 5052])
+    const sql = yield* SqlClient.SqlClient
+    // It is on the list still, so who reads sees it.
+    yield* sql`SELECT pg_notify('bursar_nodes', 'left 127.0.0.1:5052')`
+    yield* sees(a, [5051])
+    yield* sql`SELECT pg_notify('bursar_nodes', '')`
+    yield* sees(a, [5051, 5052])
+    for (const node of [a, b]) yield* node.storage.unregister(node.address)
+  }).pipe(Effect.scoped, Effect.provide(testClient))
 )
 
 it.live("who has died is taken off the list, and what it had is free", () =>
@@ -111,10 +158,5 @@ it.live("who lives and lost its session has another one, and enters itself again
       after = yield* sessions
     yield* enter(b)
     yield* sees(a, [5021, 5022])
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(
-      Layer.orDie(Layer.unwrap(Effect.sync(() => serverLayer({ url: Redacted.make(database.url) }))))
-    )
-  )
+  }).pipe(Effect.scoped, Effect.provide(testClient))
 )
