@@ -34,6 +34,7 @@ import {
   telemetryLayer
 } from "./runtime/Telemetry.ts"
 import { VERSION } from "./runtime/Version.ts"
+import { callableBy } from "./runtime/WorkflowPorts.ts"
 import type { InvalidParams } from "./signal/Errors.ts"
 import {
   COUNT,
@@ -292,14 +293,16 @@ export const layer = (options: BursarOptions): Layer.Layer<Bursar, StartFailed> 
     options.databaseUrl === undefined
       ? embeddedStore({ directory: options.dataDirectory ?? DATA_DIRECTORY })
       : serverStore({ url: options.databaseUrl })
-  const runtime = Effect.map(declare(options.workflows ?? []), (workflows) =>
-    runtimeLayer({
-      providers: providersOf(options),
-      ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
-      workflows,
-      openWorkflowsMax: options.openWorkflowsMax,
-      version: VERSION
-    })
+  const runtime = Effect.map(
+    declare(options.workflows ?? [], callableBy(providersOf(options).adapters)),
+    (workflows) =>
+      runtimeLayer({
+        providers: providersOf(options),
+        ...(options.alerts === undefined ? {} : { alerts: options.alerts }),
+        workflows,
+        openWorkflowsMax: options.openWorkflowsMax,
+        version: VERSION
+      })
   )
   return durableRunLayer.pipe(
     Layer.provideMerge(Layer.unwrap(runtime)),

@@ -58,7 +58,6 @@ export interface Providers {
   readonly stream: (payload: CompletePayload, principal: Principal) => Effect.Effect<OpenTopic, SignalError>
   /** Whether a call of this id and content runs here, or has an end that is kept. */
   readonly isKnown: (payload: CompletePayload, principal: Principal) => Effect.Effect<boolean, SignalError>
-  readonly names: ReadonlyArray<string>
 }
 export const Providers = Context.Service<Providers>("bursar/provider/Providers")
 
@@ -248,7 +247,6 @@ export const makeProviders = Effect.fnUntraced(function* (config: ProvidersConfi
   yield* Effect.addFinalizer(() => shutdown)
 
   const providers: Providers = {
-    names,
     isKnown: (payload, principal) => desk.isKnown(payload, principal),
     complete: (payload, principal) =>
       Effect.uninterruptibleMask((restore) =>

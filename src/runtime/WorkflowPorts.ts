@@ -20,6 +20,7 @@ import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Batch } from "../tokens/LedgerStore.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
+import type { Callable } from "../workflow/Models.ts"
 import type { KeyStandings, RoomNews, WorkflowPorts } from "../workflow/Ports.ts"
 import type { Hub } from "./Hub.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
@@ -135,11 +136,16 @@ const whereItStands = ({ budget_id, entity_id, remaining }: BudgetStanding) => (
   remaining
 })
 
+/** What these providers can be called for. */
+export const callableBy = (adapters: ReadonlyArray<Adapter>): Callable => ({
+  providers: adapters.map(({ name }) => name),
+  models: (provider) => adapters.find(({ name }) => name === provider)?.models
+})
+
 export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
   keys: around.keys,
   calls: {
-    providers: around.providers.names,
-    models: (provider) => around.adapters.find(({ name }) => name === provider)?.models,
+    ...callableBy(around.adapters),
     complete: (payload, principal) =>
       Effect.onInterrupt(around.providers.complete(payload, principal), () =>
         ended(around, payload, principal)

@@ -19,6 +19,7 @@ import { durableLayer, durableRunLayer } from "../runtime/DurableRuntime.ts"
 import { RECORDING, type RecordingFailed, type RecordOptions, recordingLayer } from "../runtime/Recorder.ts"
 import { layer as runtimeLayer } from "../runtime/Runtime.ts"
 import { VERSION } from "../runtime/Version.ts"
+import { callableBy } from "../runtime/WorkflowPorts.ts"
 import type { SignalName } from "../signal/Catalogue.ts"
 import { findSignal } from "../signal/Decode.ts"
 import { invalidParam } from "../signal/Errors.ts"
@@ -83,14 +84,15 @@ export const testLayer = ({
 }: Pick<TestOptions, "providers" | "workflows" | "record" | "seed"> = {}): Layer.Layer<
   TestServices,
   TestRefused
-> =>
-  durableRunLayer.pipe(
+> => {
+  const adapters = [simulator(), ...providers]
+  return durableRunLayer.pipe(
     Layer.provideMerge(
       Layer.unwrap(
-        Effect.map(declare(workflows), (declared) =>
+        Effect.map(declare(workflows, callableBy(adapters)), (declared) =>
           runtimeLayer({
             // Pauses before a retry are as long as they can be, and not as it comes.
-            providers: { adapters: [simulator(), ...providers], settings: { random: () => 1 } },
+            providers: { adapters, settings: { random: () => 1 } },
             workflows: declared,
             version: VERSION
           })
@@ -103,6 +105,7 @@ export const testLayer = ({
     Layer.provideMerge(memoryStore),
     Layer.provideMerge(seededOrder(seed))
   )
+}
 
 /** Workflows that cannot be, or a file that cannot be written. */
 type TestRefused = WorkflowRefused | RecordingFailed

@@ -5,7 +5,7 @@
  * Does not decide: how one runs (WorkflowMachine), or on which node (cluster/).
  */
 import { createHash, randomUUID } from "node:crypto"
-import { Clock, Effect, FiberSet, Schema, type Scope } from "effect"
+import { Clock, Effect, FiberSet, Result, Schema, type Scope } from "effect"
 import type { DurableKind } from "../actor/DurableMachines.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
 import { MachineStore } from "../actor/MachineStore.ts"
@@ -13,6 +13,7 @@ import { currentTraceparent } from "../actor/TraceContext.ts"
 import { type Attribution, attributionOf } from "../signal/Attribution.ts"
 import { canonicalJson } from "../signal/Canonical.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { toInvalidParams } from "../signal/Decode.ts"
 import { Conflict, InvalidParams, NotFound, type SignalError } from "../signal/Errors.ts"
 import { nearestFew } from "../signal/Nearest.ts"
 import type { Principal } from "../signal/Principal.ts"
@@ -21,7 +22,7 @@ import type { WorkflowProgress } from "../signal/Workflows.ts"
 import { definitionIssues, inputIssues } from "./Definition.ts"
 import { withFiguresOfNow } from "./FiguresOfNow.ts"
 import { adjustmentsOf, adjustmentsOfOne } from "./LaterUse.ts"
-import { modelIssues } from "./Models.ts"
+import { type Callable, modelIssues, strangeModels, strangeProviders } from "./Models.ts"
 import { checkOwnBudget } from "./OwnBudgetRights.ts"
 import { isOwn, mayChange, type Owned } from "./Ownership.ts"
 import type { WorkflowPorts } from "./Ports.ts"
@@ -58,27 +59,61 @@ export class WorkflowRefused extends Schema.TaggedError<WorkflowRefused>()("Work
 /** By name. */
 export type Declared = ReadonlyMap<string, WorkflowDefinition>
 
-/** Checks what the host declares, as strictly as what comes over the wire. */
+const invalid = (issues: InvalidParams["issues"]): InvalidParams => {
+  const [first] = issues
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see issues)` : ""
+  return new InvalidParams({ message: `${first?.path.join(".")}: ${first?.message}${more}`, issues })
+}
+
+const decodeDefinition = Schema.decodeUnknownResult(WorkflowDefinition, {
+  errors: "all",
+  onExcessProperty: "error"
+})
+
+/** One definition of a host, or all that is wrong with it. */
+const declaredBy = (
+  given: typeof WorkflowDefinition.Encoded,
+  callable: Callable
+): Result.Result<WorkflowDefinition, InvalidParams> =>
+  Result.flatMap(
+    Result.mapError(decodeDefinition(given), ({ issue }) => toInvalidParams(issue, given)),
+    (definition) => {
+      const { agents } = definition
+      const issues = [
+        ...definitionIssues(definition),
+        ...strangeProviders(agents, callable),
+        ...strangeModels(agents, callable)
+      ]
+      return issues.length === 0 ? Result.succeed(definition) : Result.fail(invalid(issues))
+    }
+  )
+
+const SAID_MAX = 5
+
+/** Whoever starts a runtime reads a message, and no list of issues. */
+const wordsOf = (issues: InvalidParams["issues"]): string => {
+  const said = issues
+    .slice(0, SAID_MAX)
+    .map(({ path, message }) => `${path.join(".") || "definition"}: ${message}`)
+    .join("; ")
+  return issues.length > SAID_MAX ? `${said}; and ${issues.length - SAID_MAX} more` : said
+}
+
+/** Checks what the host declares, as strictly as what comes over the wire, and whether it can be called here. */
 export const declare = (
-  definitions: ReadonlyArray<typeof WorkflowDefinition.Encoded>
+  definitions: ReadonlyArray<typeof WorkflowDefinition.Encoded>,
+  callable: Callable
 ): Effect.Effect<Declared, WorkflowRefused> =>
   Effect.gen(function* () {
     const declared = new Map<string, WorkflowDefinition>()
-    for (const given of definitions) {
-      const name = JSON.stringify(given.name)
-      const definition = yield* Schema.decodeUnknownEffect(WorkflowDefinition, {
-        errors: "all",
-        onExcessProperty: "error"
-      })(given).pipe(
-        Effect.mapError(({ message }) => new WorkflowRefused({ message: `Workflow ${name}: ${message}` }))
+    for (const [index, given] of definitions.entries()) {
+      const { name } = Object(given) as Partial<WorkflowDefinition>
+      const which = `Workflow ${typeof name === "string" ? JSON.stringify(name) : `${index + 1} of the list`}`
+      const definition = yield* Effect.fromResult(declaredBy(given, callable)).pipe(
+        Effect.mapError(({ issues }) => new WorkflowRefused({ message: `${which}: ${wordsOf(issues)}` }))
       )
-      const [issue] = definitionIssues(definition)
-      if (issue !== undefined) {
-        const where = issue.path.join(".")
-        return yield* new WorkflowRefused({ message: `Workflow ${name}: ${where}: ${issue.message}` })
-      }
       if (declared.has(definition.name))
-        return yield* new WorkflowRefused({ message: `There are two workflows ${name}` })
+        return yield* new WorkflowRefused({ message: `There are two workflows ${JSON.stringify(name)}` })
       declared.set(definition.name, definition)
     }
     return declared
@@ -108,12 +143,6 @@ const undeclared = (name: string, declared: Declared): NotFound => {
       ? "none is declared: give its definition"
       : `nearest ${names.length === 1 ? "is" : "are"} ${names.join(", ")}`
   return notFound("workflow", name, `No workflow is declared as ${JSON.stringify(name)}; ${hint}`)
-}
-
-const invalid = (issues: InvalidParams["issues"]): InvalidParams => {
-  const [first] = issues
-  const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see issues)` : ""
-  return new InvalidParams({ message: `${first?.path.join(".")}: ${first?.message}${more}`, issues })
 }
 
 const digestOf = (value: unknown): string =>
@@ -278,31 +307,13 @@ class Desk implements Workflows {
     const definition = declared ?? (workflow as WorkflowDefinition)
     const isInline = typeof workflow !== "string"
     const issues = [
-      ...(isInline ? [...definitionIssues(definition), ...this.#strangeProviders(definition)] : []).map(
-        ({ path, message }) => ({ path: ["workflow", ...path], message })
-      ),
+      ...(isInline
+        ? [...definitionIssues(definition), ...strangeProviders(definition.agents, this.#ports.calls)]
+        : []
+      ).map(({ path, message }) => ({ path: ["workflow", ...path], message })),
       ...inputIssues(definition, input)
     ]
     return issues.length === 0 ? Effect.succeed(definition) : Effect.fail(invalid(issues))
-  }
-
-  #strangeProviders({ agents }: WorkflowDefinition): InvalidParams["issues"] {
-    const known = this.#ports.calls.providers
-    return agents.flatMap(({ provider, fallback }, index) => {
-      const named = [
-        { path: ["agents", index, "provider"], name: provider },
-        ...fallback.map((target, position) => ({
-          path: ["agents", index, "fallback", position, "provider"],
-          name: target.provider
-        }))
-      ]
-      return named
-        .filter(({ name }) => !known.includes(name))
-        .map(({ path, name }) => ({
-          path,
-          message: `There is no provider ${JSON.stringify(name)}. Configured are: ${known.join(", ")}`
-        }))
-    })
   }
 
   #inputFor(

@@ -110,6 +110,19 @@ describe("the options of a host", () => {
     assert.include(failure.message, message)
   })
 
+  const REPORT = { name: "report", agents: [{ name: "a", provider: "simulater", model: "m", prompt: "p" }] }
+  const STARTS = { "a host's runtime": startBursar, "a test's runtime": startTestBursar }
+  it.each(Object.entries(STARTS))(
+    "of %s are refused where a workflow of them could never be called",
+    async (_, start) => {
+      const failure = await start({ workflows: [REPORT] }).catch((error: unknown) => error)
+      assert.strictEqual(
+        String(failure),
+        'WorkflowRefused: Workflow "report": agents.0.provider: There is no provider "simulater". Configured are: simulator. Did you mean "simulator"?'
+      )
+    }
+  )
+
   it("of a test's runtime that there are not are refused as well", async () => {
     const options: object = { provider: [], log: { lvl: "none" } }
     const failure = await startTestBursar(options).catch((error: unknown) => error)

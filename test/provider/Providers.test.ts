@@ -243,7 +243,6 @@ describe("a provider that is not there", () => {
         assert.deepStrictEqual(unknown.issues[0]?.path, ["fallback", 0, "provider"])
       }
       assert.deepStrictEqual(keeper.asks, [])
-      assert.deepStrictEqual(providers.names, ["scripted"])
     }).pipe(Effect.provide(ground))
   )
 })

@@ -152,16 +152,48 @@ describe("a definition", () => {
     assert.deepStrictEqual(inputIssues(definition, { topic: "tides", who: { name: "ann" } }), [])
   })
 
-  it.effect("of a host is checked when the runtime starts", () =>
-    Effect.gen(function* () {
-      const circle = yield* Effect.flip(declare([graph("a < b, b < a")]))
-      assert.strictEqual(
-        circle.message,
-        'Workflow "graph": agents: These agents wait for each other: a → b → a'
-      )
-      const twice = yield* Effect.flip(declare([graph("a"), graph("b")]))
-      assert.strictEqual(twice.message, 'There are two workflows "graph"')
-      assert.deepStrictEqual([...(yield* declare([graph("a")])).keys()], ["graph"])
-    })
+  const CALLABLE = {
+    providers: ["simulator", "anthropic"],
+    models: (provider: string) => (provider === "simulator" ? ["sim-fast", "sim-slow"] : undefined)
+  }
+  const one = (more: object) => [{ name: "graph", agents: [agent("a", [], more)] }]
+  const REFUSED: ReadonlyArray<readonly [ReadonlyArray<unknown>, string]> = [
+    [[graph("a < b, b < a")], 'Workflow "graph": agents: These agents wait for each other: a → b → a'],
+    [[graph("a"), graph("b")], 'There are two workflows "graph"'],
+    [
+      one({ provider: "anthropc" }),
+      'Workflow "graph": agents.0.provider: There is no provider "anthropc". Configured are: simulator, anthropic. Did you mean "anthropic"?'
+    ],
+    [
+      one({ model: "sim-fst" }),
+      'Workflow "graph": agents.0.model: simulator has no model "sim-fst". Nearest are: sim-fast, sim-slow'
+    ],
+    [
+      one({ fallback: [{ provider: "openai", model: "m" }], model: "sim-fst" }),
+      'Workflow "graph": agents.0.fallback.0.provider: There is no provider "openai". Configured are: simulator, anthropic; agents.0.model: simulator has no model "sim-fst". Nearest are:'
+    ],
+    [one({ promt: "x" }), 'Workflow "graph": agents.0.promt: Unknown field. Did you mean "prompt"?'],
+    [[null], "Workflow 1 of the list: definition: Expected an object with name, agents"]
+  ]
+  it.effect.each(REFUSED.map((row) => [...row] as const))(
+    "of a host is checked when the runtime starts: %j",
+    ([definitions, message]) =>
+      Effect.gen(function* () {
+        const refused = yield* Effect.flip(declare(definitions as ReturnType<typeof one>, CALLABLE))
+        assert.include(refused.message, message)
+      })
+  )
+
+  it.effect(
+    "of a host that can be called is taken, also where its provider does not say which models it has",
+    () =>
+      Effect.gen(function* () {
+        const anything = {
+          name: "other",
+          agents: [agent("a", [], { provider: "anthropic", model: "claude-9" })]
+        }
+        const taken = yield* declare([graph("a"), anything], CALLABLE)
+        assert.deepStrictEqual([...taken.keys()], ["graph", "other"])
+      })
   )
 })
