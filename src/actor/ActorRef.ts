@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import type { ActorSignals } from "../signal/Catalogue.ts"
-import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { NotFound, Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import { isNotAnonymised } from "../signal/Pseudonym.ts"
@@ -391,11 +391,21 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     })
   }
 
+  /** To send again helps only where somebody comes back. */
   #refuse(envelope: AnyEnvelope): void {
-    const what =
-      this.#isRemade || this.surroundings.comesBack(this.address)
-        ? "has stopped; send it again to its address, where another one may live, and not through this handle"
-        : "was stopped, and nothing brings it back by itself: spawn it again, and send this through the new handle"
-    envelope.fail(new Unavailable({ message: `${this.address.text} ${what}`, retry_after_ms: SOON_MS }))
+    const { text } = this.address
+    const comesBack = this.#isRemade || this.surroundings.comesBack(this.address)
+    envelope.fail(
+      comesBack
+        ? new Unavailable({
+            message: `${text} has stopped; send it again to its address, where another one may live, and not through this handle`,
+            retry_after_ms: SOON_MS
+          })
+        : new NotFound({
+            kind: "actor",
+            id: text,
+            message: `${text} was stopped, and nothing brings it back by itself: spawn it again, and send this through the new handle`
+          })
+    )
   }
 }

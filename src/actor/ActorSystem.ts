@@ -128,8 +128,11 @@ class System implements ActorSystem {
       now: () => clock.currentTimeMillisUnsafe(),
       tracing,
       wake: (address) => this.#wakeForSender(address),
+      // Of a system that ends nobody can say who comes back.
       comesBack: (address) =>
-        this.comesBack(address) || this.#lives.actors.get(address.text)?.ref.isClosed === false
+        this.#isClosing ||
+        this.comesBack(address) ||
+        this.#lives.actors.get(address.text)?.ref.isClosed === false
     }
     this.#lives = new Lives({
       surroundings: this.#surroundings,

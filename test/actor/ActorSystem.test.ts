@@ -214,11 +214,11 @@ describe("supervision", () => {
       const waiting = yield* ask(ref, "1")
       for (let turn = 0; turn < 4; turn++) yield* TestClock.adjust(1_000)
       yield* quiet
-      assert.strictEqual(outcome(waiting.pollUnsafe()), "Unavailable")
+      assert.strictEqual(outcome(waiting.pollUnsafe()), "NotFound")
       assert.isUndefined(system.find(HOME))
       assert.strictEqual(
         outcome((yield* Effect.exit(ref.ask("release_hold", { hold_id: "2" }, WHO))) as never),
-        "Unavailable"
+        "NotFound"
       )
       assert.deepStrictEqual(
         facts.map(({ fact }) => fact),
@@ -322,9 +322,9 @@ describe("spawning and stopping", () => {
       const waiting = yield* ask(ref, "1")
       yield* system.stop(HOME)
       yield* quiet
-      assert.strictEqual(outcome(waiting.pollUnsafe()), "Unavailable")
+      assert.strictEqual(outcome(waiting.pollUnsafe()), "NotFound")
       const late = yield* ask(ref, "2")
-      assert.strictEqual(outcome(late.pollUnsafe()), "Unavailable")
+      assert.strictEqual(outcome(late.pollUnsafe()), "NotFound")
       ref.tell("release_hold", { hold_id: "3" }, WHO)
       assert.strictEqual(system.deadLetters.total, 1)
       assert.isUndefined(system.find(HOME))
@@ -339,7 +339,7 @@ describe("spawning and stopping", () => {
       const waiting = yield* ask(ref, "1")
       yield* system.stop(HOME)
       yield* quiet
-      assert.strictEqual(outcome(waiting.pollUnsafe()), "Unavailable")
+      assert.strictEqual(outcome(waiting.pollUnsafe()), "NotFound")
       assert.isUndefined(system.find(HOME))
     }).pipe(told)
   )
@@ -374,7 +374,7 @@ describe("spawning and stopping", () => {
       const waiting = yield* ask(ref, "1")
       yield* system.stop(HOME)
       yield* quiet
-      assert.strictEqual(outcome(waiting.pollUnsafe()), "Unavailable")
+      assert.strictEqual(outcome(waiting.pollUnsafe()), "NotFound")
     }).pipe(told)
   )
 

@@ -61,10 +61,12 @@ describe("a handler", () => {
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const why = (ref: ActorRef<Till>) =>
-        Effect.map(Effect.flip(ref.ask("total", {}, WHO)), ({ message }) => message)
+        Effect.map(Effect.flip(ref.ask("total", {}, WHO)), ({ _tag, message }) => `${_tag}: ${message}`)
       const ref = yield* system.spawn(tillAt())
       yield* system.stop(HOME)
       assert.include(yield* why(ref), "nothing brings it back by itself: spawn it again")
+      const gone = yield* Effect.flip(ref.ask("total", {}, WHO))
+      assert.deepInclude(gone, { _tag: "NotFound", kind: "actor", id: HOME.text })
       yield* system.spawn(tillAt())
       assert.include(yield* why(ref), "send it again to its address")
       const made = yield* system.spawn(tillAt({ address: tenantAddress("kept", "default"), isRemade: true }))
@@ -121,7 +123,7 @@ describe("a handler", () => {
       yield* quiet
       yield* system.stop(HOME)
       assert.strictEqual(yield* tagOf(Fiber.join(atWork)), "Unavailable")
-      assert.strictEqual(yield* tagOf(Fiber.join(waiting)), "Unavailable")
+      assert.strictEqual(yield* tagOf(Fiber.join(waiting)), "NotFound")
     }).pipe(told)
   )
 

@@ -146,7 +146,7 @@ describe("a machine as an actor", () => {
       assert.deepStrictEqual(ends, [
         { address: HOME.text, reason: "stopped", detail: "done in gone", output: { paid: 2 } }
       ])
-      assert.strictEqual(yield* tagOf(ref.ask("show", {}, WHO)), "Unavailable")
+      assert.strictEqual(yield* tagOf(ref.ask("show", {}, WHO)), "NotFound")
     }).pipe(told)
   )
 

@@ -177,7 +177,7 @@ describe("a sender that waits for room", () => {
       yield* quiet
       yield* actor.system.stop(HOME)
       yield* quiet
-      assert.strictEqual(outcomes(asked), "1 Unavailable, 2 Unavailable, 3 Unavailable, 4 Unavailable")
+      assert.strictEqual(outcomes(asked), "1 NotFound, 2 NotFound, 3 NotFound, 4 NotFound")
     }).pipe(told)
   )
 

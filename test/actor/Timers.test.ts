@@ -286,7 +286,7 @@ describe("a signal that is put aside", () => {
       const first = yield* note(ref, "1")
       yield* quiet
       yield* system.stop(HOME)
-      assert.strictEqual(yield* Fiber.join(first), "Unavailable")
+      assert.strictEqual(yield* Fiber.join(first), "NotFound")
       assert.strictEqual(ref.unanswered, 0)
     }).pipe(told)
   )
