@@ -87,11 +87,15 @@ export const attributionFor = (
   workflow_id: workflowId
 })
 
+/** The most that an agent may answer; `undefined`: the tenant's default is held for it. */
+export const outputBoundOf = ({ max_completion_tokens, estimate }: AgentDefinition): number | undefined =>
+  max_completion_tokens ?? estimate?.completion_tokens
+
 /** The call; as an error, what is wrong with a prompt: "has {{x}}, and nothing is there". */
 export const payloadOf = (order: AgentOrder): Result.Result<SignalPayload<"complete">, string> => {
   const { agent, values } = order
   const instructions = instructionsFor(agent.output)
-  const bound = agent.max_completion_tokens ?? agent.estimate?.completion_tokens
+  const bound = outputBoundOf(agent)
   return Result.flatMap(fillIn(agent.prompt, values), (content) =>
     Result.map(fillIn(agent.system ?? "", values), (filled): SignalPayload<"complete"> => {
       const system = [filled, instructions].filter((text) => text !== undefined && text !== "").join("\n\n")

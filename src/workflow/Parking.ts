@@ -64,7 +64,8 @@ export const parkOn = (context: WorkflowContext, refusal: Refusal): WorkflowCont
       lookedAtRound: parked?.lookedAtRound ?? 0,
       lookAt: nextLookAt(looking, context.now),
       approvers: parked?.approvers ?? [],
-      overrides: parked?.overrides ?? []
+      overrides: parked?.overrides ?? [],
+      notes: parked?.notes ?? []
     }
   }
 }
@@ -74,6 +75,8 @@ export interface LookedAt {
   readonly round: number
   readonly approvers: ReadonlyArray<string>
   readonly overrides: ReadonlyArray<string>
+  /** Why it could not be asked for. */
+  readonly notes: ReadonlyArray<string>
   /** When the key ends by itself. */
   readonly keyEndsAt: Millis | null
 }
@@ -93,6 +96,7 @@ export const lookedAt = (context: WorkflowContext, found: LookedAt): WorkflowCon
       lookedAtRound: round,
       approvers: joined(approvers, found.approvers),
       overrides: joined(overrides, found.overrides),
+      notes: found.notes,
       keyEndsAt,
       lookAt: keyEndsAt === null ? lookAt : Math.min(lookAt, Math.max(keyEndsAt, context.now))
     }

@@ -107,22 +107,38 @@ const hasLostKey = (ports: WorkflowPorts, { principal }: RefusedOrder): Effect.E
     Effect.catch(() => Effect.succeed(false))
   )
 
-/** Asks for an override where it may, and is told to; a refusal to take it is logged and leaves the workflow parked. */
-const askFor = (ports: WorkflowPorts, order: RefusedOrder, violation: Refusing, isDefault: boolean) => {
-  if (order.requestOverride === null || violation.override !== "available") return Effect.succeed([])
+interface Asked {
+  readonly overrides: ReadonlyArray<string>
+  readonly notes: ReadonlyArray<string>
+}
+
+const NOT_ASKED: Asked = { overrides: [], notes: [] }
+
+/** Refused, it leaves the workflow parked, which says why: whoever reads it would wait for an approval that nobody was asked for. */
+const notTaken = (order: RefusedOrder, { budget_id }: Refusing, why: string): Effect.Effect<Asked> => {
+  const note = `No override could be asked for: ${why}`
+  const logged = Effect.logWarning(`The workflow ${order.workflowId} is parked on ${budget_id}. ${note}`)
+  return Effect.as(logged, { overrides: [], notes: [note] })
+}
+
+/**
+ * Asks for an override where it is told to. Also where the policy's cap leaves no room for it: the ledger says then which cap
+ * that is and what is left, or the workflow was told to ask for less than is missing.
+ */
+const askFor = (
+  ports: WorkflowPorts,
+  order: RefusedOrder,
+  violation: Refusing,
+  isDefault: boolean
+): Effect.Effect<Asked> => {
+  if (order.requestOverride === null || violation.override === "pending") return Effect.succeed(NOT_ASKED)
   const payload = overrideFor(order, violation, isDefault)
-  const asked = untilTaken(ports.money.ask("request_override", payload, callerOf(order.principal))).pipe(
-    Effect.map(({ override_id }): ReadonlyArray<string> => [override_id]),
-    Effect.catch((error) =>
-      Effect.as(
-        Effect.logWarning(
-          `The workflow ${order.workflowId} could not ask for an override of ${violation.budget_id}: ${error.message}`
-        ),
-        []
-      )
-    )
+  const ask = ports.money.ask("request_override", payload, callerOf(order.principal))
+  const asked = (violation.override === "available" ? untilTaken(ask) : ask).pipe(
+    Effect.map(({ override_id }): Asked => ({ overrides: [override_id], notes: [] })),
+    Effect.catch(({ message }) => notTaken(order, violation, message))
   )
-  return Effect.flatMap(hasLostKey(ports, order), (isLost) => (isLost ? Effect.succeed([]) : asked))
+  return Effect.flatMap(hasLostKey(ports, order), (isLost) => (isLost ? Effect.succeed(NOT_ASKED) : asked))
 }
 
 const lookAtBudget = (ports: WorkflowPorts, order: RefusedOrder, violation: Refusing) =>
@@ -135,10 +151,10 @@ const lookAtBudget = (ports: WorkflowPorts, order: RefusedOrder, violation: Refu
       )
     )
     const [budget] = budgets
-    if (budget === undefined) return { approvers: [], overrides: [] }
+    if (budget === undefined) return { approvers: [], ...NOT_ASKED }
     const isDefault = budgets.some(({ entity_id }) => entity_id === "*")
-    const overrides = yield* askFor(ports, order, violation, isDefault)
-    return { approvers: budget.override_policy.approvers, overrides }
+    const asked = yield* askFor(ports, order, violation, isDefault)
+    return { approvers: budget.override_policy.approvers, ...asked }
   })
 
 /** When its key ends by itself, as far as that can be said now. */
@@ -163,6 +179,7 @@ export const lookAtRefusals = (ports: WorkflowPorts, order: RefusedOrder): Effec
       round: order.round,
       approvers: found.flatMap(({ approvers }) => approvers),
       overrides: found.flatMap(({ overrides }) => overrides),
+      notes: found.flatMap(({ notes }) => notes),
       keyEndsAt
     }))
   )

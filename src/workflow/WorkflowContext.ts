@@ -73,6 +73,8 @@ export interface ParkedRecord {
   readonly looks: number
   readonly approvers: ReadonlyArray<string>
   readonly overrides: ReadonlyArray<string>
+  /** Why an override that it was told to ask for could not be asked for. */
+  readonly notes: ReadonlyArray<string>
 }
 
 /** Its own budget, as it stood when somebody last looked. */

@@ -16,11 +16,14 @@ import {
   type WorkflowState,
   type WorkflowStep
 } from "../signal/Workflows.ts"
+import { outputBoundOf } from "./AgentOrder.ts"
 import { retryAtOf } from "./Parking.ts"
 import { runningAgents } from "./Plan.ts"
 import {
   agentOf,
   definitionOf,
+  type ParkedRecord,
+  type Refusal,
   type Spent,
   type StepRecord,
   stepOf,
@@ -77,6 +80,26 @@ const sumOf = (spent: ReadonlyArray<Spent>): Sum =>
     { promptTokens: 0, completionTokens: 0, cost: 0n }
   )
 
+/** What an agent that does not say how much it may answer is refused for. */
+const estimateNotes = (context: WorkflowContext, refusals: ReadonlyArray<Refusal>): ReadonlyArray<string> => {
+  const unbounded = refusals
+    .filter(({ violations }) => violations.some(({ measure }) => measure !== "requests"))
+    .filter(({ agent }) => outputBoundOf(agentOf(context, agent)) === undefined)
+    .map(({ agent }) => agent)
+  if (unbounded.length === 0) return []
+  return [
+    `${unbounded.join(", ")} gave no max_completion_tokens, so the tenant's default_completion_tokens are held for the answer: with a smaller max_completion_tokens less is asked for`
+  ]
+}
+
+/** A sentence for people: what refused, what could not be asked for, and what would make it smaller. */
+const reasonOf = (context: WorkflowContext, { refusals, notes }: ParkedRecord): string =>
+  toSentence(
+    [refusals[0]?.reason ?? "Refused", ...notes, ...estimateNotes(context, refusals)]
+      .map((text) => text.replace(/\.$/u, ""))
+      .join(". ")
+  )
+
 const parkedOf = ({ context, stopped }: WorkflowAt): Progress["parked"] => {
   const { parked } = context
   if (stopped !== null && !stopped.isOver) {
@@ -93,7 +116,7 @@ const parkedOf = ({ context, stopped }: WorkflowAt): Progress["parked"] => {
   }
   if (parked === null) return null
   return {
-    reason: parked.refusals[0]?.reason ?? "Refused",
+    reason: reasonOf(context, parked),
     agents: parked.refusals.map(({ agent }) => agent),
     violations: parked.refusals.flatMap(({ violations }) => violations),
     retry_at: timestamp(retryAtOf(parked.refusals)),

@@ -283,6 +283,29 @@ describe("a workflow without budget", () => {
     }
   )
 
+  it("says why nobody was asked for more, and what would make it need less", async () => {
+    const id = await start(wire, {
+      name: "tight",
+      request_override: {},
+      budget: { measure: "tokens", limit: "1000" },
+      agents: [{ name: "draft", provider: "simulator", model: "sim-fast", prompt: "Write" }]
+    })
+    const { parked } = await eventually(
+      () => shown(wire, id),
+      ({ parked: why }) => why?.reason.includes("No override")
+    )
+    assert.deepInclude(parked, { overrides: [], approvers: ["budget_admin"] })
+    assert.match(
+      parked.reason,
+      /No override could be asked for: amount: Budget \S+ can be overridden by at most 50 % of the limit, 500 tokens in a period \(0 tokens of it approved already, 500 tokens left\)/u
+    )
+    assert.include(
+      parked.reason,
+      "draft gave no max_completion_tokens, so the tenant's default_completion_tokens are held for the answer"
+    )
+    await wire.call("cancel_workflow", { workflow_id: id })
+  })
+
   it("can be cancelled while it is parked", async () => {
     const id = await start(wire, ONE_CALL)
     await until(wire, id, "parked")

@@ -7,6 +7,7 @@ import { durableRunOf } from "../../src/actor/DurableLogic.ts"
 import {
   Conflict,
   InvalidParams,
+  invalidParam,
   PriceUnknown,
   ProviderFailed,
   type SignalError,
@@ -279,6 +280,7 @@ describe("while it is parked", () => {
         round: 1,
         approvers: ["budget_admin", "ann"],
         overrides: [],
+        notes: [],
         keyEndsAt: null
       })
     })
@@ -301,6 +303,23 @@ describe("while it is parked", () => {
         budget_id: "budget_1",
         ...expected
       } as never)
+    })
+  )
+
+  it.effect("says why it could not ask, where the budget's policy leaves no room for so much", () =>
+    Effect.gen(function* () {
+      const ports = new FakePorts()
+        .script("get_budget_status", status("red"))
+        .script("request_override", invalidParam(["amount"], "by at most 50 %"))
+      const context = parkedOn(
+        { violations: [encodeViolation(violationOf({ override: "none" }))] },
+        graph("a", { request_override: {} })
+      )
+      const found = yield* lookAtRefusals(ports, refusedOrderOf(context))
+      assert.deepInclude(found, {
+        overrides: [],
+        notes: ["No override could be asked for: amount: by at most 50 %"]
+      })
     })
   )
 

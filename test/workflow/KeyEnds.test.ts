@@ -120,7 +120,13 @@ describe("a parked workflow whose key has ended", () => {
         .script("request_override", { override_id: "override_7" } as never)
       ports.standings.push(REVOKED)
       const found = yield* lookAtRefusals(ports, parked)
-      assert.deepStrictEqual(found, { round: 1, approvers: ["ann"], overrides: [], keyEndsAt: null })
+      assert.deepStrictEqual(found, {
+        round: 1,
+        approvers: ["ann"],
+        overrides: [],
+        notes: [],
+        keyEndsAt: null
+      })
       assert.lengthOf(ports.named("request_override"), 0)
       ports.standings.splice(0)
       assert.deepStrictEqual((yield* lookAtRefusals(ports, parked)).overrides, ["override_7"])

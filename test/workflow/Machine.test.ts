@@ -141,13 +141,20 @@ describe("the machine", () => {
     assert.strictEqual(play.looks.open.length, 1)
     assert.strictEqual(play.agents, "b/1", "what runs goes on")
     await play.end("b", REFUSED as never)
-    play.looks.running[0]?.end({ round: 1, approvers: ["x"], overrides: [], keyEndsAt: null } as never)
+    play.looks.running[0]?.end({
+      round: 1,
+      approvers: ["x"],
+      overrides: [],
+      notes: [],
+      keyEndsAt: null
+    } as never)
     await settled()
     assert.strictEqual(play.looks.running[1]?.input.round, 2, "what was refused meanwhile is looked at, too")
     play.looks.running[1]?.end({
       round: 2,
       approvers: ["budget_admin"],
       overrides: [],
+      notes: [],
       keyEndsAt: null
     } as never)
     await settled()
@@ -164,7 +171,7 @@ describe("the machine", () => {
     const play = await begin(graph("a"))
     await play.end("a", REFUSED as never)
     if (when === "waiting") {
-      play.looks.open[0]?.end({ round: 1, approvers: [], overrides: [], keyEndsAt: null } as never)
+      play.looks.open[0]?.end({ round: 1, approvers: [], overrides: [], notes: [], keyEndsAt: null } as never)
       await settled()
       assert.strictEqual(play.rooms.open.length, 1)
     }

@@ -181,6 +181,7 @@ describe("a refusal", () => {
       round: 1,
       approvers: ["budget_admin"],
       overrides: ["override_1"],
+      notes: [],
       keyEndsAt: null
     })
     context = endStep(context, "b", refused)
@@ -193,6 +194,7 @@ describe("a refusal", () => {
       round: 2,
       approvers: ["budget_admin", "ann"],
       overrides: [],
+      notes: [],
       keyEndsAt: null
     })
     assert.deepInclude(context.parked, { approvers: ["budget_admin", "ann"], overrides: ["override_1"] })
@@ -202,7 +204,7 @@ describe("a refusal", () => {
     const lookAtOf = ({ parked }: WorkflowContext) => (parked?.lookAt ?? 0) - START
     let context = endStep(start(contextOf(graph("a"))), "a", refused)
     assert.strictEqual(lookAtOf(context), 30 * MINUTE, "what is nearer is looked at in memory")
-    const found = { round: 1, approvers: [], overrides: [] }
+    const found = { round: 1, approvers: [], overrides: [], notes: [] }
     assert.strictEqual(lookAtOf(lookedAt(context, { ...found, keyEndsAt: START + 5_000 })), 5_000)
     assert.strictEqual(lookAtOf(lookedAt(context, { ...found, keyEndsAt: START - 1 })), 0)
     context = lookedAt(context, { ...found, keyEndsAt: START + 70 * MINUTE })
