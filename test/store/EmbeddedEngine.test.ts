@@ -205,7 +205,7 @@ describe("the thread", () => {
     Effect.gen(function* () {
       const engine = new Engine({
         ...options,
-        statementTimeoutMs: 2_000,
+        statementTimeoutMs: 5_000,
         dataDirectory: path.join(temporary(), "data")
       })
       yield* Effect.scoped(
@@ -214,7 +214,7 @@ describe("the thread", () => {
           yield* connection.query("CREATE TABLE kept (id int8)")
           yield* connection.query("INSERT INTO kept VALUES (1)")
           const error = yield* Effect.flip(connection.query("SELECT pg_sleep(600)"))
-          assert.include((error.reason.cause as Error).message, "ran for more than 2000 ms")
+          assert.include((error.reason.cause as Error).message, "ran for more than 5000 ms")
         })
       )
       yield* Effect.scoped(
