@@ -48,11 +48,23 @@ export interface ActorSurroundings {
   readonly wake: (address: Address) => ActorRef<Protocol> | undefined
   /** Whether somebody answers at the address of an actor that was stopped, or will when it is asked. */
   readonly comesBack: (address: Address) => boolean
+  /** Who brings signals to where the actor lives; `undefined` where that is here, as far as is known. */
+  readonly carrierTo?: (address: Address) => Carry | undefined
 }
+
+/** A signal on its way to an actor on another node. */
+export interface CarriedSignal extends AnyEnvelope {
+  /** Whether somebody waits for the answer: what nobody waits for keeps its order. */
+  readonly isAsked: boolean
+  succeed(success: unknown): void
+}
+
+/** Brings one there and answers it; `onPlace` is called before it is answered well. Returns how its sender stops waiting. */
+export type Carry = (signal: CarriedSignal, onPlace: (() => void) | undefined) => () => void
 
 type Resume = (answer: Effect.Effect<unknown, SignalError>) => void
 
-class Sent implements AnyEnvelope {
+class Sent implements CarriedSignal {
   readonly name: string
   readonly payload: unknown
   readonly principal: Principal
@@ -63,6 +75,7 @@ class Sent implements AnyEnvelope {
   readonly #startedMs = performance.now()
   #signalId: number | undefined
   #isAnswered = false
+  #isCarried = false
 
   constructor(
     ref: AnyRef,
@@ -79,6 +92,16 @@ class Sent implements AnyEnvelope {
     this.#resume = resume
     this.sentAt = ref.surroundings.now()
     this.span = span
+  }
+
+  get isAsked(): boolean {
+    return this.#resume !== undefined
+  }
+
+  /** The node that answers it tells of it, and not this one. */
+  carried(): this {
+    this.#isCarried = true
+    return this
   }
 
   /** Another ref takes it over. */
@@ -127,6 +150,7 @@ class Sent implements AnyEnvelope {
   #record(answer: { readonly success: unknown } | { readonly error: SignalError }): void {
     this.#isAnswered = true
     this.#ref.signalsHandled += 1
+    if (this.#isCarried) return
     const { inspection } = this.#ref.surroundings
     inspection.signal({
       signalId: this.#signalId ?? inspection.nextSignalId(),
@@ -193,8 +217,9 @@ interface MailboxCounts {
 }
 
 /**
- * A handle stays with its actor: through restarts, and where an idle one leaves memory and comes back. An actor that was stopped
- * answers no more through it: who comes after it at its address is found there (`find`, `refOf`).
+ * A handle stays with its actor: through restarts, where an idle one leaves memory and comes back, and where a durable machine moves
+ * to another node. An actor that was stopped answers no more through it: who comes after it at its address is found there
+ * (`find`, `refOf`).
  */
 export class ActorRef<P extends Protocol = ActorSignals> {
   readonly address: Address
@@ -229,6 +254,18 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     this.#checksPayloads = checksPayloads
   }
 
+  /** A handle to an actor that lives on another node. */
+  static elsewhere<P extends Protocol>(
+    address: Address,
+    protocol: P,
+    surroundings: ActorSurroundings
+  ): ActorRef<P> {
+    const ref = new ActorRef(address, protocol, { capacity: 1 }, surroundings)
+    ref.sleep()
+    return ref
+  }
+
+  /** Whether it takes nothing itself: its actor was stopped, has left memory, or lives on another node. */
   get isClosed(): boolean {
     return this.#isClosed
   }
@@ -240,7 +277,9 @@ export class ActorRef<P extends Protocol = ActorSignals> {
 
   /**
    * Sends a signal and waits for its answer, for as long as it takes: a deadline is `Effect.timeout` around it. Who gives up takes
-   * nothing back: what has its place in the mailbox is done all the same. A full mailbox does what its policy says.
+   * nothing back: what has its place in the mailbox is done all the same. A full mailbox does what its policy says. Of a machine on
+   * another node the answer is waited for 15 seconds while it moves, then it is `Unavailable`; a command without a
+   * `request_id` gets one, since it may be sent there twice.
    */
   ask<Name extends NameIn<P>>(
     name: Name,
@@ -267,14 +306,17 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     })
   }
 
-  /** Sends a signal and waits for nothing. What fails becomes a dead letter. */
+  /**
+   * Sends a signal and waits for nothing: at most once, and lost with the process before the actor has taken it (a durable
+   * machine: before it has committed it). What fails becomes a dead letter.
+   */
   tell<Name extends NameIn<P>>(name: Name, payload: PayloadIn<P, Name>, principal: Principal): void {
     this.#send(new Sent(this, name, payload, principal, undefined, undefined))
   }
 
   /**
-   * Tells, and waits until the signal has its place in the mailbox: with `backpressure`, a sender is as slow as who reads.
-   * Where it gets no place, it fails.
+   * Tells, and waits until the signal has its place in the mailbox, on another node until it is answered: with
+   * `backpressure`, a sender is as slow as who reads. Where it gets no place, it fails.
    */
   push<Name extends NameIn<P>>(
     name: Name,
@@ -305,7 +347,13 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   /** Takes no more signals, and answers those that wait. */
   close(): void {
     this.#isClosed = true
-    for (const envelope of this.mailbox.drain()) this.#refuse(envelope)
+    const carry = this.surroundings.carrierTo?.(this.address)
+    // Where it only moves, what it has not begun goes on to where it lives next, and so does what comes later.
+    if (carry !== undefined) this.#isAsleep = true
+    for (const envelope of this.mailbox.drain()) {
+      if (carry === undefined || !(envelope instanceof Sent)) this.#refuse(envelope)
+      else carry(envelope.carried(), undefined)
+    }
   }
 
   /** The actor has left memory with nothing to do: whatever is sent from now on goes to its next life. */
@@ -331,8 +379,8 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   /** Where the sender has to wait for room, how it stops waiting is what is returned. */
   #send(sent: Sent, onPlace?: () => void): (() => void) | undefined {
     this.signalsSent += 1
-    if (this.surroundings.inspection.hearsArrivals) sent.tellArrival(this.mailbox.depth)
     if (this.#isClosed) return this.#sendOn(sent, onPlace)
+    if (this.surroundings.inspection.hearsArrivals) sent.tellArrival(this.mailbox.depth)
     if (this.#checksPayloads && this.#refusesPayload(sent)) return undefined
     // Its name and payload are of this protocol: ask and tell take no others.
     if (this.mailbox.offer(sent as AnyEnvelope as EnvelopeIn<P>)) return undefined
@@ -347,8 +395,12 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   }
 
   #sendOn(sent: Sent, onPlace: (() => void) | undefined): (() => void) | undefined {
-    const next = this.#isAsleep ? this.surroundings.wake(this.address) : undefined
+    const { inspection, carrierTo, wake } = this.surroundings
+    const carry = carrierTo?.(this.address)
+    if (carry !== undefined) return carry(sent.carried(), onPlace)
+    const next = this.#isAsleep ? wake(this.address) : undefined
     if (next === undefined || next.isClosed) {
+      if (inspection.hearsArrivals) sent.tellArrival(this.mailbox.depth)
       this.#refuse(sent)
       return undefined
     }

@@ -13,7 +13,7 @@ import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import { Actor, type AnyOptions } from "./Actor.ts"
 import type { ActorInsight, ActorOptions } from "./ActorContext.ts"
-import type { ActorRef, ActorSurroundings, MailboxPolicy } from "./ActorRef.ts"
+import { ActorRef, type ActorSurroundings, type MailboxPolicy } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import { complainWith } from "./Complaint.ts"
 import { DeadLetterStore } from "./DeadLetterStore.ts"
@@ -128,6 +128,7 @@ class System implements ActorSystem {
       now: () => clock.currentTimeMillisUnsafe(),
       tracing,
       wake: (address) => this.#wakeForSender(address),
+      carrierTo: (address) => this.#kinds.elsewhere(address)?.carry,
       // Of a system that ends nobody can say who comes back.
       comesBack: (address) =>
         this.#isClosing ||
@@ -313,12 +314,15 @@ class System implements ActorSystem {
     return actor
   }
 
-  /** The actor that lives at the address, or one of its kind that is made now. */
+  /** The actor that lives at the address, or one of its kind that is made now, or a handle to where it lives. */
   #wake(address: Address): ActorRef<Protocol> | undefined {
     const known = this.#lives.actors.get(address.text)
     if (known !== undefined && (known.status !== "stopping" || known.intent?.kind === "passivate"))
       return known.ref
-    const options = this.#isClosing ? undefined : this.#kinds.make(address)
+    if (this.#isClosing) return undefined
+    const away = this.#kinds.elsewhere(address)
+    if (away !== undefined) return ActorRef.elsewhere(address, away.protocol, this.#surroundings)
+    const options = this.#kinds.make(address)
     return options === undefined ? undefined : this.#add(options).ref
   }
 

@@ -64,13 +64,6 @@ export const cutOff = (address: string): Unavailable =>
     retry_after_ms: 1_000
   })
 
-/** It lives on another node, where its tenant is. */
-export const elsewhere = (address: string): Unavailable =>
-  new Unavailable({
-    message: `${address} lives on another node: a tenant's durable machines are where its TokenManager is. Start and find it there`,
-    retry_after_ms: 1_000
-  })
-
 /** A rule of the machine has thrown. What no durable machine can do is said to who asked: its author has to know where. */
 export const ruleFailed = (what: string, cause: unknown): Effect.Effect<InternalError> =>
   Effect.map(reportIncident(what, Cause.die(cause)), (error) =>

@@ -4,11 +4,10 @@
  * Owns: starting one, finding one wherever it was left, and starting again what a restart ended.
  * Does not decide: on which node a machine lives (cluster/): `place` says which of them are here.
  */
-import { Clock, Context, Deferred, Effect, FiberSet, Layer, Result, Schema } from "effect"
+import { Clock, Context, Deferred, Effect, type Fiber, FiberSet, Layer, type Schema } from "effect"
 import type { AnyStateMachine, InputFrom } from "xstate"
 import { SIGNALS } from "../signal/Catalogue.ts"
-import { toInvalidParams } from "../signal/Decode.ts"
-import { type Conflict, Forbidden, NotFound, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { type Conflict, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import { SOON_MS } from "../signal/Refusing.ts"
@@ -16,23 +15,21 @@ import type { ActorRef } from "./ActorRef.ts"
 import { type ActorOptions, ActorSystem } from "./ActorSystem.ts"
 import { type Address, addressFrom } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
+import { deliverTo } from "./DurableDelivery.ts"
 import { viewOf } from "./DurableDraft.ts"
-import { type Birth, type DurableEnvironment, elsewhere, standsStill } from "./DurableEnvironment.ts"
+import { type Birth, type DurableEnvironment, standsStill } from "./DurableEnvironment.ts"
 import { DurableLife } from "./DurableLife.ts"
 import { DurableLook, lookUntil } from "./DurableLook.ts"
 import { type DurableMachine, definitionProblem, type MachineView } from "./DurableMachine.ts"
 import { type Registered, readingOf } from "./DurableReading.ts"
 import { birthOf, DurableResidents } from "./DurableResidents.ts"
-import {
-  type MachineRow,
-  MachineStore,
-  type MachineStoreUnreachable,
-  type OutgoingSignal
-} from "./MachineStore.ts"
+import { type AnsweringKind, answerMachine, noSuchMachine } from "./MachineAnswering.ts"
+import { elsewhere, type MachineAsk, type MachinePlaces } from "./MachinePlaces.ts"
+import { MachineRouting } from "./MachineRouting.ts"
+import { type MachineRow, MachineStore, type MachineStoreUnreachable } from "./MachineStore.ts"
 import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
 import { IdleMs } from "./Passivation.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
-import { doesNotAnswer } from "./Unanswered.ts"
 
 /** What a machine begins with. It may be left out where the machine's types allow it. */
 export type StartInput<Machine extends AnyStateMachine> =
@@ -42,15 +39,19 @@ export type StartInput<Machine extends AnyStateMachine> =
 export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol> {
   /**
    * Starts a machine at an address, and answers once its first state is committed. Where one was started already, that
-   * one is answered (`isNew: false`), whatever the input is.
+   * one is answered (`isNew: false`), whatever the input is. On several nodes it starts where its tenant is, whichever of them
+   * is asked; `isNew` may then be false of one that this call began, where it was sent twice because the tenant moved meanwhile.
    */
   readonly start: (
     address: Address,
     ...input: StartInput<Machine>
   ) => Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError>
-  /** The actor at an address, brought into memory where it is not; `undefined` where nothing was ever started. */
+  /**
+   * The actor at an address, brought into memory where it is not; `undefined` where nothing was ever started. Of one that lives
+   * on another node it is a handle: what is sent through it goes there, also after it has moved.
+   */
   readonly find: (address: Address) => Effect.Effect<ActorRef<P> | undefined, Unavailable>
-  /** Brings one that is at rest back, as its moment would. */
+  /** Brings one that is at rest back, as its moment would: on the node where it lives, and on no other. */
   readonly wake: (address: Address) => Effect.Effect<void, Unavailable>
   /** A machine as it was last committed, without bringing it into memory. */
   readonly view: (address: Address) => Effect.Effect<MachineView<Machine> | undefined, Conflict | Unavailable>
@@ -79,8 +80,10 @@ export interface DurableMachines {
     isMine: (address: Address) => boolean,
     options?: RecoverOptions
   ) => Effect.Effect<number, Unavailable>
-  /** Says which addresses live on this node from here on: the others are neither started nor found here. Default: all. */
-  readonly place: (isMine: (address: Address) => boolean) => void
+  /** Says which addresses live on this node from here on, and how the others are asked where they live. Default: all are here. */
+  readonly place: (places: MachinePlaces) => void
+  /** Answers another node what it asks of a machine that lives here, as it is written on the wire. */
+  readonly answer: (asked: MachineAsk, principal: Principal) => Effect.Effect<Schema.Json, SignalError>
   /**
    * Lets those leave memory that have done nothing but wait for `idleMs`, or for as long as their kind says. Answers how many.
    */
@@ -124,15 +127,15 @@ class Machines {
   readonly #still = new Set<ReadonlySet<string>>()
   readonly #listeners = new Set<(tenant: string) => void>()
   readonly #look: DurableLook
-  /** Which addresses live here, as far as is known. */
-  #isMine: (address: Address) => boolean = () => true
+  readonly #routing: MachineRouting
 
   constructor(
     system: ActorSystem,
     environment: Pick<DurableEnvironment, "store" | "delivery" | "openMax" | "idleMs">,
-    run: (effect: Effect.Effect<void>) => unknown
+    run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   ) {
     this.#system = system
+    this.#routing = new MachineRouting(run)
     this.#look = new DurableLook({
       store: environment.store,
       residents: this.#residents,
@@ -149,7 +152,7 @@ class Machines {
       openMax: environment.openMax,
       openMachines: new OpenMachines((tenant, kind) => asked(environment.store.openCount(tenant, kind))),
       delivery: {
-        deliver: (principal, outgoing) => this.#deliver(environment.delivery, principal, outgoing)
+        deliver: deliverTo({ kindOf: (kind) => this.#kindOf(kind), others: environment.delivery })
       },
       definitionOf: ({ to, signal }) => {
         const known: Protocol = this.#kinds.get(addressFrom(to).kind)?.definition.protocol ?? SIGNALS
@@ -178,9 +181,10 @@ class Machines {
         idleMs: Number.POSITIVE_INFINITY,
         endsAtRest: true,
         make: (address) =>
-          this.#isStill(address) || !this.#isMine(address)
+          this.#isStill(address) || !this.#routing.places.isMine(address)
             ? undefined
-            : this.#actorOf(registered, address, { now: birthOf(undefined, "ref") })
+            : this.#actorOf(registered, address, { now: birthOf(undefined, "ref") }),
+        elsewhere: (address) => this.#routing.elsewhere(address, definition.protocol)
       })
       return {
         start: (address, ...[input]) => this.#start(registered, address, input as InputFrom<Machine>),
@@ -191,31 +195,24 @@ class Machines {
     })
   }
 
-  /** A machine of a kind that is known here is told straight; everybody else through the port. */
-  #deliver(
-    others: SignalDelivery,
-    principal: Principal,
-    outgoing: OutgoingSignal
-  ): Effect.Effect<void, SignalError> {
-    const address = addressFrom(outgoing.to)
-    const { kind, tenant } = address
+  /** A kind as others ask it. */
+  #kindOf(kind: string): AnsweringKind | undefined {
     const registered = this.#kinds.get(kind)
-    if (registered === undefined) return others.deliver(principal, outgoing)
-    if (tenant !== principal.tenant)
-      return Effect.fail(new Forbidden({ message: `${address.text} is another tenant's than its sender` }))
-    return Effect.gen({ self: this }, function* () {
-      const ref = yield* this.#find(registered, address)
-      if (ref === undefined)
-        return yield* new NotFound({ kind, id: address.text, message: `There is no ${address.text}` })
-      const definition = Object.hasOwn(ref.protocol, outgoing.signal)
-        ? ref.protocol[outgoing.signal]
-        : undefined
-      if (definition === undefined) return yield* doesNotAnswer(address.text, outgoing.signal, ref.protocol)
-      const decode = Schema.decodeUnknownResult(definition.payloadSchema as Schema.Codec<unknown>)
-      const payload = decode(outgoing.params)
-      if (Result.isFailure(payload)) return yield* toInvalidParams(payload.failure.issue)
-      yield* ref.ask(outgoing.signal, payload.success as never, principal)
-    })
+    if (registered === undefined) return undefined
+    return {
+      protocol: registered.definition.protocol,
+      find: (address) => this.#find(registered, address),
+      start: (address, input) => this.#start(registered, address, input),
+      restart: (address) => this.restart(address)
+    }
+  }
+
+  answer(asked: MachineAsk, principal: Principal): Effect.Effect<Schema.Json, SignalError> {
+    return answerMachine(
+      { kindOf: (kind) => this.#kindOf(kind), places: () => this.#routing.places },
+      asked,
+      principal
+    )
   }
 
   #spawn<Machine extends AnyStateMachine, P extends Protocol>(
@@ -253,7 +250,8 @@ class Machines {
         Effect.suspend(() => {
           // It may have waited for another life to end.
           if (this.#isStill(address)) return Deferred.fail(birth.now.ready, standing(address))
-          if (!this.#isMine(address)) return Deferred.fail(birth.now.ready, elsewhere(address.text))
+          if (!this.#routing.places.isMine(address))
+            return Deferred.fail(birth.now.ready, elsewhere(address.text))
           birth.now = this.#residents.begins(actor.ref, birth.now)
           const life = DurableLife.live(registered, this.#environment, actor, birth.now, (rests) =>
             this.#residents.lives(actor.ref, rests)
@@ -271,6 +269,8 @@ class Machines {
   ): Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError> {
     return Effect.gen({ self: this }, function* () {
       this.#check(registered, address)
+      const started = yield* this.#routing.start(address, value)
+      if (started !== undefined) return { ...started, ref: yield* this.#handle(registered, address) }
       const input = { value }
       const { ref, birth } = yield* this.#spawn(registered, address, input)
       const { isNew } = yield* this.#awaited(address, birth)
@@ -286,10 +286,23 @@ class Machines {
       this.#check(registered, address)
       const live = this.#system.find<P>(address, registered.definition.protocol)
       if (live !== undefined && !live.isClosed) return live
-      yield* this.#mayLive(address)
+      const isRouted = this.#routing.isElsewhere(address)
+      if (!isRouted) yield* this.#mayLive(address)
       const row = yield* this.#row(address)
       if (row === undefined) return undefined
+      if (isRouted) return yield* this.#handle(registered, address)
       return (yield* this.#spawn(registered, address, undefined)).ref
+    })
+  }
+
+  /** A handle to one that lives on another node, or has just come here. */
+  #handle<Machine extends AnyStateMachine, P extends Protocol>(
+    { definition: { protocol } }: Registered<Machine, P>,
+    address: Address
+  ): Effect.Effect<ActorRef<P>, Unavailable> {
+    return Effect.suspend(() => {
+      const ref = this.#system.refOf<P>(address, protocol)
+      return ref === undefined ? Effect.fail(elsewhere(address.text)) : Effect.succeed(ref)
     })
   }
 
@@ -323,7 +336,7 @@ class Machines {
     { aheadMs = 0, finds = false }: RecoverOptions = {}
   ): Effect.Effect<number, Unavailable> {
     return Effect.gen({ self: this }, function* () {
-      this.#isMine = isMine
+      this.#routing.places = { ...this.#routing.places, isMine }
       const found = yield* Effect.result(finds ? this.#look.find(isMine) : Effect.void)
       this.#look.ask(isMine)
       const started = yield* this.#look.recover(yield* lookUntil(aheadMs), isMine)
@@ -332,8 +345,8 @@ class Machines {
     })
   }
 
-  place(isMine: (address: Address) => boolean): void {
-    this.#isMine = isMine
+  place(places: MachinePlaces): void {
+    this.#routing.places = places
   }
 
   rest(idleMs?: number): Effect.Effect<number> {
@@ -390,7 +403,7 @@ class Machines {
 
   #mayLive(address: Address): Effect.Effect<void, Unavailable> {
     return Effect.suspend(() => {
-      if (!this.#isMine(address)) return Effect.fail(elsewhere(address.text))
+      if (!this.#routing.places.isMine(address)) return Effect.fail(elsewhere(address.text))
       return this.#isStill(address) ? Effect.fail(standing(address)) : Effect.void
     })
   }
@@ -409,14 +422,10 @@ class Machines {
 
   restart(address: Address): Effect.Effect<void, SignalError> {
     return Effect.gen({ self: this }, function* () {
+      if (yield* this.#routing.restart(address)) return
       const registered = this.#kinds.get(address.kind)
       const row = yield* this.#row(address)
-      if (registered === undefined || row === undefined)
-        return yield* new NotFound({
-          kind: address.kind,
-          id: address.text,
-          message: `There is no ${address.text}`
-        })
+      if (registered === undefined || row === undefined) return yield* noSuchMachine(address)
       yield* this.#mayLive(address)
       yield* this.#system.stop(address)
       const { birth } = yield* this.#spawn(registered, address, undefined)
@@ -452,7 +461,8 @@ const make = Effect.gen(function* () {
   return DurableMachines.of({
     register: (definition) => machines.register(definition),
     recover: (isMine, options) => machines.recover(isMine, options),
-    place: (isMine) => machines.place(isMine),
+    place: (places) => machines.place(places),
+    answer: (asked, principal) => machines.answer(asked, principal),
     rest: (idleMs) => machines.rest(idleMs),
     release: (isGone) => machines.release(isGone),
     restart: (address) => machines.restart(address),

@@ -13,6 +13,7 @@ import type { ActorSignals } from "../signal/Catalogue.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import type { Actor } from "./Actor.ts"
 import type { ActorOptions } from "./ActorContext.ts"
+import type { Carry } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 
 /** How long an actor of a registered kind may be idle, where the kind says nothing else. */
@@ -27,6 +28,14 @@ export interface ActorKind<P extends Protocol = ActorSignals> {
   readonly idleMs?: number
   /** One may have ended for good while it is not in memory: who begins to watch it then has it look. Default: no. */
   readonly endsAtRest?: boolean
+  /** Where its actors live on some node of several: how an address is reached that is not here. Default: all are here. */
+  readonly elsewhere?: (address: Address) => Elsewhere<P> | undefined
+}
+
+/** An address on another node. */
+export interface Elsewhere<P extends Protocol> {
+  readonly protocol: P
+  readonly carry: Carry
 }
 
 export class Kinds {
@@ -54,6 +63,10 @@ export class Kinds {
 
   endsAtRest({ kind }: Address): boolean {
     return this.#kinds.get(kind)?.endsAtRest ?? false
+  }
+
+  elsewhere(address: Address): Elsewhere<Protocol> | undefined {
+    return this.#kinds.get(address.kind)?.elsewhere?.(address)
   }
 
   make(address: Address): ActorOptions<Protocol> | undefined {

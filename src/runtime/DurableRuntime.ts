@@ -5,8 +5,9 @@
  * Does not decide: what a machine does, or where a tenant lives.
  */
 import { Context, Effect, Layer, Option, Result } from "effect"
-import type { Address } from "../actor/Address.ts"
+import { addressFrom } from "../actor/Address.ts"
 import { DurableMachines, layer as machinesLayer } from "../actor/DurableMachines.ts"
+import type { MachinePlaces } from "../actor/MachinePlaces.ts"
 import { MachineStore, type OutgoingSignal } from "../actor/MachineStore.ts"
 import { Placement } from "../actor/Placement.ts"
 import { SignalDelivery } from "../actor/SignalDelivery.ts"
@@ -78,11 +79,24 @@ const FINDS_EVERY = 12
 /** Between hearing that a tenant has come here and looking for its machines: then the table says so. */
 const SETTLED_AFTER = "50 millis"
 
-/** A tenant's machines live where its money does. */
-const isMine =
-  (placement: Placement | undefined) =>
-  ({ tenant }: Address): boolean =>
-    placement === undefined || tenant === undefined || placement.isHere(tokenManagerAddress(tenant))
+/** A tenant's machines live where its money does, and are asked there. */
+const placesOf = (placement: Placement | undefined): MachinePlaces =>
+  placement === undefined
+    ? { isMine: () => true }
+    : {
+        isMine: ({ tenant }) => tenant === undefined || placement.isHere(tokenManagerAddress(tenant)),
+        ask: (asked, principal) =>
+          Effect.map(
+            placement.ask(
+              tokenManagerAddress(addressFrom(asked.address).tenant ?? ""),
+              "ask_machine",
+              asked,
+              principal
+            ),
+            ({ answer }) => answer
+          ),
+        node: () => placement.status().node
+      }
 
 /** Lets their signals out, and looks for machines that have to be in memory, now and again and again. */
 export const durableRunLayer = Layer.effectDiscard(
@@ -92,8 +106,9 @@ export const durableRunLayer = Layer.effectDiscard(
     const placement = Option.getOrUndefined(yield* Effect.serviceOption(Placement))
     exit.connect(yield* SignalRouter)
     yield* boundFacts(machines, yield* MachineStore)
-    const mine = isMine(placement)
-    machines.place(mine)
+    const places = placesOf(placement)
+    const mine = places.isMine
+    machines.place(places)
     const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
     let looks = 0
     let mustFind = true

@@ -5,9 +5,8 @@
  * what this node does for the tenants that it has.
  * Does not decide: which node has a tenant (cluster/), or anything about money.
  */
-import { Deferred, Effect, Schedule } from "effect"
+import { Effect, Schedule } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
-import type { DurableMachines } from "../actor/DurableMachines.ts"
 import type { Placement, Resident } from "../actor/Placement.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import { NotFound, type SignalError } from "../signal/Errors.ts"
@@ -66,17 +65,15 @@ const clusterOf = (placement: Placement) => {
 export const tokenManagerResident = (
   local: TokenManagers,
   env: TopicSurroundings,
-  placement: Placement,
-  machines: DurableMachines | undefined
+  placement: Placement
 ): Resident => ({
   kind: TOKEN_MANAGER,
   ask: ((_address, name, payload, principal) => {
     switch (name) {
-      case "start_workflow":
-      case "cancel_workflow":
-      case "resume_workflow":
-        return Effect.flatMap(Deferred.await(env.feed.workflows), (workflows) =>
-          workflows[name as "start_workflow"](payload as never, principal)
+      case "ask_machine":
+        return Effect.map(
+          env.feed.machines.answer(payload as SignalPayload<"ask_machine">, principal),
+          (answer) => ({ answer })
         )
       case "list_actors":
         return listActors(env.system, payload as SignalPayload<"list_actors">, principal)
@@ -99,7 +96,7 @@ export const tokenManagerResident = (
   // A tenant's durable machines live where its money does; they ask it until the last.
   leave: (address) =>
     Effect.andThen(
-      machines?.release(({ tenant }) => tenant === address.tenant) ?? Effect.void,
+      env.feed.machines.release(({ tenant }) => tenant === address.tenant),
       env.system.stop(address)
     )
 })

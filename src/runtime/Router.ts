@@ -13,10 +13,8 @@ import type { Providers } from "../provider/Providers.ts"
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import { repeatable } from "../signal/Repeatable.ts"
 import type { RoutedSignal, SignalRouter } from "../signal/SignalRouter.ts"
 import type { LedgerStore } from "../tokens/LedgerStore.ts"
-import { tokenManagerAddress } from "../tokens/TokenManager.ts"
 import type { KeyStandings } from "../workflow/Ports.ts"
 import type { Workflows } from "../workflow/Workflows.ts"
 import { restartActor, stopActor } from "./ActorControl.ts"
@@ -100,21 +98,6 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
     return explained(inspected, options.feed.store, payload.address, principal)
   }
 
-  /** A tenant's workflows run where its money is. */
-  const changeWorkflow = (
-    name: "start_workflow" | "cancel_workflow" | "resume_workflow",
-    payload: SignalPayload<RoutedSignal>,
-    principal: Principal
-  ): Effect.Effect<unknown, SignalError> =>
-    placement === undefined
-      ? workflows[name](payload as never, principal)
-      : placement.ask(
-          tokenManagerAddress(principal.tenant),
-          name,
-          repeatable(name, payload as never),
-          principal
-        )
-
   /** Here, and where it is not here, on the node that has the tenant. */
   const control = <Name extends "stop_actor" | "restart_actor">(
     name: Name,
@@ -142,7 +125,6 @@ export const makeRouter = (options: RouterOptions): SignalRouter => {
       case "start_workflow":
       case "cancel_workflow":
       case "resume_workflow":
-        return changeWorkflow(name, payload, principal)
       case "get_workflow":
       case "list_workflows":
         return workflows[name](payload as never, principal)

@@ -5,7 +5,7 @@
  * questions become asks to its tenant's TokenManager.
  * Does not decide: where money is kept (the store), or how signals come in (bridge/, index.ts).
  */
-import { Deferred, Effect, Layer, Option, type Scope } from "effect"
+import { Effect, Layer, Option, type Scope } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
 import { DeadLetterStore } from "../actor/DeadLetterStore.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
@@ -98,7 +98,7 @@ const makeTenants = (
     const placement = found.value
     const local = makeTokenManagers(system, { ...options, store: claimedHere(options.store, placement) })
     const env = { store: options.store, hub, system, feed }
-    yield* placement.host(tokenManagerResident(local, env, placement, feed.machines))
+    yield* placement.host(tokenManagerResident(local, env, placement))
     return placedTokenManagers(system, placement)
   })
 
@@ -144,7 +144,6 @@ export const layer = (
       const feed: WorkflowFeed = {
         machines,
         store: yield* MachineStore,
-        workflows: Deferred.makeUnsafe(),
         isShared: placement !== undefined
       }
       const tokenManagers = yield* makeTenants(
@@ -187,7 +186,6 @@ export const layer = (
             config.workflows ?? new Map(),
             config.openWorkflowsMax
           )
-          yield* Deferred.succeed(feed.workflows, workflows)
           yield* Effect.addFinalizer(() => stopWorkflows(system))
           const tracing = yield* CurrentTracing
           const answering = makeRouter({

@@ -4,7 +4,7 @@
  * Owns: resuming from a cursor, also after a restart.
  * Does not decide: what a fact is (workflow/), or how many are kept (the machines' store).
  */
-import { type Deferred, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { DurableMachines } from "../actor/DurableMachines.ts"
 import type { MachineStore, StoredFact } from "../actor/MachineStore.ts"
 import type { SignalError } from "../signal/Errors.ts"
@@ -15,7 +15,6 @@ import type { WorkflowFact } from "../signal/Workflows.ts"
 import { isOwn } from "../workflow/Ownership.ts"
 import { WORKFLOW } from "../workflow/WorkflowAddress.ts"
 import { WORKFLOW_FILTER } from "../workflow/WorkflowList.ts"
-import type { Workflows } from "../workflow/Workflows.ts"
 import { decodeFact } from "../workflow/WorkflowView.ts"
 import { Outbox } from "./Outbox.ts"
 import { PAGE, startAt, stored } from "./StoredTopic.ts"
@@ -23,8 +22,6 @@ import { PAGE, startAt, stored } from "./StoredTopic.ts"
 export interface WorkflowFeed {
   readonly store: MachineStore
   readonly machines: DurableMachines
-  /** There once they can be asked: the runtime is put together before they are. */
-  readonly workflows: Deferred.Deferred<Workflows>
   /** Other nodes commit facts, too, and nobody tells of those: they are looked for. */
   readonly isShared: boolean
 }

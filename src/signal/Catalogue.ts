@@ -5,6 +5,7 @@
  */
 import { InspectActor, ListActors } from "./Actors.ts"
 import { RaiseAlert } from "./Alerts.ts"
+import { AskMachine } from "./AskMachine.ts"
 import { GetAuditTrail, RecordAudit } from "./Audit.ts"
 import {
   CheckBudget,
@@ -126,6 +127,7 @@ type InternalSignals = {
   readonly forget_named: typeof ForgetNamed
   readonly forget_step: typeof ForgetStep
   readonly record_forgetting: typeof RecordForgetting
+  readonly ask_machine: typeof AskMachine
 }
 
 const INTERNAL_SIGNALS: InternalSignals = {
@@ -137,7 +139,8 @@ const INTERNAL_SIGNALS: InternalSignals = {
   find_adjustments: FindAdjustments,
   forget_named: ForgetNamed,
   forget_step: ForgetStep,
-  record_forgetting: RecordForgetting
+  record_forgetting: RecordForgetting,
+  ask_machine: AskMachine
 }
 
 /** Everything that an actor can be sent. */

@@ -5,14 +5,18 @@
  * Does not decide: how a repeat is recognized (tokens/Decide).
  */
 import { ACTOR_SIGNALS, type ActorSignalName, type SignalPayload } from "./Catalogue.ts"
+import type { AnySignal } from "./Protocol.ts"
 import { traitsOf } from "./Signal.ts"
 
-/** The payload with a `request_id`, if it is a command's. One that has one stays as it is. */
+/** The payload with a `request_id`, if its signal is a command. One that has one stays as it is. */
+export const withRequestId = <Payload>(definition: AnySignal, payload: Payload): Payload => {
+  if ((payload as { readonly request_id?: string }).request_id !== undefined) return payload
+  if (traitsOf(definition).kind === "query") return payload
+  return { ...payload, request_id: crypto.randomUUID() }
+}
+
+/** The same for a signal of the product's own. */
 export const repeatable = <Name extends ActorSignalName>(
   name: Name,
   payload: SignalPayload<Name>
-): SignalPayload<Name> => {
-  if ((payload as { readonly request_id?: string }).request_id !== undefined) return payload
-  if (traitsOf(ACTOR_SIGNALS[name]).kind === "query") return payload
-  return { ...payload, request_id: crypto.randomUUID() }
-}
+): SignalPayload<Name> => withRequestId(ACTOR_SIGNALS[name], payload)

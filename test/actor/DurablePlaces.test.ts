@@ -41,7 +41,7 @@ describe("a node of several", () => {
             Effect.gen(function* () {
               const machines = yield* DurableMachines
               const kind = yield* parcels(() => Effect.sync(() => runs++))
-              machines.place(() => false)
+              machines.place({ isMine: () => false })
               const refusals = yield* Effect.all([
                 Effect.flip(kind.find(BOOK)),
                 Effect.flip(kind.start(BOOK, INPUT)),

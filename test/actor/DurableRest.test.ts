@@ -362,7 +362,7 @@ describe("a durable machine that is leaving memory", () => {
       { rows: new MemoryMachines() },
       Effect.gen(function* () {
         const { woken, machines, runs } = yield* leaving
-        machines.place(() => false)
+        machines.place({ isMine: () => false })
         yield* TestClock.adjust(LEAVE_MS)
         yield* settle
         assert.isDefined(woken.pollUnsafe())

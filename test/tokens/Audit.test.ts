@@ -69,6 +69,7 @@ const EXEMPT: { readonly [name: string]: string } = {
   start_workflow: "its machine is its record, and its calls have rows of their own",
   cancel_workflow: "its machine is its record",
   resume_workflow: "its machine is its record",
+  ask_machine: "what it passes on is recorded by its machine",
   stop_actor: "it changes no rule; inspection tells it, and the actor's supervision has it",
   restart_actor: "it changes no rule; inspection tells it, and the actor's supervision has it",
   redrive_dead_letter: "the signal that is sent again is audited as itself",
