@@ -22,10 +22,10 @@ import { Inspection } from "./Inspection.ts"
 import { LetterKeeper } from "./LetterKeeper.ts"
 import { Lives } from "./Lives.ts"
 import { optionsProblem } from "./OptionsProblem.ts"
-import { type ActorKind, hasBeenIdle, IdleMs, Kinds } from "./Passivation.ts"
+import { type ActorKind, type Elsewhere, hasBeenIdle, IdleMs, Kinds } from "./Passivation.ts"
 import { DEFAULT_SUPERVISION, isRestartable, type SupervisionEntry } from "./Supervision.ts"
 import { CurrentTracing } from "./Tracing.ts"
-import { type Watcher, Watching } from "./Watching.ts"
+import { type Ended, type Watcher, Watching } from "./Watching.ts"
 
 export type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 
@@ -100,6 +100,36 @@ const askOnWire = (
   return Result.isSuccess(decoded)
     ? ref.ask(name, decoded.success, principal)
     : Effect.fail(invalidParam([], `What was kept is no payload of ${name} any more`))
+}
+
+/** Who only moves has not ended: it is watched where it goes. */
+const watchWhereItLives = (
+  watcher: Watcher,
+  elsewhere: () => Elsewhere<Protocol> | undefined,
+  watchHere: (watcher: Watcher) => () => void
+): (() => void) => {
+  let isOver = false
+  let leave = (): void => undefined
+  const over = (ended: Ended): void => {
+    if (isOver) return
+    isOver = true
+    watcher(ended)
+  }
+  const begin = (): void => {
+    if (isOver) return
+    const away = elsewhere()
+    leave =
+      away === undefined
+        ? watchHere((ended) =>
+            ended.reason === "stopped" && elsewhere() !== undefined ? begin() : over(ended)
+          )
+        : away.watch((ended) => (ended === undefined ? begin() : over(ended)))
+  }
+  begin()
+  return () => {
+    isOver = true
+    leave()
+  }
 }
 
 class System implements ActorSystem {
@@ -206,7 +236,16 @@ class System implements ActorSystem {
       : askOnWire(ref, name, params, principal)
   }
 
-  readonly watch = (address: Address, watcher: Watcher): (() => void) => {
+  readonly watch = (address: Address, watcher: Watcher): (() => void) =>
+    this.#kinds.mayMove(address)
+      ? watchWhereItLives(
+          watcher,
+          () => this.#kinds.elsewhere(address),
+          (told) => this.#watchHere(address, told)
+        )
+      : this.#watchHere(address, watcher)
+
+  #watchHere(address: Address, watcher: Watcher): () => void {
     if (this.#lives.actors.has(address.text)) return this.#watching.add(address.text, watcher)
     // Before it is brought back: it may have ended, and be gone again at once.
     const leave = this.#watching.add(address.text, watcher)

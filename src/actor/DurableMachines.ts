@@ -27,6 +27,7 @@ import { type AnsweringKind, answerMachine, noSuchMachine } from "./MachineAnswe
 import { elsewhere, type MachineAsk, type MachinePlaces } from "./MachinePlaces.ts"
 import { MachineRouting } from "./MachineRouting.ts"
 import { type MachineRow, MachineStore, type MachineStoreUnreachable } from "./MachineStore.ts"
+import { WatchedMachines } from "./MachineWatching.ts"
 import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
 import { IdleMs } from "./Passivation.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
@@ -128,6 +129,7 @@ class Machines {
   readonly #listeners = new Set<(tenant: string) => void>()
   readonly #look: DurableLook
   readonly #routing: MachineRouting
+  readonly #watched: WatchedMachines
 
   constructor(
     system: ActorSystem,
@@ -136,6 +138,7 @@ class Machines {
   ) {
     this.#system = system
     this.#routing = new MachineRouting(run)
+    this.#watched = new WatchedMachines((address, watcher) => system.watch(address, watcher))
     this.#look = new DurableLook({
       store: environment.store,
       residents: this.#residents,
@@ -208,11 +211,12 @@ class Machines {
   }
 
   answer(asked: MachineAsk, principal: Principal): Effect.Effect<Schema.Json, SignalError> {
-    return answerMachine(
-      { kindOf: (kind) => this.#kindOf(kind), places: () => this.#routing.places },
-      asked,
-      principal
-    )
+    const answering = {
+      kindOf: (kind: string) => this.#kindOf(kind),
+      places: () => this.#routing.places,
+      ended: (address: Address) => this.#watched.ended(address)
+    }
+    return answerMachine(answering, asked, principal)
   }
 
   #spawn<Machine extends AnyStateMachine, P extends Protocol>(
@@ -356,6 +360,7 @@ class Machines {
   release(isGone: (address: Address) => boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#environment.openMachines.forget(isGone)
+      this.#watched.release(isGone)
       // First, so that nobody who stops is brought back by a line.
       this.#look.forget(isGone)
       return this.#stop(isGone)

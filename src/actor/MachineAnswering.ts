@@ -32,6 +32,8 @@ export interface AnsweringKind {
 export interface Answering {
   readonly kindOf: (kind: string) => AnsweringKind | undefined
   readonly places: () => MachinePlaces
+  /** How a machine that lives here has ended, if it has within some seconds. */
+  readonly ended: (address: Address) => Effect.Effect<Schema.Json, SignalError>
 }
 
 export const noSuchMachine = ({ kind, text }: Address): NotFound =>
@@ -103,6 +105,8 @@ export const answerMachine = (
       }
       case "restart":
         return yield* Effect.as(kind.restart(address), null)
+      case "watch":
+        return yield* answering.ended(address)
       case "signal":
         return yield* answerSignal(answering, kind, address, asked, principal)
     }

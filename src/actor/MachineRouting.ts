@@ -15,7 +15,8 @@ import { withRequestId } from "../signal/Repeatable.ts"
 import type { CarriedSignal, Carry } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import { Lanes } from "./Lanes.ts"
-import type { MachinePlaces } from "./MachinePlaces.ts"
+import type { MachineAsk, MachinePlaces } from "./MachinePlaces.ts"
+import { watchElsewhere } from "./MachineWatching.ts"
 import { readAnswer, writeParams } from "./MachineWire.ts"
 import type { Elsewhere } from "./Passivation.ts"
 import { jsonProblem } from "./PlainJson.ts"
@@ -80,7 +81,16 @@ export class MachineRouting {
   /** How an address is reached that is not here. */
   elsewhere<P extends Protocol>(address: Address, protocol: P): Elsewhere<P> | undefined {
     const ask = this.#askFor(address)
-    return ask === undefined ? undefined : { protocol, carry: this.#carryTo(address, protocol, ask) }
+    if (ask === undefined) return undefined
+    return {
+      protocol,
+      carry: this.#carryTo(address, protocol, ask),
+      watch: (told) => {
+        const ended = watchElsewhere(address, () => this.#askFor(address))
+        const watching = this.#run(Effect.map(ended, told))
+        return () => watching.interruptUnsafe()
+      }
+    }
   }
 
   /** Starts one where it lives; `undefined`: that is here. The input may have to travel, whichever node is asked: that is chance. */
@@ -104,7 +114,7 @@ export class MachineRouting {
 
   #asked(
     address: Address,
-    what: "start" | "restart",
+    what: Exclude<MachineAsk["what"], "signal">,
     params: Schema.Json
   ): Effect.Effect<Schema.Json | undefined, SignalError> {
     return Effect.suspend(() => {

@@ -15,6 +15,7 @@ import type { Actor } from "./Actor.ts"
 import type { ActorOptions } from "./ActorContext.ts"
 import type { Carry } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
+import type { Ended } from "./Watching.ts"
 
 /** How long an actor of a registered kind may be idle, where the kind says nothing else. */
 export const IdleMs = Context.Reference<number>("bursar/actor/IdleMs", { defaultValue: () => 600_000 })
@@ -36,6 +37,8 @@ export interface ActorKind<P extends Protocol = ActorSignals> {
 export interface Elsewhere<P extends Protocol> {
   readonly protocol: P
   readonly carry: Carry
+  /** Tells how its actor has ended, or `undefined`: it lives here now. Returns how to stop. */
+  readonly watch: (told: (ended: Ended | undefined) => void) => () => void
 }
 
 export class Kinds {
@@ -63,6 +66,11 @@ export class Kinds {
 
   endsAtRest({ kind }: Address): boolean {
     return this.#kinds.get(kind)?.endsAtRest ?? false
+  }
+
+  /** Whether an actor of the kind may live on another node, now or later. */
+  mayMove({ kind }: Address): boolean {
+    return this.#kinds.get(kind)?.elsewhere !== undefined
   }
 
   elsewhere(address: Address): Elsewhere<Protocol> | undefined {

@@ -7,6 +7,7 @@ import { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import { scopedAddress } from "../../src/actor/Address.ts"
 import { durableMachine } from "../../src/actor/DurableMachine.ts"
 import { DurableMachines } from "../../src/actor/DurableMachines.ts"
+import type { Ended } from "../../src/actor/Watching.ts"
 import { installationPrincipal, type Principal } from "../../src/signal/Principal.ts"
 import { protocol } from "../../src/signal/Protocol.ts"
 import { command, query } from "../../src/signal/Signal.ts"
@@ -216,6 +217,47 @@ describe("a handle stays with its machine", () => {
         nodes.owner = "there"
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual((yield* here.view(BOOK))?.snapshot.context.notes, [])
+      })
+    )
+  })
+})
+
+describe("who watches a machine", () => {
+  it.effect("is told its end once, wherever it has moved, and not that it moves", () => {
+    const nodes = new TwoNodes()
+    nodes.owner = "here"
+    return nodes.run(parcels(), () =>
+      Effect.gen(function* () {
+        const here = yield* parcels()
+        const { ref } = yield* here.start(BOOK, INPUT)
+        yield* settle
+        const system = yield* ActorSystem
+        const told: Array<string> = []
+        const watcher = (name: string) => (ended: Ended) => void told.push(`${name}: ${ended.reason}`)
+        system.watch(BOOK, watcher("here"))
+        const leave = system.watch(BOOK, watcher("who left"))
+        yield* nodes.move("there")
+        system.watch(BOOK, watcher("there"))
+        // Longer than one answer is waited for.
+        yield* TestClock.adjust("1 minute")
+        yield* nodes.move("here")
+        yield* TestClock.adjust("1 minute")
+        yield* nodes.move("there")
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(told, [])
+        leave()
+        yield* ref.ask("cancel", {}, host)
+        yield* TestClock.adjust("1 minute")
+        system.watch(BOOK, watcher("afterwards"))
+        system.watch(addressOf("never"), watcher("nobody"))
+        yield* TestClock.adjust("1 minute")
+        assert.sameMembers(told, [
+          "here: stopped",
+          "there: stopped",
+          "afterwards: stopped",
+          "nobody: stopped"
+        ])
+        assert.strictEqual(system.watchers, 0)
       })
     )
   })
