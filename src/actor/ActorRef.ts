@@ -17,6 +17,7 @@ import { type DeadLetters, previewOf } from "./DeadLetters.ts"
 import type { AnyEnvelope, EnvelopeIn } from "./Envelope.ts"
 import type { Inspection } from "./Inspection.ts"
 import { paramsOf } from "./LetterKeeper.ts"
+import type { OutgoingSignal } from "./MachineStore.ts"
 import { Mailbox } from "./Mailbox.ts"
 import { payloadProblem } from "./PayloadCheck.ts"
 import { discretionOf } from "./Redaction.ts"
@@ -50,6 +51,8 @@ export interface ActorSurroundings {
   readonly comesBack: (address: Address) => boolean
   /** Who brings signals to where the actor lives; `undefined` where that is here, as far as is known. */
   readonly carrierTo?: (address: Address) => Carry | undefined
+  /** Brings what a machine in memory tells to others; absent where nobody does. */
+  readonly tells?: (from: Address, outgoing: OutgoingSignal) => void
 }
 
 /** A signal on its way to an actor on another node. */

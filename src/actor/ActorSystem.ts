@@ -21,6 +21,7 @@ import { DeadLetters } from "./DeadLetters.ts"
 import { Inspection } from "./Inspection.ts"
 import { LetterKeeper } from "./LetterKeeper.ts"
 import { Lives } from "./Lives.ts"
+import type { OutgoingSignal } from "./MachineStore.ts"
 import { optionsProblem } from "./OptionsProblem.ts"
 import { type ActorKind, type Elsewhere, hasBeenIdle, IdleMs, Kinds } from "./Passivation.ts"
 import { DEFAULT_SUPERVISION, isRestartable, type SupervisionEntry } from "./Supervision.ts"
@@ -158,6 +159,7 @@ class System implements ActorSystem {
       now: () => clock.currentTimeMillisUnsafe(),
       tracing,
       wake: (address) => this.#wakeForSender(address),
+      tells: (from, outgoing) => this.teller(from, outgoing),
       carrierTo: (address) => this.#kinds.elsewhere(address)?.carry,
       // Of a system that ends nobody can say who comes back.
       comesBack: (address) =>
@@ -221,6 +223,12 @@ class System implements ActorSystem {
   }
 
   readonly comesBack = ({ kind }: Address): boolean => this.#kinds.has(kind)
+
+  readonly receiver = (address: Address): ActorRef<Protocol> | undefined => this.#wake(address)
+
+  teller: ActorSystem["teller"] = (from) => {
+    throw new Error(`${from.text} tells others, and nobody brings it to them: that needs DurableMachines`)
+  }
 
   readonly deliver = (
     address: string,
@@ -417,6 +425,10 @@ export interface ActorSystem {
   readonly passivate: (address: Address) => boolean
   /** Whether an actor at this address is made again when it is asked. */
   readonly comesBack: (address: Address) => boolean
+  /** Who lives at the address, or is made there, whatever it takes. */
+  readonly receiver: (address: Address) => ActorRef<Protocol> | undefined
+  /** Brings what machines in memory tell to others. It is set by what knows them all (DurableMachines). */
+  teller: (from: Address, outgoing: OutgoingSignal) => void
   /** Asks whoever lives at the address, or is made there, whatever it takes; `params` are as they are on the wire. */
   readonly deliver: (
     address: string,

@@ -13,6 +13,8 @@ import { traitsOf } from "../signal/Signal.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
 import { hostOf } from "./HostedSystems.ts"
+import { NotDurable } from "./PlainJson.ts"
+import { requestIdOf } from "./RequestKey.ts"
 
 /** One stay in a state that invokes an Effect. */
 export interface Invocation<Input> {
@@ -129,22 +131,49 @@ const TELLS = new WeakMap<object, Tell>()
 export const tellOf = (action: object): ((args: unknown, params: unknown) => Told) | undefined =>
   TELLS.get(action) as ((args: unknown, params: unknown) => Told) | undefined
 
+/** One by one. */
+export const listOf = (told: Told): ReadonlyArray<Outgoing> =>
+  told === undefined ? [] : "signal" in told ? [told] : told
+
+/** A machine speaks for its own tenant; whom tenants share is nobody's in particular. */
+export const strangerProblem = (from: Address, { to, signal }: Outgoing): NotDurable | undefined =>
+  to.tenant === undefined || from.tenant === undefined || to.tenant === from.tenant
+    ? undefined
+    : new NotDurable(
+        `${from.text} may not tell ${signal} to ${to.text}, which is another tenant's: a machine speaks for its own`
+      )
+
+/** Its payload, under an id made of a key that nothing else has, where a command has none of its own. */
+export const namedBy = (key: string, { params, isCommand }: Outgoing): Schema.JsonObject =>
+  !isCommand || params.request_id !== undefined ? params : { ...params, request_id: requestIdOf(key) }
+
 /**
- * An action that sends signals to other actors, and waits for nothing: `tell(({ context }) => signalTo(…))`.
+ * An action that sends signals to other actors, and waits for nothing: `tell(({ context }) => signalTo(…))`. A receiver is a
+ * durable machine (of any node), an actor of the product, or a host's own actor in memory on the same node.
  *
- * The signal is committed with the step. It leaves afterwards, is delivered at least once, and carries a `request_id`
- * made of the machine's address and its number (`ADDRESS#NUMBER`; from a child machine `ADDRESS#NUMBER/CHILD`) where its
- * payload has none: so whoever receives it takes it once. What the
- * receiver refuses for good is a dead letter; what it cannot take right now is sent again.
+ * In a durable machine the signal is committed with the step. It leaves afterwards, is delivered at least once, and carries a
+ * `request_id` made of the machine's address and its number (`ADDRESS#NUMBER`; from a child machine `ADDRESS#NUMBER/CHILD`)
+ * where its payload has none: so whoever receives it takes it once. An actor in memory has taken it when it has a place in its
+ * mailbox, and loses it with its process: where that ends before the store knows, the next one may get it again, under the
+ * same id. What the receiver refuses for good is a dead letter, and so is what an actor in memory was not there for within ten
+ * seconds; what cannot be taken right now is sent again.
+ *
+ * In a machine in memory it leaves at once, at most once, to each receiver in order: until a durable machine has committed it,
+ * or an actor has a place for it in its mailbox, it is lost with the process. What is not taken, for whatever reason, is a
+ * dead letter.
  */
 export const tell = <Args, Params>(
   outgoing: (args: Args, params: Params) => Told
 ): ((args: Args, params: Params) => void) => {
-  const action = (): void => {
-    throw new Error(
-      "`tell` sends from a durable machine only: it is committed with a step. From a machine in memory ask, in an Effect that " +
-        "a state invokes, with a request_id of your own"
-    )
+  // A durable machine never runs it.
+  const action = (args: Args, params: Params): void => {
+    const { system } = args as { readonly system?: object }
+    const host = system === undefined ? undefined : hostOf(system)
+    if (host === undefined)
+      throw new Error(
+        "`tell` sends from machines that are actors: make this one an actor (durableMachine, machineActor), or send from an Effect"
+      )
+    host.tells(listOf(outgoing(args, params)))
   }
   TELLS.set(action, outgoing)
   return action

@@ -27,6 +27,7 @@ import { type AnsweringKind, answerMachine, noSuchMachine } from "./MachineAnswe
 import { elsewhere, type MachineAsk, type MachinePlaces } from "./MachinePlaces.ts"
 import { MachineRouting } from "./MachineRouting.ts"
 import { type MachineRow, MachineStore, type MachineStoreUnreachable } from "./MachineStore.ts"
+import { MachineTelling } from "./MachineTelling.ts"
 import { WatchedMachines } from "./MachineWatching.ts"
 import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
 import { IdleMs } from "./Passivation.ts"
@@ -130,11 +131,13 @@ class Machines {
   readonly #look: DurableLook
   readonly #routing: MachineRouting
   readonly #watched: WatchedMachines
+  readonly #telling: MachineTelling
 
   constructor(
     system: ActorSystem,
     environment: Pick<DurableEnvironment, "store" | "delivery" | "openMax" | "idleMs">,
-    run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+    run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>,
+    now: () => number
   ) {
     this.#system = system
     this.#routing = new MachineRouting(run)
@@ -155,10 +158,17 @@ class Machines {
       openMax: environment.openMax,
       openMachines: new OpenMachines((tenant, kind) => asked(environment.store.openCount(tenant, kind))),
       delivery: {
-        deliver: deliverTo({ kindOf: (kind) => this.#kindOf(kind), others: environment.delivery })
+        deliver: deliverTo({
+          kindOf: (kind) => this.#kindOf(kind),
+          receiver: system.receiver,
+          others: environment.delivery
+        })
       },
       definitionOf: ({ to, signal }) => {
-        const known: Protocol = this.#kinds.get(addressFrom(to).kind)?.definition.protocol ?? SIGNALS
+        const address = addressFrom(to)
+        const actor = system.entry(to) === undefined ? undefined : system.receiver(address)
+        const known: Protocol =
+          this.#kinds.get(address.kind)?.definition.protocol ?? actor?.protocol ?? SIGNALS
         return Object.hasOwn(known, signal) ? known[signal] : undefined
       },
       newId: () => crypto.randomUUID(),
@@ -166,6 +176,21 @@ class Machines {
         for (const listener of this.#listeners) listener(tenant)
       }
     }
+    const { delivery, definitionOf } = this.#environment
+    this.#telling = new MachineTelling({
+      ...delivery,
+      definitionOf,
+      deadLetters: system.deadLetters,
+      now,
+      run
+    })
+    system.teller = (from, outgoing) => this.#telling.tell(from, outgoing)
+  }
+
+  /** From here on nothing is begun that this node cannot bring to its end. */
+  end(): void {
+    this.#routing.isEnding = true
+    this.#telling.isEnding = true
   }
 
   register<Machine extends AnyStateMachine, P extends Protocol>(
@@ -462,7 +487,10 @@ const make = Effect.gen(function* () {
   const openMax = yield* OpenMachinesMax
   const idleMs = yield* IdleMs
   const run = yield* FiberSet.runtime(yield* FiberSet.make<void>())()
-  const machines = new Machines(yield* ActorSystem, { store, delivery, openMax, idleMs }, run)
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const machines = new Machines(yield* ActorSystem, { store, delivery, openMax, idleMs }, run, now)
+  yield* Effect.addFinalizer(() => Effect.sync(() => machines.end()))
   return DurableMachines.of({
     register: (definition) => machines.register(definition),
     recover: (isMine, options) => machines.recover(isMine, options),

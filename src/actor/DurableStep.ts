@@ -11,7 +11,7 @@ import type { Schema } from "effect"
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
-import { type Outgoing, tellOf } from "./DurableLogic.ts"
+import { listOf, namedBy, type Outgoing, strangerProblem, tellOf } from "./DurableLogic.ts"
 import {
   type DurableState,
   type InvocationState,
@@ -28,7 +28,6 @@ import {
 } from "./DurableTree.ts"
 import type { MachineFact, OutgoingSignal } from "./MachineStore.ts"
 import { jsonProblem, NotDurable } from "./PlainJson.ts"
-import { requestIdOf } from "./RequestKey.ts"
 
 /** What a step was: its result, and what follows from it once it is committed. */
 export interface Stepped {
@@ -153,26 +152,19 @@ class Step implements TreeListener {
       this.#actions.push(() => exec(info, params))
       return
     }
-    const told = tells(info, params)
-    if (told === undefined) return
-    for (const outgoing of Array.isArray(told) ? told : [told as Outgoing]) this.#tell(outgoing, path)
+    for (const outgoing of listOf(tells(info, params))) this.#tell(outgoing, path)
   }
 
   /** The number is the machine's own; a child's key names the child as well. */
-  #tell({ to, signal, params, isCommand }: Outgoing, path: string): void {
+  #tell(outgoing: Outgoing, path: string): void {
     const { address } = this.#context
-    if (to.tenant !== undefined && to.tenant !== address.tenant)
-      this.tree.refuse(
-        new NotDurable(
-          `${address.text} may not tell ${signal} to ${to.text}, which is another tenant's: a machine speaks for its own`
-        )
-      )
+    const { to, signal } = outgoing
+    const problem = strangerProblem(address, outgoing)
+    if (problem !== undefined) this.tree.refuse(problem)
     this.#outgoingSeq += 1
     const seq = this.#outgoingSeq
-    const isNamed = !isCommand || params.request_id !== undefined
-    const key = `${this.#context.address.text}#${seq}${path === "" ? "" : `/${path}`}`
-    const named = isNamed ? params : { ...params, request_id: requestIdOf(key) }
-    this.#outgoing.push({ seq, to: to.text, signal, params: this.#plain(named, signal) })
+    const params = namedBy(`${address.text}#${seq}${path === "" ? "" : `/${path}`}`, outgoing)
+    this.#outgoing.push({ seq, to: to.text, signal, params: this.#plain(params, signal) })
   }
 
   readonly schedule: TreeListener["schedule"] = (source, target, event, delayMs, id) => {

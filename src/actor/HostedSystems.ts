@@ -5,6 +5,7 @@
  */
 import type { Context } from "effect"
 import type { Address } from "./Address.ts"
+import type { Outgoing } from "./DurableLogic.ts"
 
 export interface HostedSystem {
   /** The actor's clock, log and tracer, where an Effect brings none of its own. */
@@ -19,6 +20,8 @@ export interface HostedSystem {
   }
   /** Something that was invoked begins to run, and ends with the promise, interrupted or not. */
   readonly runs: (id: string, done: Promise<unknown>) => void
+  /** Sends signals to other actors, at most once. */
+  readonly tells: (told: ReadonlyArray<Outgoing>) => void
 }
 
 const HOSTED = new WeakMap<object, HostedSystem>()

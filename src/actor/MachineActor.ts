@@ -7,7 +7,7 @@
  * Does not decide: what the machine does (the machine), or what follows a failure (Supervision).
  *
  * `signals` is what a durable machine has: a definition made for `durableMachine` can be spread into this one, and its
- * `durably` runs here too, under keys of this run alone. What only a store can do (`tell`) is refused by name.
+ * `durably` runs here too, under keys of this run alone, and its `tell` sends at most once.
  */
 import { Cause, type Context, Effect, Exit, type Schema } from "effect"
 import {
@@ -24,6 +24,8 @@ import type { Protocol } from "../signal/Protocol.ts"
 import { isRefusal } from "../signal/Refusing.ts"
 import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
 import { ChildMachines, stopChildrenOf } from "./ChildMachines.ts"
+import { ruleFailed } from "./DurableEnvironment.ts"
+import { namedBy, type Outgoing, strangerProblem } from "./DurableLogic.ts"
 import type { AnyRule, DurableMachine, MachineView, SignalRules } from "./DurableMachine.ts"
 import { Endings } from "./Endings.ts"
 import type { EnvelopeIn } from "./Envelope.ts"
@@ -32,9 +34,11 @@ import { reportIncident } from "./Incident.ts"
 import { effectClock, graphOf, marksOf, stateText } from "./Machine.ts"
 import type { MachineStatus } from "./MachineStore.ts"
 import { TURNS_AT_ONCE } from "./Mailbox.ts"
-import { messageOf } from "./PlainJson.ts"
+import { messageOf, NotDurable } from "./PlainJson.ts"
 import { machineRulesProblem } from "./RulesProblem.ts"
 import { NEVER_RESTART } from "./Supervision.ts"
+import { writeTraceparent } from "./TraceContext.ts"
+import type { ParentSpan } from "./Tracing.ts"
 import { doesNotAnswer } from "./Unanswered.ts"
 
 /** What the machine begins with, in each life. It may be left out where the machine's types allow it. */
@@ -77,6 +81,10 @@ class MachineLife {
   #revision = 0
   #state: string | undefined
   #invocations = 0
+  /** Signals that it has told others. */
+  #told = 0
+  /** Of the signal that is being taken. */
+  #span: ParentSpan | undefined
   /** How the machine has ended. */
   ended: Exit.Exit<void, unknown> | undefined
   onEnd: (() => void) | undefined
@@ -97,7 +105,10 @@ class MachineLife {
     hostSystem(this.#machine.system, {
       services,
       invocation: (id) => this.#invocation(id),
-      runs: (id, done) => this.#running.add(id, done)
+      runs: (id, done) => this.#running.add(id, done),
+      tells: (told) => {
+        for (const one of told) this.#tell(one)
+      }
     })
     this.#machine.subscribe({
       complete: () => this.#end(Exit.void),
@@ -158,16 +169,20 @@ class MachineLife {
     return Effect.sync(wake)
   })
 
-  #apply(rule: AnyRule, { payload, principal }: EnvelopeIn<Protocol>): SignalError | undefined {
+  #apply(rule: AnyRule, { payload, principal, span }: EnvelopeIn<Protocol>): SignalError | undefined {
     const event = rule.event?.(payload, this.#view, { principal, now: this.#now })
     if (event === undefined || isRefusal(event)) return event
+    this.#span = span
     this.#machine.send(event as EventObject)
+    this.#span = undefined
     return undefined
   }
 
   #incident(envelope: EnvelopeIn<Protocol>, cause: Cause.Cause<unknown>): Effect.Effect<void> {
     const what = `The signal ${envelope.name} to ${this.#actor.ref.address.text}`
-    const told = Effect.map(reportIncident(what, cause), (error) => envelope.fail(error))
+    const thrown = Cause.squash(cause)
+    const incident = thrown instanceof NotDurable ? ruleFailed(what, thrown) : reportIncident(what, cause)
+    const told = Effect.map(incident, (error) => envelope.fail(error))
     return Effect.uninterruptible(told)
   }
 
@@ -197,6 +212,20 @@ class MachineLife {
       revision,
       isOver: () => true
     }
+  }
+
+  #tell(outgoing: Outgoing): void {
+    const { address, surroundings } = this.#actor.ref
+    const problem = strangerProblem(address, outgoing)
+    if (problem !== undefined) throw problem
+    this.#told += 1
+    const { to, signal } = outgoing
+    surroundings.tells?.(address, {
+      ...{ seq: this.#told, to: to.text, signal },
+      // Another life counts from 1 again, and tells nothing that was told before.
+      params: namedBy(`${address.text}:${this.#life}#${this.#told}`, outgoing),
+      ...(this.#span === undefined ? {} : { traceparent: writeTraceparent(this.#span) })
+    })
   }
 
   #end(exit: Exit.Exit<void, unknown>): void {

@@ -10,15 +10,13 @@
 import { Effect, FiberSet, Result, Schedule, type Scope } from "effect"
 import { type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
-import { isNotAnonymised } from "../signal/Pseudonym.ts"
 import type { Address } from "./Address.ts"
-import { type DeadLetters, previewOf } from "./DeadLetters.ts"
-import { paramsOnWire } from "./LetterKeeper.ts"
+import type { DeadLetters } from "./DeadLetters.ts"
 import type { MachineStore, OutgoingSignal } from "./MachineStore.ts"
-import { discretionOf } from "./Redaction.ts"
 import { senderOf, undeliveredOf } from "./SeenSignals.ts"
 import type { SignalDelivery } from "./SignalDelivery.ts"
 import { readTraceparent, within } from "./TraceContext.ts"
+import { undelivered } from "./Undelivered.ts"
 
 /** Signals that may wait to be delivered. With more, the machine takes nothing until some have arrived. */
 export const OUTGOING_MAX = 1_000
@@ -136,17 +134,11 @@ export class MachineOutbox {
   /** It was refused for good. */
   #bury(outgoing: OutgoingSignal, error: SignalError): void {
     const { address, deadLetters, now, definitionOf } = this.#surroundings
-    const { to, signal, params } = outgoing
-    const definition = definitionOf(outgoing)
-    const isKept = !isNotAnonymised(error)
-    deadLetters.add({
-      address: to,
-      signal,
-      payload: isKept ? previewOf(params, discretionOf(definition).hidden) : "",
+    const about = {
       principal: undeliveredOf(address, outgoing),
-      at: now(),
-      why: `${error._tag}: ${error.message}`,
-      whole: () => (isKept ? paramsOnWire(definition, params) : null)
-    })
+      definition: definitionOf(outgoing),
+      at: now()
+    }
+    deadLetters.add(undelivered(outgoing, error, about))
   }
 }

@@ -57,6 +57,7 @@ export class MachineRouting {
   readonly #told: Lanes<Carried>
   #asks = 0
   places: MachinePlaces = { isMine: () => true }
+  isEnding = false
 
   constructor(run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>) {
     this.#run = run
@@ -129,6 +130,10 @@ export class MachineRouting {
       const { definition } = signal
       if (definition === undefined) {
         signal.fail(doesNotAnswer(address.text, signal.name, protocol))
+        return NOT_WAITING
+      }
+      if (this.isEnding) {
+        signal.fail(ending(address))
         return NOT_WAITING
       }
       const carried = { address, definition, ask, signal, onPlace }

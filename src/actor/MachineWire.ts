@@ -9,6 +9,7 @@ import { toInvalidParams } from "../signal/Decode.ts"
 import { type InternalError, InvalidParams } from "../signal/Errors.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
 import { reportIncident } from "./Incident.ts"
+import { payloadProblem } from "./PayloadCheck.ts"
 
 /** A field that one of two versions does not have is not dropped: what was meant by it would be lost. */
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
@@ -24,14 +25,17 @@ const codecOf = (schema: Schema.Top): Codec => {
   return made
 }
 
-/** A payload that does not fit its own schema is refused where it is sent from. */
+/** A payload that does not fit its own schema is refused where it is sent from, as it would be where its machine lives. */
 export const writeParams = (
-  { payloadSchema }: AnySignal,
+  definition: AnySignal,
   payload: unknown
-): Result.Result<Schema.Json, InvalidParams> =>
-  Result.mapError(Schema.encodeUnknownResult(codecOf(payloadSchema))(payload), ({ issue }) =>
-    toInvalidParams(issue, payload)
+): Result.Result<Schema.Json, InvalidParams> => {
+  const problem = payloadProblem(definition, payload)
+  if (problem !== undefined) return Result.fail(problem)
+  return Result.mapError(Schema.encodeUnknownResult(codecOf(definition.payloadSchema))(payload), ({ issue }) =>
+    toInvalidParams(issue, payload, definition._tag)
   )
+}
 
 /** `where`: whose schema does not accept it. */
 export const readParams = (

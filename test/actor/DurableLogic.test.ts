@@ -58,6 +58,6 @@ describe("logic of durable machines", () => {
     const action = tell(() => undefined)
     assert.isDefined(tellOf(action))
     assert.isUndefined(tellOf(() => undefined))
-    assert.throws(() => action({}, undefined), /from a durable machine only/)
+    assert.throws(() => action({}, undefined), /from machines that are actors: make this one an actor/)
   })
 })
