@@ -2,9 +2,11 @@
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Context, Effect, Schema } from "effect"
+import { Context, Deferred, Effect, Schema } from "effect"
 import { assign, setup } from "xstate"
 import {
+  ActorSystem,
+  behave,
   command,
   DurableMachines,
   durableMachine,
@@ -13,7 +15,9 @@ import {
   installationPrincipal,
   layer,
   protocol,
-  scopedAddress
+  scopedAddress,
+  signalTo,
+  tell
 } from "../src/effect.ts"
 
 const Progress = Schema.Struct({ state: Schema.String, receipt: Schema.String })
@@ -25,6 +29,25 @@ const Approve = command("approve", {
   success: Progress
 })
 
+const Receipt = command("receipt", {
+  family: "host",
+  roles: ["app"],
+  description: "Takes a receipt.",
+  payload: { text: Schema.String },
+  success: Schema.Struct({})
+})
+
+/** An actor in memory. It is told at least once, until it has a place for it in its mailbox; what has to last is durable. */
+const desk = scopedAddress("desk", "default", "front")
+const deskInto = (taken: Deferred.Deferred<string>) => ({
+  address: desk,
+  ...behave({
+    protocol: protocol(Receipt),
+    initial: () => undefined,
+    handlers: { receipt: (_, { text }) => Effect.as(Deferred.succeed(taken, text), { reply: {} }) }
+  })
+})
+
 /** Run again after a crash, it is asked under the same key: whoever takes the money takes it once. */
 const charge = ({ key }: Invocation<unknown>) => Effect.succeed(`receipt for ${key}`)
 
@@ -34,7 +57,13 @@ const machine = setup({
     events: {} as { readonly type: "approve" },
     input: {} as { readonly article: string }
   },
-  actors: { charge: durably(Context.empty(), charge) }
+  actors: { charge: durably(Context.empty(), charge) },
+  actions: {
+    // It is committed with the step, and leaves after it.
+    hand: tell(({ context }: { readonly context: { readonly receipt: string } }) =>
+      signalTo(desk, Receipt, { text: context.receipt })
+    )
+  }
 }).createMachine({
   id: "order",
   initial: "waiting",
@@ -49,7 +78,7 @@ const machine = setup({
         onDone: { target: "charged", actions: assign({ receipt: ({ event }) => event.output }) }
       }
     },
-    charged: { type: "final" },
+    charged: { entry: "hand", type: "final" },
     forgotten: { type: "final" }
   }
 })
@@ -71,11 +100,12 @@ const address = scopedAddress("order", "default", "book")
 const dataDirectory = mkdtempSync(join(tmpdir(), "bursar-"))
 
 /** One life of a process. */
-const process = <A, E>(body: Effect.Effect<A, E, DurableMachines>) =>
+const process = <A, E>(body: Effect.Effect<A, E, DurableMachines | ActorSystem>) =>
   Effect.runPromise(Effect.scoped(Effect.provide(body, layer({ dataDirectory }))))
 
 await process(
   Effect.gen(function* () {
+    // With `cluster` and a `databaseUrl` these lines work on each node: the order runs where its tenant is.
     const orders = yield* (yield* DurableMachines).register(order)
     const { isNew } = yield* orders.start(address, { article: "book" })
     console.log(isNew ? "ordered" : "ordered before")
@@ -84,6 +114,8 @@ await process(
 
 await process(
   Effect.gen(function* () {
+    const taken = yield* Deferred.make<string>()
+    yield* (yield* ActorSystem).spawn(deskInto(taken))
     const orders = yield* (yield* DurableMachines).register(order)
     const found = yield* orders.find(address)
     if (found === undefined) return console.log("lost")
@@ -92,6 +124,6 @@ await process(
     yield* found.ask("approve", { by: "Ada", request_id: "approval-1" }, installationPrincipal())
     while ((yield* orders.view(address))?.status === "active") yield* Effect.sleep("10 millis")
     const ended = yield* orders.view(address)
-    console.log(`${ended?.snapshot.value}: ${ended?.snapshot.context.receipt}`)
+    console.log(`${ended?.snapshot.value}: ${yield* Deferred.await(taken)}`)
   })
 )

@@ -74,13 +74,12 @@ export {
 } from "./actor/Behave.ts"
 export type { Complain } from "./actor/Complaint.ts"
 export type { DeadLetter, DeadLetters, WholeLetter } from "./actor/DeadLetters.ts"
+export type { DurableKind, StartInput } from "./actor/DurableKind.ts"
 export {
   type DurablyOptions,
   durably,
   type Invocation,
-  type Outgoing,
   signalTo,
-  type Told,
   tell
 } from "./actor/DurableLogic.ts"
 export {
@@ -96,7 +95,7 @@ export {
   type SignalRules,
   type SignalSource
 } from "./actor/DurableMachine.ts"
-export { type DurableKind, DurableMachines, type StartInput } from "./actor/DurableMachines.ts"
+export { DurableMachines } from "./actor/DurableMachines.ts"
 export type { AnyEnvelope, EnvelopeIn } from "./actor/Envelope.ts"
 export type {
   AnsweredSignal,
@@ -109,6 +108,7 @@ export { type MachineActor, machineActor } from "./actor/MachineActor.ts"
 export type { MachineEntry, MachineFact, MachineStatus, MachineSummary } from "./actor/MachineStore.ts"
 export type { Mailbox } from "./actor/Mailbox.ts"
 export { OpenMachinesMax } from "./actor/OpenMachines.ts"
+export type { Outgoing, Told } from "./actor/Outgoing.ts"
 export { type ActorKind, IdleMs } from "./actor/Passivation.ts"
 export { SignalDelivery } from "./actor/SignalDelivery.ts"
 export {

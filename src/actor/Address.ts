@@ -48,9 +48,3 @@ export const addressFrom = (text: string): Address => {
 
 /** What stands behind the kind of an address. */
 export const restOf = ({ kind, text }: Address): string => text.slice(kind.length + 1)
-
-/** An address of a tenant, from its whole text. */
-export const addressFrom = (text: string): Address => {
-  const [kind = "", tenant] = text.split("/", 2)
-  return { kind, tenant, text }
-}

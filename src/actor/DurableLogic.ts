@@ -13,8 +13,7 @@ import { traitsOf } from "../signal/Signal.ts"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
 import { hostOf } from "./HostedSystems.ts"
-import { NotDurable } from "./PlainJson.ts"
-import { requestIdOf } from "./RequestKey.ts"
+import { listOf, type Outgoing, type Told } from "./Outgoing.ts"
 
 /** One stay in a state that invokes an Effect. */
 export interface Invocation<Input> {
@@ -100,15 +99,6 @@ export const durably = <Input, Output, E, R>(
   return logic
 }
 
-/** A signal that a step sends, as it is written on the wire. */
-export interface Outgoing {
-  readonly to: Address
-  readonly signal: string
-  readonly params: Schema.JsonObject
-  /** It changes something, and so carries a `request_id`. */
-  readonly isCommand: boolean
-}
-
 /** A signal to an actor: `signalTo(tokenManager, SIGNALS.reset_budget, { budget_id })`. */
 export const signalTo = <Definition extends AnySignal>(
   to: Address,
@@ -121,8 +111,6 @@ export const signalTo = <Definition extends AnySignal>(
   isCommand: traitsOf(definition).kind === "command"
 })
 
-/** One signal, several, or none. */
-export type Told = Outgoing | ReadonlyArray<Outgoing> | undefined
 type Tell = (args: never, params: never) => Told
 
 const TELLS = new WeakMap<object, Tell>()
@@ -130,22 +118,6 @@ const TELLS = new WeakMap<object, Tell>()
 /** What an action of `tell` sends; `undefined` for any other action. */
 export const tellOf = (action: object): ((args: unknown, params: unknown) => Told) | undefined =>
   TELLS.get(action) as ((args: unknown, params: unknown) => Told) | undefined
-
-/** One by one. */
-export const listOf = (told: Told): ReadonlyArray<Outgoing> =>
-  told === undefined ? [] : "signal" in told ? [told] : told
-
-/** A machine speaks for its own tenant; whom tenants share is nobody's in particular. */
-export const strangerProblem = (from: Address, { to, signal }: Outgoing): NotDurable | undefined =>
-  to.tenant === undefined || from.tenant === undefined || to.tenant === from.tenant
-    ? undefined
-    : new NotDurable(
-        `${from.text} may not tell ${signal} to ${to.text}, which is another tenant's: a machine speaks for its own`
-      )
-
-/** Its payload, under an id made of a key that nothing else has, where a command has none of its own. */
-export const namedBy = (key: string, { params, isCommand }: Outgoing): Schema.JsonObject =>
-  !isCommand || params.request_id !== undefined ? params : { ...params, request_id: requestIdOf(key) }
 
 /**
  * An action that sends signals to other actors, and waits for nothing: `tell(({ context }) => signalTo(…))`. A receiver is a

@@ -18,6 +18,7 @@ import { declared } from "./DurableDeclaration.ts"
 import { deliverTo } from "./DurableDelivery.ts"
 import { viewOf } from "./DurableDraft.ts"
 import { type Birth, type DurableEnvironment, standsStill } from "./DurableEnvironment.ts"
+import type { DurableKind } from "./DurableKind.ts"
 import { DurableLife } from "./DurableLife.ts"
 import { DurableLook, lookUntil } from "./DurableLook.ts"
 import { type DurableMachine, definitionProblem, type MachineView } from "./DurableMachine.ts"
@@ -32,32 +33,6 @@ import { WatchedMachines } from "./MachineWatching.ts"
 import { OpenMachines, OpenMachinesMax } from "./OpenMachines.ts"
 import { IdleMs } from "./Passivation.ts"
 import { SignalDelivery } from "./SignalDelivery.ts"
-
-/** What a machine begins with. It may be left out where the machine's types allow it. */
-export type StartInput<Machine extends AnyStateMachine> =
-  undefined extends InputFrom<Machine> ? [input?: InputFrom<Machine>] : [input: InputFrom<Machine>]
-
-/** One kind of durable machine, ready to be used. */
-export interface DurableKind<Machine extends AnyStateMachine, P extends Protocol> {
-  /**
-   * Starts a machine at an address, and answers once its first state is committed. Where one was started already, that
-   * one is answered (`isNew: false`), whatever the input is. On several nodes it starts where its tenant is, whichever of them
-   * is asked; `isNew` may then be false of one that this call began, where it was sent twice because the tenant moved meanwhile.
-   */
-  readonly start: (
-    address: Address,
-    ...input: StartInput<Machine>
-  ) => Effect.Effect<{ readonly ref: ActorRef<P>; readonly isNew: boolean }, SignalError>
-  /**
-   * The actor at an address, brought into memory where it is not; `undefined` where nothing was ever started. Of one that lives
-   * on another node it is a handle: what is sent through it goes there, also after it has moved.
-   */
-  readonly find: (address: Address) => Effect.Effect<ActorRef<P> | undefined, Unavailable>
-  /** Brings one that is at rest back, as its moment would: on the node where it lives, and on no other. */
-  readonly wake: (address: Address) => Effect.Effect<void, Unavailable>
-  /** A machine as it was last committed, without bringing it into memory. */
-  readonly view: (address: Address) => Effect.Effect<MachineView<Machine> | undefined, Conflict | Unavailable>
-}
 
 export interface RecoverOptions {
   /** Brings those back, too, whose moment comes within this time: so they are there when it comes. Default: 0. */

@@ -11,7 +11,7 @@ import type { Schema } from "effect"
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate"
 import type { Millis } from "../signal/Text.ts"
 import type { Address } from "./Address.ts"
-import { listOf, namedBy, type Outgoing, strangerProblem, tellOf } from "./DurableLogic.ts"
+import { tellOf } from "./DurableLogic.ts"
 import {
   type DurableState,
   type InvocationState,
@@ -27,6 +27,7 @@ import {
   type TreeListener
 } from "./DurableTree.ts"
 import type { MachineFact, OutgoingSignal } from "./MachineStore.ts"
+import { listOf, namedBy, type Outgoing, strangerProblem } from "./Outgoing.ts"
 import { jsonProblem, NotDurable } from "./PlainJson.ts"
 
 /** What a step was: its result, and what follows from it once it is committed. */

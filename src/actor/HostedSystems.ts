@@ -5,7 +5,7 @@
  */
 import type { Context } from "effect"
 import type { Address } from "./Address.ts"
-import type { Outgoing } from "./DurableLogic.ts"
+import type { Outgoing } from "./Outgoing.ts"
 
 export interface HostedSystem {
   /** The actor's clock, log and tracer, where an Effect brings none of its own. */

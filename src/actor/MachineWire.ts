@@ -32,8 +32,9 @@ export const writeParams = (
 ): Result.Result<Schema.Json, InvalidParams> => {
   const problem = payloadProblem(definition, payload)
   if (problem !== undefined) return Result.fail(problem)
-  return Result.mapError(Schema.encodeUnknownResult(codecOf(definition.payloadSchema))(payload), ({ issue }) =>
-    toInvalidParams(issue, payload, definition._tag)
+  return Result.mapError(
+    Schema.encodeUnknownResult(codecOf(definition.payloadSchema))(payload),
+    ({ issue }) => toInvalidParams(issue, payload, definition._tag)
   )
 }
 

@@ -6,7 +6,7 @@
  */
 import { createHash, randomUUID } from "node:crypto"
 import { Clock, Effect, FiberSet, Result, Schema, type Scope } from "effect"
-import type { DurableKind } from "../actor/DurableMachines.ts"
+import type { DurableKind } from "../actor/DurableKind.ts"
 import { DurableMachines } from "../actor/DurableMachines.ts"
 import { MachineStore } from "../actor/MachineStore.ts"
 import { currentTraceparent } from "../actor/TraceContext.ts"

@@ -288,7 +288,7 @@ describe("a durable machine tells an actor in memory", () => {
       const got: Array<string> = []
       const deliver = ({ signal }: OutgoingSignal): Effect.Effect<void, SignalError> =>
         // As the router says it of what is no signal of the product.
-      Effect.suspend(() => Effect.fail(new UnknownSignal({ signal, message: signal })))
+        Effect.suspend(() => Effect.fail(new UnknownSignal({ signal, message: signal })))
       return process(
         { rows: new MemoryMachines(), deliver },
         Effect.gen(function* () {

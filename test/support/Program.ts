@@ -53,6 +53,8 @@ export interface ProgramOptions {
   readonly args?: ReadonlyArray<string>
   /** Runs src/main.ts as `npm start` does, not the one file that is made of it (ProgramFile). */
   readonly isFromSource?: boolean
+  /** Another program than ours, as a host writes one: it says when it is ready as ours does. */
+  readonly main?: string
 }
 
 const children = new Set<ChildProcess>()
@@ -97,7 +99,7 @@ export const makeDatabase = async (): Promise<string> => {
 
 /** Starts a program, without waiting for anything. */
 const launch = async (options: ProgramOptions): Promise<ChildProcess> => {
-  const main = options.isFromSource ? SOURCE : await programFile()
+  const main = options.main ?? (options.isFromSource ? SOURCE : await programFile())
   const child = spawn(
     process.execPath,
     ["--import", END_WITH_PARENT, main, ...(options.args ?? ["--no-playground"])],

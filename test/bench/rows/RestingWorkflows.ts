@@ -5,7 +5,7 @@
 import assert from "node:assert/strict"
 import { Context, Effect, Layer, ManagedRuntime, Redacted, References, Scope } from "effect"
 import { ActorSystem, layer as actorLayer } from "../../../src/actor/ActorSystem.ts"
-import type { DurableKind } from "../../../src/actor/DurableMachines.ts"
+import type { DurableKind } from "../../../src/actor/DurableKind.ts"
 import { DurableMachines, layer as machinesLayer } from "../../../src/actor/DurableMachines.ts"
 import { SignalDelivery } from "../../../src/actor/SignalDelivery.ts"
 import { serverLayer } from "../../../src/store/Postgres.ts"
