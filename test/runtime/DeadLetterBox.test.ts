@@ -29,7 +29,7 @@ const box = Effect.gen(function* () {
   const system = yield* ActorSystem
   const store = yield* DeadLetterStore
   const refused = yield* system.spawn({
-    address: { ...HOME, text: "refuser/default" },
+    address: { ...HOME, kind: "refuser", text: "refuser/default" },
     behaviour: ({ ref: { mailbox } }) =>
       Effect.gen(function* () {
         while (true) {
