@@ -19,7 +19,13 @@ import type { Principal } from "../signal/Principal.ts"
 import { repeatable } from "../signal/Repeatable.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
 import type { Millis } from "../signal/Text.ts"
-import { AGAIN_WITHIN_MS, PATIENCE_MS, RETRIED_EVERY_MS, RETRIED_FIRST_MS } from "./Timing.ts"
+import {
+  AGAIN_WITHIN_MS,
+  PATIENCE_MS,
+  RETRIED_EVERY_MS,
+  RETRIED_FIRST_MS,
+  STORE_PATIENCE_MS
+} from "./Timing.ts"
 import {
   type Answer,
   type entityOf,
@@ -50,8 +56,6 @@ const LONG: ReadonlySet<ActorSignalName> = new Set(["cleanup_old_data", "forget_
 const LONG_MS: Millis = 3_600_000
 
 const RETRY_AFTER_MS = 500
-/** A store that is away is told as soon as one node by itself would tell it. */
-const STORE_PATIENCE_MS: Millis = 5_000
 
 const MOVED = { _tag: "moved" } as const
 

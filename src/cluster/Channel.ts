@@ -11,6 +11,7 @@ import { type RunnerAddress, Runners } from "effect/cluster"
 import { RpcClient, RpcSerialization } from "effect/rpc"
 import { Socket, type SocketServer } from "effect/socket"
 import { OPEN_MS, RETRIED_EVERY_MS, SILENT_MS } from "./Timing.ts"
+import { writingInLine } from "./WritingInLine.ts"
 
 /** 32 bytes that all nodes of an installation know. */
 export type ClusterKey = Redacted.Redacted<Buffer>
@@ -45,7 +46,8 @@ export const listen = (options: {
       (server) =>
         ({
           ...server,
-          run: (handler) => server.run((socket) => Effect.ignore(handler(socket), { log: "Debug" }))
+          run: (handler) =>
+            server.run((socket) => Effect.ignore(handler(writingInLine(socket)), { log: "Debug" }))
         }) satisfies SocketServer.SocketServer["Service"]
     ),
     Effect.mapError(
@@ -83,7 +85,7 @@ export const clientProtocol = (key: ClusterKey, clock: Clock.Clock) =>
             pingTimeout: SILENT_MS / 2,
             retryPolicy: Schedule.spaced(RETRIED_EVERY_MS)
           }).pipe(
-            Effect.provideService(Socket.Socket, socket),
+            Effect.provideService(Socket.Socket, writingInLine(socket)),
             Effect.provideService(RpcSerialization.RpcSerialization, serialization)
           )
         ).pipe(Effect.provideService(Clock.Clock, clock))

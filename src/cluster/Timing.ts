@@ -33,6 +33,8 @@ export const TAKEN_AGAIN_MS: Millis = 20
 export const TAKEN_AGAIN_MS_MAX: Millis = 200
 /** How long an ask waits for its owner before it is `Unavailable`: longer than a killed node is missed. */
 export const PATIENCE_MS: Millis = 15_000
+/** A store that is away is told as soon as one node by itself would tell it. */
+export const STORE_PATIENCE_MS: Millis = 5_000
 
 /**
  * A node pings the others so often, and takes for dead whoever misses so many that may take so long each: it lives, for its
