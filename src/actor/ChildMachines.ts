@@ -15,15 +15,7 @@ import {
 } from "xstate"
 import type { Address } from "./Address.ts"
 import { ChildActor, Nest, type ParentContext } from "./ChildActor.ts"
-
-/** XState stops a child only for its parent, and forgets those of a machine that fails. */
-const stopUnasked = (ref: AnyActorRef): void => (ref as unknown as { readonly _stop: () => void })._stop()
-
-/** Stops what a machine that has failed leaves running. One that failed at its very start has nothing. */
-export const stopChildrenOf = (snapshot: AnyMachineSnapshot): void => {
-  const children: { readonly [id: string]: AnyActorRef | undefined } = snapshot.children ?? {}
-  for (const child of Object.values(children)) if (child !== undefined) stopUnasked(child)
-}
+import { innerOf, stopChildrenOf, stopUnasked } from "./XStateInternals.ts"
 
 /** Somebody else than its parent has ended the actor: the parent learns it as the child's failure. */
 const stopFor = (ref: AnyActorRef, { text }: Address): void => {
@@ -65,7 +57,7 @@ export class ChildMachines {
   }
 
   #add(ref: AnyActorRef): void {
-    const { logic } = ref as unknown as { readonly logic: unknown }
+    const { logic } = innerOf(ref)
     const { id, _parent: parent } = ref
     if (!(logic instanceof StateMachine) || parent === undefined) return
     const known = this.#children.get(parent)

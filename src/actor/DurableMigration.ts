@@ -20,27 +20,14 @@ import {
 import { put, type StepContext, type Stepped } from "./DurableStep.ts"
 import type { Spawned } from "./DurableTree.ts"
 import { jsonProblem } from "./PlainJson.ts"
+import { type Invoked, invokesOf, nodesOf } from "./XStateInternals.ts"
 
 const MIGRATED = { type: "bursar.migrated" } as const
-
-interface Invoked {
-  readonly id: string
-  readonly src: string
-  readonly input?: unknown
-  readonly systemId?: string
-  readonly onSnapshot?: unknown
-}
 
 type Made = Pick<MigratedChild, "value" | "context" | "children">
 
 const resolved = (value: unknown, snapshot: AnyMachineSnapshot): unknown =>
   typeof value === "function" ? value({ context: snapshot.context, event: MIGRATED }) : value
-
-const nodesOf = (snapshot: AnyMachineSnapshot) =>
-  (snapshot as unknown as { readonly _nodes: ReadonlyArray<StateNode> })._nodes
-
-const invokesOf = (snapshot: AnyMachineSnapshot): ReadonlyArray<Invoked> =>
-  nodesOf(snapshot).flatMap((node) => node.invoke as unknown as ReadonlyArray<Invoked>)
 
 /** The child machines of a snapshot, as `migrate` is given them. */
 export const childrenOf = ({ children }: PersistedSnapshot): { readonly [id: string]: OldChild } =>

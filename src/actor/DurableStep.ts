@@ -19,16 +19,11 @@ import {
   persistedAt,
   type TimerState
 } from "./DurableState.ts"
-import {
-  DurableTree,
-  type Executable,
-  type Spawned,
-  type TreeActor,
-  type TreeListener
-} from "./DurableTree.ts"
+import { DurableTree, type Spawned, type TreeListener } from "./DurableTree.ts"
 import type { MachineFact, OutgoingSignal } from "./MachineStore.ts"
 import { listOf, namedBy, type Outgoing, strangerProblem } from "./Outgoing.ts"
 import { jsonProblem, NotDurable } from "./PlainJson.ts"
+import { type Executable, STOPPED, type TreeActor } from "./XStateInternals.ts"
 
 /** What a step was: its result, and what follows from it once it is committed. */
 export interface Stepped {
@@ -285,8 +280,6 @@ class Step implements TreeListener {
     }
   }
 }
-
-const STOPPED = 2
 
 /** Each machine by itself, so that what is not plain is named by where it is. */
 const plainTree = (snapshot: Record<string, unknown>, path: string): void => {

@@ -20,6 +20,17 @@ import { childPath } from "./ChildPath.ts"
 import { type ChildKind, DEPTH_MAX, kindOf, strange } from "./DurableDeclaration.ts"
 import type { PersistedSnapshot } from "./DurableState.ts"
 import { jsonProblem, plainFailure } from "./PlainJson.ts"
+import {
+  BUILT_IN,
+  childrenOf,
+  type Executable,
+  innerOf,
+  type Logic,
+  RUNNING,
+  STOPPED,
+  stopChildrenOf,
+  type TreeActor
+} from "./XStateInternals.ts"
 
 /** Events that one step may lead to inside the tree; one more is a loop without an end. */
 const EVENTS_MAX = 1_000
@@ -29,51 +40,6 @@ const MICROSTEPS_MAX = 10_000
  * all of them (about 0.1 ms each): more than these want addresses of their own.
  */
 const CHILDREN_MAX = 200
-
-/** An action as XState hands it over. */
-export interface Executable {
-  readonly type: string
-  readonly info: unknown
-  readonly params: unknown
-  readonly exec: ((info: unknown, params: unknown) => void) | undefined
-}
-
-const RUNNING = 1
-const STOPPED = 2
-
-/** What of XState's actor is used here, and not in its types. */
-export interface TreeActor {
-  readonly id: string
-  readonly src: unknown
-  readonly sessionId: string
-  readonly system: {
-    _bookId: () => string
-    scheduler: object
-    readonly _register: (sessionId: string, actor: TreeActor) => void
-    readonly _relay: (source: TreeActor | undefined, target: TreeActor, event: EventObject) => void
-  }
-  readonly options: { readonly input?: unknown }
-  readonly _parent: TreeActor | undefined
-  readonly _syncSnapshot: boolean | undefined
-  readonly _deferred: Array<() => void>
-  readonly _actorScope: { actionExecutor: (action: Executable) => void }
-  readonly mailbox: { readonly start: () => void }
-  _processingStatus: number
-  _snapshot: AnyMachineSnapshot
-  logic: object
-  start: () => TreeActor
-  send: (event: EventObject) => void
-  _send: (event: EventObject) => void
-  readonly _stop: () => void
-  readonly subscribe: AnyActorRef["subscribe"]
-  readonly getPersistedSnapshot: () => unknown
-}
-
-interface Logic {
-  readonly options?: { maxIterations?: number }
-  readonly transition: (...args: ReadonlyArray<unknown>) => unknown
-  readonly getInitialSnapshot: (scope: unknown, input: unknown) => { status: unknown; error: unknown }
-}
 
 /** What a tree tells while it moves. */
 export interface TreeListener {
@@ -105,16 +71,6 @@ export interface Spawned {
   readonly input: unknown
   readonly syncSnapshot: boolean
   readonly systemId?: string
-}
-
-const childrenOf = (snapshot: AnyMachineSnapshot): ReadonlyArray<[string, TreeActor]> =>
-  Object.entries(
-    (snapshot.children ?? {}) as unknown as { readonly [id: string]: TreeActor | undefined }
-  ).filter((entry): entry is [string, TreeActor] => entry[1] !== undefined)
-
-/** XState stops a child only for its parent, and forgets those of a machine that fails. */
-const stopChildren = (actor: TreeActor): void => {
-  for (const [, child] of childrenOf(actor._snapshot ?? {})) child._stop()
 }
 
 /** Cycles of transitions end with an error, and not never. */
@@ -164,12 +120,12 @@ export class DurableTree {
       ...(options as object),
       inspect: (event) => {
         if (event.type !== "@xstate.actor") return
-        const joining = event.actorRef as unknown as TreeActor
+        const joining = innerOf(event.actorRef)
         root ??= joining
         this.#join(joining, root)
       }
     })
-    this.root = actor as unknown as TreeActor
+    this.root = innerOf(actor)
     // Without anybody who listens, XState throws a failure into the process.
     this.root.subscribe({ error: () => undefined })
   }
@@ -208,7 +164,7 @@ export class DurableTree {
   /** Begins a child that no transition has begun. */
   spawn(parent: TreeActor, { logic, ...options }: Spawned): void {
     const made = { ...options, parent } as unknown as Parameters<typeof createActor<AnyStateMachine>>[1]
-    const child = createActor(logic as AnyStateMachine, made) as unknown as TreeActor
+    const child = innerOf(createActor(logic as AnyStateMachine, made))
     const children = { ...parent._snapshot.children, [options.id]: child as unknown as AnyActorRef }
     parent._snapshot = { ...parent._snapshot, children } as AnyMachineSnapshot
     child.start()
@@ -358,7 +314,7 @@ export class DurableTree {
   /** A rule has thrown: the machine has failed, and what it has made ends with it. */
   #failed(actor: TreeActor, isRoot: boolean, cause: unknown): unknown {
     if (isRoot) this.#crash ??= { cause }
-    stopChildren(actor)
+    stopChildrenOf(actor._snapshot)
     return isRoot ? cause : kept(cause)
   }
 
@@ -403,14 +359,6 @@ export class DurableTree {
     for (const [, child] of childrenOf(actor._snapshot)) this.#resume(child)
   }
 }
-
-const BUILT_IN = new Set([
-  "xstate.raise",
-  "xstate.sendTo",
-  "xstate.cancel",
-  "xstate.spawnChild",
-  "xstate.stopChild"
-])
 
 /** Whether what was restored is what was written down. XState leaves out what it does not know, and keeps why. */
 const fits = (actor: TreeActor, written: PersistedSnapshot, path: string): void => {

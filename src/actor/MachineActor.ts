@@ -23,7 +23,7 @@ import type { SignalError } from "../signal/Errors.ts"
 import type { Protocol } from "../signal/Protocol.ts"
 import { isRefusal } from "../signal/Refusing.ts"
 import type { ActorContext, ActorInsight, ActorOptions } from "./ActorContext.ts"
-import { ChildMachines, stopChildrenOf } from "./ChildMachines.ts"
+import { ChildMachines } from "./ChildMachines.ts"
 import { ruleFailed } from "./DurableEnvironment.ts"
 import type { AnyRule, DurableMachine, MachineView, SignalRules } from "./DurableMachine.ts"
 import { Endings } from "./Endings.ts"
@@ -40,6 +40,7 @@ import { NEVER_RESTART } from "./Supervision.ts"
 import { writeTraceparent } from "./TraceContext.ts"
 import type { ParentSpan } from "./Tracing.ts"
 import { doesNotAnswer } from "./Unanswered.ts"
+import { stopChildrenOf } from "./XStateInternals.ts"
 
 /** What the machine begins with, in each life. It may be left out where the machine's types allow it. */
 type InputOf<Machine extends AnyStateMachine> =

@@ -8,6 +8,7 @@
 import { afterEach, assert, describe, it, vi } from "vitest"
 import type * as BudgetPeriodsModule from "../../src/tokens/BudgetPeriods.ts"
 import type * as CleaningModule from "../../src/tokens/Cleaning.ts"
+import type * as ForgettingModule from "../../src/tokens/Forgetting.ts"
 import type * as HoldLifeModule from "../../src/tokens/HoldLife.ts"
 import type * as PostingModule from "../../src/tokens/Posting.ts"
 import type * as RoomModule from "../../src/tokens/Room.ts"
@@ -108,6 +109,17 @@ vi.mock("../../src/tokens/Cleaning.ts", async (original) => {
   return { ...real, cleanUsage }
 })
 
+vi.mock("../../src/tokens/Forgetting.ts", async (original) => {
+  const real = await original<typeof ForgettingModule>()
+  const renamedBooking: typeof real.renamedBooking = (booking, names) =>
+    rules.broken === "what is held for a user goes with his name"
+      ? booking
+      : real.renamedBooking(booking, names)
+  const renamedAlert: typeof real.renamedAlert = (alert, names, own) =>
+    rules.broken === "who is forgotten is named nowhere" ? alert : real.renamedAlert(alert, names, own)
+  return { ...real, renamedBooking, renamedAlert }
+})
+
 afterEach(() => {
   rules.broken = ""
 })
@@ -143,7 +155,9 @@ describe(`broken on purpose, it is found within ${WITHIN} histories`, () => {
     ["what is held is not handed over", /carried over to/u],
     ["what is cleaned up stays counted in each currency", /spent is the sum of rows/u],
     ["what is cleaned up is apart by when budgets were made", /spent is the sum of rows/u],
-    ["late usage changes what was handed over", /carried over to|what is read again/u]
+    ["late usage changes what was handed over", /carried over to|what is read again/u],
+    ["who is forgotten is named nowhere", /is forgotten, and still in alerts/u],
+    ["what is held for a user goes with his name", /the store has a hold on/u]
   ])("the rule that %s", (rule, found) => {
     rules.broken = rule
     const failure = firstFailure(NEAR[rule] ?? 1)

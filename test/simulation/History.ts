@@ -5,8 +5,12 @@
  * Owns: what happens when, and what clients were told. After every step it is checked (Claims, Invariants).
  * Does not decide: which signals there are (Signals), what must be true (Claims, Invariants).
  */
+import assert from "node:assert/strict"
 import { Result } from "effect"
 import { CELL_MS } from "../../src/tokens/Cleaning.ts"
+import { HISTORY, isOfMemory } from "../../src/tokens/ForgetSteps.ts"
+import { definitionIdOf } from "../../src/tokens/StandingKey.ts"
+import { nameIn } from "../tokens/support/ForgottenRows.ts"
 import { checkInvariants, checkMemory, checkRows } from "../tokens/support/Invariants.ts"
 import { Rows, storeOver } from "../tokens/support/Rows.ts"
 import { Claims } from "./Claims.ts"
@@ -40,6 +44,18 @@ const BEGINNINGS = [
   "2026-12-31T21:00:00Z"
 ].map(Date.parse)
 
+/** All figures of a tenant, whosever they are. */
+const figuresOf = ({ head, periods, open, cells }: Rows) => ({
+  head,
+  periods: [...periods.values()]
+    .map(({ budgetId, start, spent, held, carriedOver, overrideTotal }) =>
+      [definitionIdOf(budgetId), start, spent, held, carriedOver, overrideTotal].join(" ")
+    )
+    .sort(),
+  held: [...open.values()].map(({ requestId, hold }) => `${requestId} ${hold.bookings.length}`),
+  cleaned: [...cells.values()].map(({ rows, cost }) => `${rows} ${cost}`).sort()
+})
+
 /** What was seen to be wrong, with the seed that shows it again. */
 export class HistoryFailure extends Error {
   readonly seed: number
@@ -67,6 +83,7 @@ class History {
   readonly #claims = new Claims(this.#rows)
   readonly #overTheWire: boolean
   #owners = 0
+  #users = 0
   #owner: Owner
   /** It has lost the tenant, and has not noticed yet. */
   #deposed: Owner | undefined
@@ -127,7 +144,8 @@ class History {
     [1, () => this.#forget()],
     [6, () => this.#pass()],
     [0.7, () => this.#clean()],
-    [0.7, () => this.#putBack()]
+    [0.7, () => this.#putBack()],
+    [0.5, () => this.#forgetUser()]
   ] as const satisfies ReadonlyArray<readonly [number, () => void]>
 
   #step(): void {
@@ -219,6 +237,30 @@ class History {
     const age = this.#random.pick([0, HOUR_MS, 12 * HOUR_MS, 10 * DAY_MS])
     const before = Math.floor((this.#now - age) / CELL_MS) * CELL_MS
     this.#send({ name: "clean_usage", params: { before: new Date(before).toISOString() } })
+  }
+
+  /**
+   * A user is forgotten. The process may die between any two steps: another one goes on where it was. No figure changes, and
+   * nothing names the user any more.
+   */
+  #forgetUser(): void {
+    this.#commit("written")
+    const from = this.#random.pick(["ann", "bob"])
+    this.#users += 1
+    const to = `user_${this.#users}`
+    this.#say(`${from} is forgotten, and is ${to}`)
+    const before = figuresOf(this.#rows)
+    const live = { kind: "live", from, to, userKey: from, pseudonym: null } as const
+    const history = HISTORY.map((kind) => ({ kind, from, to, after: null }) as const)
+    for (const step of [live, ...history, { kind: "end", from } as const]) {
+      this.#owner.forgetUser(step)
+      if (isOfMemory(step) || this.#random.isLikely(0.2)) this.#reload()
+      if (this.#random.isLikely(0.1)) this.#owner.forgetUser(step)
+    }
+    const named = nameIn(this.#rows, from)
+    if (named !== undefined) throw new Error(`${this.#when}: ${from} is forgotten, and still in ${named}`)
+    assert.deepStrictEqual(figuresOf(this.#rows), before, `${this.#when}: forgetting changes no figure`)
+    checkInvariants(this.#books, this.#when)
   }
 
   /** What was decided is written, and whoever asked is told. */

@@ -13,6 +13,7 @@ import type { SignalError } from "../../src/signal/Errors.ts"
 import type { Amount } from "../../src/signal/Money.ts"
 import { readBeforehand } from "../../src/tokens/Beforehand.ts"
 import { decide, type LedgerSignal } from "../../src/tokens/Decide.ts"
+import type { ForgetStep } from "../../src/tokens/ForgetSteps.ts"
 import { gather } from "../../src/tokens/Gather.ts"
 import { expireHolds } from "../../src/tokens/HoldLife.ts"
 import { KEPT_PERIODS_MS, Ledger } from "../../src/tokens/Ledger.ts"
@@ -91,6 +92,12 @@ export class Owner {
   expire(now: number): void {
     expireHolds(this.ledger, now)
     expireOverrides(this.ledger, now)
+  }
+
+  /** A step of forgetting a user, while nothing is on its way. */
+  forgetUser(step: ForgetStep): void {
+    if (this.ledger.hasEntries) throw new Error("something is on its way while a user is forgotten")
+    Effect.runSync(Effect.orDie(this.#store.forget(this.#claim, step)))
   }
 
   /** Decides a signal. `overTheWire`: as it would come and go there, written down and read again. */

@@ -39,8 +39,11 @@ import {
   type UsageRow
 } from "../../../src/tokens/LedgerStore.ts"
 import type { RateRow } from "../../../src/tokens/RateBook.ts"
+import type { Renaming } from "../../../src/tokens/Renaming.ts"
 import { definitionIdOf } from "../../../src/tokens/StandingKey.ts"
 import type { UnpricedRow } from "../../../src/tokens/UnpricedUse.ts"
+
+import { forgetRows } from "./ForgottenRows.ts"
 
 const EMPTY_HEAD: HeadCounters = { usageSeq: 0, alertSeq: 0, idSeq: 0, tracked: 0, tokens: 0n, cost: 0n }
 
@@ -83,6 +86,8 @@ export class Rows {
   recipients: ReadonlyArray<RecipientRow> = []
   readonly commands = new Map<string, CommandRow>()
   readonly audit: Array<AuditRow> = []
+  /** A user whose forgetting is under way. */
+  readonly renamings: Array<Renaming> = []
 
   get auditHead(): AuditHead {
     return this.audit.at(-1) ?? EMPTY_CHAIN
@@ -191,7 +196,7 @@ export class Rows {
       prices: [...this.prices].reverse(),
       rates: [...this.rates],
       recipients: this.recipients,
-      renamings: []
+      renamings: [...this.renamings]
     }
   }
 
@@ -326,7 +331,12 @@ export const storeOver = (rows: Rows): LedgerStore => ({
     Effect.sync(() =>
       keys.flatMap(({ signal, requestId }) => rows.commands.get(`${signal} ${requestId}`) ?? [])
     ),
-  forget: () => Effect.die(new Error("these rows are never forgotten: it is a test of something else")),
+  forget: (claim, step) =>
+    Effect.suspend(() =>
+      rows.holds(claim)
+        ? Effect.succeed(forgetRows(rows, step))
+        : Effect.fail(new Fenced({ tenant: claim.tenant }))
+    ),
   findOverrides: (_, ids) => Effect.sync(() => ids.flatMap((id) => rows.overrides.get(id) ?? [])),
   overridePage: (_, filter, beforeSeq, limit) =>
     Effect.sync(() => rows.overridePage(filter, beforeSeq, limit)),
