@@ -1,25 +1,13 @@
 /** Why a call was refused, as somebody finds it out: from the call, from the budget, and as far as the role allows. */
-import type { Browser, Page } from "playwright-core"
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest"
-import { type Program, startProgram } from "../support/Program.ts"
-import { launchBrowser, PHONE, signIn, type Watched } from "./support/Browser.ts"
+import { beforeAll, expect, it } from "vitest"
+import { PHONE } from "./support/Browser.ts"
+import { Visits } from "./support/Visits.ts"
 
-let program: Program
-let browser: Browser
-const opened: Array<Watched> = []
+const visits = new Visits()
 const keys = { grace: "", oscar: "" }
 
-const keyFor = async (owner: string, roles: ReadonlyArray<string>): Promise<string> =>
-  (await program.call("create_key", { name: `of ${owner}`, owner, roles })).key
-
-const signedIn = async (key: string, room: string, options = {}): Promise<Page> => {
-  const watched = await signIn(browser, program.url, key, room, options)
-  opened.push(watched)
-  return watched.page
-}
-
 const ask = async (request_id: string, fields: object = {}): Promise<void> => {
-  const answer = await program.call("check_budget", {
+  const answer = await visits.program.call("check_budget", {
     request_id,
     provider: "simulator",
     model: "sim-fast",
@@ -32,34 +20,19 @@ const ask = async (request_id: string, fields: object = {}): Promise<void> => {
 }
 
 beforeAll(async () => {
-  const [launched, started] = await Promise.all([launchBrowser(), startProgram()])
-  browser = launched
-  program = started
-  keys.grace = await keyFor("grace", ["analyst", "operator"])
-  keys.oscar = await keyFor("oscar", ["operator"])
-  await program.call("create_budget", {
+  keys.grace = await visits.keyFor("grace", ["analyst", "operator"])
+  keys.oscar = await visits.keyFor("oscar", ["operator"])
+  await visits.program.call("create_budget", {
     name: "Pocket money of scout",
     type: "agent",
     entity_id: "scout",
     period: "monthly",
     limit: "2"
   })
-}, 120_000)
-
-afterEach(async () => {
-  for (const { complaints, context } of opened.splice(0)) {
-    expect(complaints).toEqual([])
-    await context.close()
-  }
-})
-
-afterAll(async () => {
-  await browser?.close()
-  await program?.stop()
 })
 
 it("leads from a refused call to its refusal, with the budget, what is short, and for whom it was", async () => {
-  const page = await signedIn(keys.grace, "calls")
+  const page = await visits.signedIn(keys.grace, "calls")
   await page.getByText("No calls yet").waitFor()
   await ask("other-1", { user_id: "ann" })
   await ask("user:7", { user_id: "bob", tags: { env: "prod" } })
@@ -93,13 +66,13 @@ it("leads from a refused call to its refusal, with the budget, what is short, an
   await page.getByRole("button", { name: "Show all" }).click()
   await page.locator(".refused", { hasText: "bob" }).waitFor()
 
-  await page.goto(`${program.url}/#/budgets`)
+  await page.goto(`${visits.program.url}/#/budgets`)
   await page.getByRole("link", { name: "Refusals by Pocket money of scout" }).click()
   await page.locator(".refused", { hasText: "bob" }).waitFor()
 })
 
 it("is for those who may list refusals: others have no such room, and are told whom to ask", async () => {
-  const page = await signedIn(keys.oscar, "refusals")
+  const page = await visits.signedIn(keys.oscar, "refusals")
   await page.getByText("Refusals are for the role app or analyst or admin").waitFor()
   const rooms = page.getByRole("navigation", { name: "Rooms" })
   expect(await rooms.getByRole("link", { name: "Dead letters" }).count()).toBe(1)
@@ -107,7 +80,7 @@ it("is for those who may list refusals: others have no such room, and are told w
 })
 
 it("fits a phone", async () => {
-  const page = await signedIn(keys.grace, "refusals", { viewport: PHONE })
+  const page = await visits.signedIn(keys.grace, "refusals", { viewport: PHONE })
   await page.locator(".refused", { hasText: "bob" }).click()
   await page.getByRole("dialog").locator(".violation").waitFor()
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0)

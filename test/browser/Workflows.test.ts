@@ -1,13 +1,10 @@
 /** What waits for a person, as that person meets it: workflows, overrides and dead letters, on the program itself. */
-import type { Browser, Page } from "playwright-core"
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest"
-import { type Program, startProgram } from "../support/Program.ts"
+import { beforeAll, expect, it } from "vitest"
 import { ADMIN_KEY } from "../support/Wire.ts"
-import { launchBrowser, PHONE, signIn, type Watched } from "./support/Browser.ts"
+import { PHONE } from "./support/Browser.ts"
+import { Visits } from "./support/Visits.ts"
 
-let program: Program
-let browser: Browser
-const opened: Array<Watched> = []
+const visits = new Visits()
 const keys = { ada: "", adaDecides: "", grace: "", app: "" }
 
 const agent = (name: string, fields: object = {}) => ({
@@ -25,12 +22,9 @@ const DIGEST = {
   request_override: { reason: "It goes out at six" }
 }
 
-const keyFor = async (owner: string, roles: ReadonlyArray<string>): Promise<string> =>
-  (await program.call("create_key", { name: `of ${owner}`, owner, roles })).key
-
 /** Starts a workflow that has room for one of its two calls. */
 const startDigest = async (feature: string, workflow_id?: string): Promise<string> => {
-  await program.call("create_budget", {
+  await visits.program.call("create_budget", {
     name: `One call of ${feature}`,
     type: "feature",
     entity_id: feature,
@@ -44,7 +38,7 @@ const startDigest = async (feature: string, workflow_id?: string): Promise<strin
       notification_required: true
     }
   })
-  const started = await program.call(
+  const started = await visits.program.call(
     "start_workflow",
     { workflow: DIGEST, input: {}, feature, ...(workflow_id === undefined ? {} : { workflow_id }) },
     keys.ada
@@ -52,36 +46,15 @@ const startDigest = async (feature: string, workflow_id?: string): Promise<strin
   return started.workflow_id
 }
 
-const signedIn = async (key: string, room: string, options = {}): Promise<Page> => {
-  const watched = await signIn(browser, program.url, key, room, options)
-  opened.push(watched)
-  return watched.page
-}
-
 beforeAll(async () => {
-  const [launched, started] = await Promise.all([launchBrowser(), startProgram()])
-  browser = launched
-  program = started
-  keys.ada = await keyFor("ada", ["app"])
-  keys.adaDecides = await keyFor("ada", ["app", "analyst", "budget_admin"])
-  keys.grace = await keyFor("grace", ["analyst", "budget_admin", "operator"])
-  keys.app = await keyFor("linus", ["app"])
-}, 120_000)
-
-afterEach(async () => {
-  for (const { complaints, context } of opened.splice(0)) {
-    expect(complaints).toEqual([])
-    await context.close()
-  }
-})
-
-afterAll(async () => {
-  await browser?.close()
-  await program?.stop()
+  keys.ada = await visits.keyFor("ada", ["app"])
+  keys.adaDecides = await visits.keyFor("ada", ["app", "analyst", "budget_admin"])
+  keys.grace = await visits.keyFor("grace", ["analyst", "budget_admin", "operator"])
+  keys.app = await visits.keyFor("linus", ["app"])
 })
 
 it("says why a workflow is parked, and lets it go on to its end when somebody else approves", async () => {
-  const page = await signedIn(keys.grace, "workflows")
+  const page = await visits.signedIn(keys.grace, "workflows")
   const id = await startDigest("news")
   const row = page.locator("a.workflow", { hasText: "digest" })
   await row.locator(".pill", { hasText: "parked" }).waitFor()
@@ -106,19 +79,19 @@ it("says why a workflow is parked, and lets it go on to its end when somebody el
   expect(await page.locator(".happened").innerText()).toMatch(
     /the workflow parked[\s\S]*goes on[\s\S]*completed/u
   )
-  const { workflow } = await program.call("get_workflow", { workflow_id: id })
+  const { workflow } = await visits.program.call("get_workflow", { workflow_id: id })
   expect(workflow).toMatchObject({ state: "completed", steps_done: 2 })
 })
 
 it("shows who asked why they cannot decide, in the server's words, and lets others decline with a reason", async () => {
   const id = await startDigest("weather")
-  const own = await signedIn(keys.adaDecides, "overrides")
+  const own = await visits.signedIn(keys.adaDecides, "overrides")
   const card = own.locator(".override", { hasText: "One call of weather" })
   await card.getByText("You are signed in as ada, who asked for it.").waitFor()
   await card.getByRole("button", { name: "Approve" }).click()
   await card.getByText("cannot decide it: it needs a key of another owner").waitFor()
 
-  const other = await signedIn(keys.grace, "overrides")
+  const other = await visits.signedIn(keys.grace, "overrides")
   const open = other.locator(".override", { hasText: "One call of weather" })
   await open.getByLabel("Why").fill("The forecast can wait")
   await open.getByRole("button", { name: "Decline" }).click()
@@ -128,7 +101,7 @@ it("shows who asked why they cannot decide, in the server's words, and lets othe
   await own.locator("label", { hasText: "Declined" }).click()
   await own.getByText("The forecast can wait").waitFor()
 
-  await other.goto(`${program.url}/#/workflows/${id}`)
+  await other.goto(`${visits.program.url}/#/workflows/${id}`)
   await other.getByText("Its override was declined by grace").waitFor()
   await other.getByRole("button", { name: "Cancel…" }).click()
   await other.getByRole("button", { name: "End it for good" }).click()
@@ -136,9 +109,9 @@ it("shows who asked why they cannot decide, in the server's words, and lets othe
 })
 
 it("sends a dead letter again: told when it fails again, gone when it is taken", async () => {
-  const page = await signedIn(keys.grace, "letters")
+  const page = await visits.signedIn(keys.grace, "letters")
   await page.getByText("No dead letters").waitFor()
-  await fetch(`${program.url}/signals`, {
+  await fetch(`${visits.program.url}/signals`, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${ADMIN_KEY}` },
     body: JSON.stringify({ jsonrpc: "2.0", method: "resume_workflow", params: { workflow_id: "later-1" } })
@@ -160,24 +133,24 @@ it("sends a dead letter again: told when it fails again, gone when it is taken",
 
 it("says what a role may not see, and offers nothing that it may not send", async () => {
   const id = await startDigest("sports")
-  const page = await signedIn(keys.app, "overrides")
+  const page = await visits.signedIn(keys.app, "overrides")
   await page.getByText("The signal list_overrides needs the role analyst or budget_admin").waitFor()
-  await page.goto(`${program.url}/#/letters`)
+  await page.goto(`${visits.program.url}/#/letters`)
   await page.getByText("Dead letters are for the role operator or admin").waitFor()
   // Somebody else's workflow is none of an app's.
-  await page.goto(`${program.url}/#/workflows`)
+  await page.goto(`${visits.program.url}/#/workflows`)
   await page.getByText("No workflows yet").waitFor()
-  await page.goto(`${program.url}/#/workflows/${id}`)
+  await page.goto(`${visits.program.url}/#/workflows/${id}`)
   await page.getByText("This workflow cannot be shown").waitFor()
 })
 
 it("fits a phone, and has every room within two touches", async () => {
   const id = await startDigest("tides")
-  const page = await signedIn(keys.grace, `workflows/${id}`, { viewport: PHONE })
+  const page = await visits.signedIn(keys.grace, `workflows/${id}`, { viewport: PHONE })
   await page.getByRole("region", { name: "Why it waits" }).waitFor()
   await page.locator(".agent.is-parked").waitFor()
   for (const room of ["workflows", `workflows/${id}`, "overrides", "letters"]) {
-    await page.goto(`${program.url}/#/${room}`)
+    await page.goto(`${visits.program.url}/#/${room}`)
     await page.locator("main").waitFor()
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     expect([room, wider]).toEqual([room, 0])

@@ -24,6 +24,17 @@ const failedDuring = async (program: Program, work: Promise<void>): Promise<Read
   return seen.filter(({ signal }) => signal?.outcome !== "ok")
 }
 
+/** Lets workflows run until so much has happened; then the program is ended in this way. Answers how it ended. */
+const endedAmidst = async (load: WorkflowLoad, program: Program, enough: number, end: () => void) => {
+  let isEnding = false
+  await load.run(program, () => {
+    if (load.facts < enough || isEnding) return
+    isEnding = true
+    end()
+  })
+  return program.exited
+}
+
 it(`killed at ${MOMENTS} moments of workflows: every output is applied once, every token is accounted, nothing is held`, {
   timeout: 900_000
 }, async () => {
@@ -37,13 +48,8 @@ it(`killed at ${MOMENTS} moments of workflows: every output is applied once, eve
     // Some have only just begun to take up what the one before them has left.
     const enough = random(3) === 0 ? 0 : 1 + random(90)
     const delayMs = random(90)
-    let isKilled = false
-    await load.run(killed, () => {
-      if (load.facts < enough || isKilled) return
-      isKilled = true
-      setTimeout(() => void killed.kill(), delayMs)
-    })
-    assert.strictEqual((await killed.exited).signal, "SIGKILL")
+    const kill = () => setTimeout(() => void killed.kill(), delayMs)
+    assert.strictEqual((await endedAmidst(load, killed, enough, kill)).signal, "SIGKILL")
     load.hit()
     program = await startProgram(options)
   }
@@ -63,14 +69,8 @@ it("told to stop while they call: each call that was cut is made again, and noth
   await load.prepare(program)
   for (let round = 1; round <= STOPS; round++) {
     const stopped = program
-    const enough = 1 + random(60)
-    let isStopped = false
-    await load.run(stopped, () => {
-      if (load.facts < enough || isStopped) return
-      isStopped = true
-      void stopped.stop()
-    })
-    assert.deepStrictEqual(await stopped.exited, { code: 0, signal: null })
+    const ended = await endedAmidst(load, stopped, 1 + random(60), () => void stopped.stop())
+    assert.deepStrictEqual(ended, { code: 0, signal: null })
     program = await startProgram(options)
     assert.deepStrictEqual(await failedDuring(program, load.finish(program)), [])
   }
