@@ -107,8 +107,7 @@ const persistently = <A>(
   const paused = (pauseMs: Millis): Effect.Effect<Millis> =>
     Effect.raceFirst(
       Effect.as(Effect.sleep(pauseMs), Math.min(pauseMs * 2, RETRIED_EVERY_MS)),
-      // The table is made anew right after that: who asks before would ask the node that has left.
-      Effect.as(Effect.andThen(changed, Effect.sleep(RETRIED_FIRST_MS)), RETRIED_FIRST_MS)
+      Effect.as(changed, RETRIED_FIRST_MS)
     )
   /** What is written on a connection to a node that is just leaving may never have an answer, and no error. */
   const again =

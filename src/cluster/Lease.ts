@@ -21,7 +21,10 @@ export interface Lease {
   readonly takenAgainMs: () => Millis
   /** Until this node has taken shards since this was waited for last. */
   readonly taken: Effect.Effect<void>
-  /** Until another node has come or gone since this was asked for: what had moved is somewhere else now. */
+  /**
+   * Until nodes have changed, and this one is about to take what is its own since: only then the table that says where each
+   * address is has been made anew. Who asks before that asks a node that is gone.
+   */
   readonly changed: Effect.Effect<void>
   readonly layer: Layer.Layer<RunnerStorage.RunnerStorage, never, RunnerStorage.RunnerStorage>
 }
@@ -57,6 +60,7 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
     const taken = Latch.makeUnsafe(false)
     let changed = Latch.makeUnsafe(false)
     let listed = ""
+    let hasChanged = false
     let store: Storage | undefined
     let hasLeft = false
     let until: Millis = 0
@@ -71,6 +75,13 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
           })
         )
       })
+    const tellChange = () => {
+      if (!hasChanged) return
+      hasChanged = false
+      const before = changed
+      changed = Latch.makeUnsafe(false)
+      before.openUnsafe()
+    }
     const leased = (storage: Storage): Storage => ({
       ...storage,
       getRunners: Effect.tap(storage.getRunners, (runners) =>
@@ -79,22 +90,21 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
             .map(([{ address }, isHealthy]) => `${address} ${isHealthy}`)
             .sort()
             .join()
-          if (list === listed) return
+          hasChanged ||= list !== listed
           listed = list
-          const before = changed
-          changed = Latch.makeUnsafe(false)
-          before.openUnsafe()
         })
       ),
       refresh: (address, shardIds) => renewed(storage.refresh(address, shardIds)),
-      acquire: (address, shardIds) =>
-        Effect.tap(renewed(storage.acquire(address, shardIds)), ({ length }) => {
+      acquire: (address, shardIds) => {
+        tellChange()
+        return Effect.tap(renewed(storage.acquire(address, shardIds)), ({ length }) => {
           // Whoever lets go of some will mostly let go of more; whoever is frozen does not.
           pauseMs = length > 0 ? TAKEN_AGAIN_MS : Math.min(pauseMs * 2, TAKEN_AGAIN_MS_MAX)
           if (length === 0) return Effect.void
           taken.openUnsafe()
           return Effect.logInfo(`this node has taken ${length} of ${SHARDS} shards, and the tenants in them`)
         })
+      }
     })
     const layer = Layer.effect(
       RunnerStorage.RunnerStorage,

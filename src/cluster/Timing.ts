@@ -27,7 +27,7 @@ const LOOK_PAUSE_MS: Millis = 10
 export const RETRIED_EVERY_MS: Millis = 50
 export const RETRIED_FIRST_MS: Millis = 5
 /** An ask that is sent again is given up after so long without an answer, and sent again. */
-export const AGAIN_WITHIN_MS: Millis = 2_000
+export const AGAIN_WITHIN_MS: Millis = 1_000
 /** Shards that somebody is about to let go of are tried again so soon, and more and more seldom while nothing comes. */
 export const TAKEN_AGAIN_MS: Millis = 20
 export const TAKEN_AGAIN_MS_MAX: Millis = 200

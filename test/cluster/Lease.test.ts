@@ -99,31 +99,38 @@ it.effect(
     })
 )
 
-it.effect("who waits for a move hears when a node comes or goes, and not of looks that find the same", () =>
-  Effect.gen(function* () {
-    const lease = yield* makeLease(() => SELF)
-    let there = [SELF, RunnerAddress.make("127.0.0.1", 2)]
-    const storage = yield* worldOf(
-      () => SHARDS,
-      () => there
-    ).build(lease)
-    yield* storage.getRunners
-    let heard = 0
-    const hears = Effect.forkChild(
-      Effect.tap(lease.changed, () => Effect.sync(() => heard++)),
-      { startImmediately: true }
-    )
-    const first = yield* hears
-    const second = yield* hears
-    there = [...there].reverse()
-    yield* storage.getRunners
-    yield* Effect.yieldNow
-    assert.strictEqual(heard, 0)
-    there = [SELF]
-    yield* storage.getRunners
-    yield* Effect.forEach([first, second], Fiber.join)
-    assert.strictEqual(heard, 2)
-  })
+it.effect(
+  "who waits for a move hears of it when a node has come or gone and the table is new, and of nothing else",
+  () =>
+    Effect.gen(function* () {
+      const lease = yield* makeLease(() => SELF)
+      let there = [SELF, RunnerAddress.make("127.0.0.1", 2)]
+      const storage = yield* worldOf(
+        () => SHARDS,
+        () => there
+      ).build(lease)
+      yield* storage.getRunners
+      yield* storage.acquire(SELF, SHARDS)
+      let heard = 0
+      const hears = Effect.forkChild(
+        Effect.tap(lease.changed, () => Effect.sync(() => heard++)),
+        { startImmediately: true }
+      )
+      const first = yield* hears
+      const second = yield* hears
+      there = [...there].reverse()
+      yield* storage.getRunners
+      yield* storage.acquire(SELF, SHARDS)
+      yield* Effect.yieldNow
+      assert.strictEqual(heard, 0, "nobody came or went")
+      there = [SELF]
+      yield* storage.getRunners
+      yield* Effect.yieldNow
+      assert.strictEqual(heard, 0, "the table is not made yet")
+      yield* storage.acquire(SELF, SHARDS)
+      yield* Effect.forEach([first, second], Fiber.join)
+      assert.strictEqual(heard, 2)
+    })
 )
 
 it.effect("the pause after taking shards is the lease's, and every other one is as long as it was", () =>
