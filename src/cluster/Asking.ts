@@ -18,7 +18,7 @@ import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import { repeatable } from "../signal/Repeatable.ts"
 import type { OpenTopic, TopicEvent } from "../signal/SignalRouter.ts"
-import type { Millis } from "../signal/Text.ts"
+import { formatTimestamp, type Millis } from "../signal/Text.ts"
 import {
   AGAIN_WITHIN_MS,
   PATIENCE_MS,
@@ -65,9 +65,9 @@ const unavailable = (address: Address): Unavailable =>
     retry_after_ms: RETRY_AFTER_MS
   })
 
-const storeAway = (address: Address): Unavailable =>
+const storeAway = (address: Address, confirmedAt: Millis): Unavailable =>
   new Unavailable({
-    message: `The store cannot be reached from this node, so that nobody has ${address.text} now; send the same request_id again once it is back, nothing is counted twice`,
+    message: `The store cannot be reached from this node since ${formatTimestamp(confirmedAt)}, so that nobody has ${address.text} now: nothing is admitted, nothing is recorded and no figures can be told; what was acknowledged is in the store. Send the same request_id again once it is back, nothing is counted twice`,
     retry_after_ms: RETRY_AFTER_MS
   })
 
@@ -93,13 +93,15 @@ export interface AskingOptions {
   readonly isLeaving: () => boolean
   /** This node has not reached the store for as long as its lease. */
   readonly isCutOff: () => boolean
+  /** When it was reached for the last time. */
+  readonly confirmedAt: () => Millis
   /** Until another node has come or gone: what had moved is found then. */
   readonly changed: Effect.Effect<void>
 }
 
 /** Tries until there is an answer, for as long as `withinMs`. */
 const persistently = <A>(
-  { address, isLeaving, isCutOff, changed }: AskingOptions,
+  { address, isLeaving, isCutOff, confirmedAt, changed }: AskingOptions,
   withinMs: Millis,
   attempt: Effect.Effect<Answer<A>>
 ): Effect.Effect<A, SignalError> => {
@@ -130,7 +132,7 @@ const persistently = <A>(
   return Effect.suspend(() =>
     Effect.timeoutOrElse(trying(RETRIED_FIRST_MS, attempt), {
       duration: isCutOff() ? Math.min(withinMs, STORE_PATIENCE_MS) : withinMs,
-      orElse: () => Effect.fail(isCutOff() ? storeAway(address) : unavailable(address))
+      orElse: () => Effect.fail(isCutOff() ? storeAway(address, confirmedAt()) : unavailable(address))
     })
   )
 }

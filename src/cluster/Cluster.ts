@@ -26,6 +26,7 @@ import { type AskingOptions, askRemotely, type Client, followRemotely } from "./
 import { type ClusterFailed, type ClusterKey, clientProtocol, listen, serializationLayer } from "./Channel.ts"
 import { type Hosted, hostKind } from "./Host.ts"
 import { type Lease, makeLease } from "./Lease.ts"
+import { withoutTries } from "./Outage.ts"
 import { takingClock } from "./TakingClock.ts"
 import { PING_MS, PING_PAUSE_MS, PINGS_MISSED, SHARDING, SHARDS } from "./Timing.ts"
 import { entityOf } from "./Wire.ts"
@@ -102,6 +103,7 @@ const shardingLayer = <E>(config: ClusterConfig, locks: NodeLocks<E>, lease: Lea
       const clock = yield* Clock.Clock
       return SocketRunner.layer.pipe(
         Layer.provide(Layer.succeed(Clock.Clock, takingClock(clock, lease.takenAgainMs))),
+        Layer.provide(withoutTries),
         Layer.provide(healthLayer(clock).pipe(Layer.provide(Runners.layerRpc))),
         Layer.provide(MessageStorage.layerNoop),
         Layer.provide(Layer.provide(lease.layer, locks)),
@@ -150,6 +152,7 @@ const makePlacement = (lease: Lease) =>
       principal,
       isLeaving: () => isLeaving,
       isCutOff: lease.isCutOff,
+      confirmedAt: lease.confirmedAt,
       changed: lease.changed
     })
     return Placement.of({

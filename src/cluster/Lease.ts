@@ -6,15 +6,19 @@
  * takes nothing more.
  * Does not decide: who has a lock (the store).
  */
-import { Clock, Effect, Latch, Layer } from "effect"
+import { Cause, Clock, Effect, Latch, Layer } from "effect"
 import { RunnerStorage } from "effect/cluster"
+import { messageOf } from "../actor/PlainJson.ts"
 import type { Millis } from "../signal/Text.ts"
+import { Outage } from "./Outage.ts"
 import { LEASE_MS, SHARDS, TAKEN_AGAIN_MS, TAKEN_AGAIN_MS_MAX } from "./Timing.ts"
 
 export interface Lease {
   readonly isValid: () => boolean
   /** It was valid, and the store has not confirmed it since: nobody can say who has what. */
   readonly isCutOff: () => boolean
+  /** When the store was asked for the last time that it has answered. */
+  readonly confirmedAt: () => Millis
   /** Lets go of every lock, takes this node off the list and tells the others. Afterwards it is no node any more. */
   readonly leave: Effect.Effect<void>
   /** How long to wait before shards that somebody else still has are tried again. */
@@ -53,6 +57,16 @@ const untilLeft = (storage: Storage, hasLeft: () => boolean): Storage => {
   }
 }
 
+const said = (line: string | undefined): Effect.Effect<void> =>
+  line === undefined ? Effect.void : Effect.logWarning(line)
+
+/** The last cause of it, in one line: what is around it says only what was being done. */
+const reasonOf = (cause: Cause.Cause<unknown>): string => {
+  let error = Cause.squash(cause)
+  while (error instanceof Error && error.cause instanceof Error) error = error.cause
+  return messageOf(error).split("\n", 1)[0]?.slice(0, 200) ?? ""
+}
+
 export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
@@ -64,15 +78,19 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
     let store: Storage | undefined
     let hasLeft = false
     let until: Millis = 0
+    const outage = new Outage()
     let pauseMs: Millis = TAKEN_AGAIN_MS
     const renewed = <A, E>(operation: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.suspend(() => {
         // The store counts from when it was asked, at the earliest.
         const since = now()
-        return Effect.tap(operation, () =>
-          Effect.sync(() => {
-            until = Math.max(until, since + LEASE_MS)
-          })
+        return Effect.tap(operation, () => {
+          until = Math.max(until, since + LEASE_MS)
+          return said(outage.answered(now()))
+        }).pipe(
+          Effect.tapCause((cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.void : said(outage.failed(reasonOf(cause), now()))
+          )
         )
       })
     const tellChange = () => {
@@ -122,6 +140,7 @@ export const makeLease = (self: () => Address | undefined): Effect.Effect<Lease>
     })
     return {
       isValid: () => !hasLeft && now() < until,
+      confirmedAt: () => until - LEASE_MS,
       isCutOff: () => !hasLeft && until > 0 && now() >= until,
       leave,
       takenAgainMs: () => pauseMs,

@@ -23,6 +23,7 @@ const optionsWith = (isCutOff: boolean): AskingOptions => ({
   principal: installationPrincipal(),
   isLeaving: () => false,
   isCutOff: () => isCutOff,
+  confirmedAt: () => Date.UTC(2026, 10, 26, 5),
   changed: Effect.never
 })
 
@@ -55,7 +56,10 @@ it.effect("nobody, while the store is away: it says so, as soon as one node by i
     yield* TestClock.adjust(5_000)
     const { _tag, message } = yield* Fiber.join(asked)
     assert.strictEqual(_tag, "Unavailable")
-    assert.match(message, /^The store cannot be reached from this node/)
+    assert.match(
+      message,
+      /^The store cannot be reached from this node since 2026-11-26T05:00:00.000Z, so that nobody/u
+    )
   })
 )
 
