@@ -4,7 +4,7 @@
  * Owns: that the router, which is made last, is known to them; the look for machines that are due.
  * Does not decide: what a machine does, or where a tenant lives.
  */
-import { Context, Effect, Layer, Option, Result } from "effect"
+import { Clock, Context, Effect, Layer, Option, Result } from "effect"
 import { addressFrom } from "../actor/Address.ts"
 import { DurableMachines, layer as machinesLayer } from "../actor/DurableMachines.ts"
 import type { MachinePlaces } from "../actor/MachinePlaces.ts"
@@ -54,6 +54,9 @@ class Exit {
     )
   }
 }
+
+/** A store that is away is told of once a minute. */
+const TOLD_EVERY_MS = 60_000
 
 export const MachineExit = Context.Service<Exit>("bursar/runtime/MachineExit")
 
@@ -112,6 +115,7 @@ export const durableRunLayer = Layer.effectDiscard(
     const moved = placement === undefined ? Effect.void : machines.release((address) => !mine(address))
     let looks = 0
     let mustFind = true
+    let toldAt = Number.NEGATIVE_INFINITY
     const recovered = Effect.suspend(() => {
       const finds = mustFind || (placement !== undefined && looks % FINDS_EVERY === 0)
       looks += 1
@@ -122,7 +126,15 @@ export const durableRunLayer = Layer.effectDiscard(
       )
     })
     const lookedFor = Effect.andThen(moved, recovered).pipe(
-      Effect.catch((error) => Effect.logWarning("durable machines could not be looked for", error))
+      Effect.catch(({ message }) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          if (now - toldAt < TOLD_EVERY_MS) return Effect.void
+          toldAt = now
+          return Effect.logWarning(
+            `durable machines could not be looked for, and are again in a moment: ${message}`
+          )
+        })
+      )
     )
     const look = Effect.andThen(lookedFor, machines.rest())
     const arrival =
