@@ -257,6 +257,7 @@ class Machines {
           if (!this.#routing.places.isMine(address))
             return Deferred.fail(birth.now.ready, elsewhere(address.text))
           birth.now = this.#residents.begins(actor.ref, birth.now)
+          this.#routing.holds(address)
           const life = DurableLife.live(registered, this.#environment, actor, birth.now, (rests) =>
             this.#residents.lives(actor.ref, rests)
           )
@@ -361,6 +362,7 @@ class Machines {
     return Effect.suspend(() => {
       this.#environment.openMachines.forget(isGone)
       this.#watched.release(isGone)
+      this.#routing.release(isGone)
       // First, so that nobody who stops is brought back by a line.
       this.#look.forget(isGone)
       return this.#stop(isGone)

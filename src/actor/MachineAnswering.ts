@@ -105,6 +105,8 @@ export const answerMachine = (
       }
       case "restart":
         return yield* Effect.as(kind.restart(address), null)
+      case "hold":
+        return null
       case "watch":
         return yield* answering.ended(address)
       case "signal":

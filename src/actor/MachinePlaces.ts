@@ -13,7 +13,7 @@ import type { Address } from "./Address.ts"
 export interface MachineAsk {
   /** Whole, as text. */
   readonly address: string
-  readonly what: "signal" | "start" | "restart" | "watch"
+  readonly what: "signal" | "start" | "restart" | "watch" | "hold"
   /** Of a signal: its name. */
   readonly signal: string
   /** Of a signal: its payload; of a start: its input. As its schemas write it. */

@@ -7,15 +7,16 @@
  * An ask goes at once. What is told or pushed goes one after the other for each machine, each once the one before is
  * answered: what would arrive together might overtake each other while the machine moves.
  */
-import { Effect, type Fiber, Result, type Schema } from "effect"
+import { Cause, Effect, type Fiber, Result, type Schema } from "effect"
 import { invalidParam, Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import { installationPrincipal } from "../signal/Principal.ts"
 import type { AnySignal, Protocol } from "../signal/Protocol.ts"
 import { withRequestId } from "../signal/Repeatable.ts"
 import type { CarriedSignal, Carry } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
+import { reportIncident } from "./Incident.ts"
 import { Lanes } from "./Lanes.ts"
-import type { MachineAsk, MachinePlaces } from "./MachinePlaces.ts"
+import type { MachinePlaces } from "./MachinePlaces.ts"
 import { watchElsewhere } from "./MachineWatching.ts"
 import { readAnswer, writeParams } from "./MachineWire.ts"
 import type { Elsewhere } from "./Passivation.ts"
@@ -55,6 +56,8 @@ const NOT_WAITING = (): void => undefined
 export class MachineRouting {
   readonly #run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   readonly #told: Lanes<Carried>
+  /** Tenants of which something lives here, and the others know. */
+  readonly #held = new Set<string>()
   #asks = 0
   places: MachinePlaces = { isMine: () => true }
   isEnding = false
@@ -113,9 +116,28 @@ export class MachineRouting {
     return Effect.map(this.#asked(address, "restart", {}), (answer) => answer !== undefined)
   }
 
+  /**
+   * Something of a tenant begins to live here. The node is asked as if by another one: only who was asked so is told to
+   * stop what it has before the tenant goes to somebody else.
+   */
+  holds({ tenant, text }: Address): void {
+    const { ask } = this.places
+    if (ask === undefined || tenant === undefined || this.#held.has(tenant)) return
+    this.#held.add(tenant)
+    const asked = ask({ address: text, what: "hold", signal: "", params: {} }, installationPrincipal(tenant))
+    const failed = Effect.sync(() => this.#held.delete(tenant))
+    this.#run(Effect.asVoid(Effect.catchCause(asked, () => failed)))
+  }
+
+  /** Nothing of these lives here any more. */
+  release(isGone: (address: Address) => boolean): void {
+    for (const tenant of this.#held)
+      if (isGone({ kind: "", tenant, text: `/${tenant}` })) this.#held.delete(tenant)
+  }
+
   #asked(
     address: Address,
-    what: Exclude<MachineAsk["what"], "signal">,
+    what: "start" | "restart",
     params: Schema.Json
   ): Effect.Effect<Schema.Json | undefined, SignalError> {
     return Effect.suspend(() => {
@@ -175,9 +197,14 @@ const sent = (carried: Carried): Effect.Effect<void> => {
       signal.succeed(success)
     }
   })
+  const settled = Effect.catchDefect(answered, (defect) =>
+    Effect.map(reportIncident(`The signal ${signal.name} to ${address.text}`, Cause.die(defect)), (error) =>
+      signal.fail(error)
+    )
+  )
   return within(
     signal.span,
-    Effect.onInterrupt(answered, () => Effect.sync(() => signal.fail(ending(address))))
+    Effect.onInterrupt(settled, () => Effect.sync(() => signal.fail(ending(address))))
   )
 }
 

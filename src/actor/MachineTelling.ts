@@ -6,12 +6,13 @@
  *
  * Nothing of it is committed before it leaves: with the process it is lost, and nobody sends it again.
  */
-import { Effect } from "effect"
+import { Cause, Effect } from "effect"
 import { Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import { installationPrincipal, type Principal } from "../signal/Principal.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
 import type { Address } from "./Address.ts"
 import type { DeadLetters } from "./DeadLetters.ts"
+import { reportIncident } from "./Incident.ts"
 import { Lanes } from "./Lanes.ts"
 import type { OutgoingSignal } from "./MachineStore.ts"
 import type { SignalDelivery } from "./SignalDelivery.ts"
@@ -74,6 +75,9 @@ export class MachineTelling {
     return within(
       readTraceparent(traceparent),
       taken.pipe(
+        Effect.catchDefect((defect) =>
+          Effect.flip(reportIncident(`The signal ${outgoing.signal} to ${to}`, Cause.die(defect)))
+        ),
         Effect.catch((error) => Effect.sync(() => this.#bury(told, error))),
         Effect.onInterrupt(() => Effect.sync(() => this.#bury(told, ENDS)))
       )

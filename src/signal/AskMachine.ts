@@ -14,8 +14,11 @@ export const AskMachine = command("ask_machine", {
   description: "Asks a durable machine on the node where it lives.",
   payload: {
     address: AddressText,
-    /** `signal`: one of its own; `start`: it begins, if it has not; `restart`: its life begins anew; `watch`: how it has ended, if it has within some seconds. */
-    what: Schema.Literals(["signal", "start", "restart", "watch"]),
+    /**
+     * `signal`: one of its own; `start`: it begins, if it has not; `restart`: its life begins anew; `watch`: how it has ended, if
+     * it has within some seconds; `hold`: it has begun to live there.
+     */
+    what: Schema.Literals(["signal", "start", "restart", "watch", "hold"]),
     /** The name of its own signal. */
     signal: Schema.String,
     /** What its own signal takes, or what it begins with. */

@@ -168,6 +168,30 @@ describe("a machine that lives on another node", () => {
   })
 })
 
+describe("who cannot be asked at all", () => {
+  it.effect(
+    "is an incident for who asks, and a dead letter for who tells; the next is sent all the same",
+    () => {
+      const nodes = new TwoNodes()
+      return nodes.run(parcels(), () =>
+        Effect.gen(function* () {
+          const here = yield* parcels()
+          const { ref } = yield* here.start(BOOK, INPUT)
+          nodes.breaks = true
+          assert.strictEqual((yield* Effect.flip(ref.ask("get_parcel", {}, host)))._tag, "InternalError")
+          ref.tell("note", { text: "broken" }, host)
+          yield* settle
+          nodes.breaks = false
+          ref.tell("note", { text: "whole" }, host)
+          yield* settle
+          assert.strictEqual((yield* ActorSystem).deadLetters.total, 1)
+          assert.deepStrictEqual((yield* here.view(BOOK))?.snapshot.context.notes, ["whole"])
+        })
+      )
+    }
+  )
+})
+
 describe("a handle stays with its machine", () => {
   it.effect("from here to there and back; what waits when it leaves goes on with it", () => {
     const nodes = new TwoNodes()
@@ -178,7 +202,12 @@ describe("a handle stays with its machine", () => {
         const { ref } = yield* here.start(BOOK, INPUT)
         yield* settle
         yield* ref.ask("note", { text: "here" }, host)
-        assert.lengthOf(nodes.crossed, 0, "who lives here is asked here")
+        // So that this node is told before they move.
+        assert.deepStrictEqual(
+          nodes.crossed.splice(0).map(({ what }) => what),
+          ["hold"],
+          "who lives here is asked here"
+        )
         nodes.commits = Effect.never
         const begun = yield* Effect.forkChild(Effect.flip(ref.ask("note", { text: "begun" }, host)))
         yield* settle
@@ -192,12 +221,14 @@ describe("a handle stays with its machine", () => {
         yield* Fiber.join(waits)
         assert.isTrue(ref.isClosed)
         yield* ref.ask("note", { text: "there" }, host)
-        const crossed = nodes.crossed.length
-        assert.isAbove(crossed, 0)
+        const signals = () => nodes.crossed.filter(({ what }) => what === "signal").length
+        assert.strictEqual(signals(), 2)
         yield* nodes.move("here")
         const { notes } = yield* ref.ask("note", { text: "back" }, host)
         assert.deepStrictEqual(notes, ["here", "left", "there", "back"])
-        assert.strictEqual(nodes.crossed.length, crossed)
+        assert.strictEqual(signals(), 2)
+        yield* settle
+        assert.strictEqual(nodes.crossed.at(-1)?.what, "hold", "once each time that they come")
       })
     )
   })

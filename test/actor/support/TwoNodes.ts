@@ -25,6 +25,8 @@ export class TwoNodes {
   owner: NodeName | undefined = "there"
   /** Whose answers are lost on the way. */
   loses = 0
+  /** What carries asks between them is broken. */
+  breaks = false
   readonly crossed: Array<Crossing> = []
   /** What a step waits for before it is committed. */
   commits: Effect.Effect<void> = Effect.void
@@ -76,6 +78,7 @@ export class TwoNodes {
 
   #ask(asked: MachineAsk, principal: Principal): Effect.Effect<Schema.Json, SignalError> {
     const once: Effect.Effect<Schema.Json, SignalError> = Effect.suspend(() => {
+      if (this.breaks) return Effect.die(new Error("a bug of the cluster"))
       const { owner } = this
       const node = owner && this.#nodes.get(owner)
       const moved = new Unavailable({ message: "nobody has it", retry_after_ms: 1 })
