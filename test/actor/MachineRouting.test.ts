@@ -168,6 +168,24 @@ describe("a machine that lives on another node", () => {
   })
 })
 
+describe("a node that is asked for what it does not have", () => {
+  it.effect("says so, and passes nothing on: where two nodes disagree, nothing goes around for ever", () => {
+    const nodes = new TwoNodes()
+    return nodes.run(parcels(), () =>
+      Effect.gen(function* () {
+        const here = yield* parcels()
+        yield* here.start(BOOK, INPUT)
+        const crossed = nodes.crossed.length
+        const asked = { address: BOOK.text, what: "signal", signal: "get_parcel", params: {} } as const
+        const error = yield* Effect.flip((yield* DurableMachines).answer(asked, host))
+        assert.deepInclude(error, { _tag: "Unavailable" })
+        assert.include(error.message, "lives on another node")
+        assert.strictEqual(nodes.crossed.length, crossed)
+      })
+    )
+  })
+})
+
 describe("who cannot be asked at all", () => {
   it.effect(
     "is an incident for who asks, and a dead letter for who tells; the next is sent all the same",
@@ -271,7 +289,9 @@ describe("who watches a machine", () => {
         system.watch(BOOK, watcher("there"))
         // Longer than one answer is waited for.
         yield* TestClock.adjust("1 minute")
+        assert.strictEqual(nodes.pending.there, 3)
         yield* nodes.move("here")
+        assert.strictEqual(nodes.pending.there, 0, "a node that leaves waits for nobody who watches")
         yield* TestClock.adjust("1 minute")
         yield* nodes.move("there")
         yield* TestClock.adjust("1 minute")

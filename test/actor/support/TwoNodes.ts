@@ -25,6 +25,8 @@ export class TwoNodes {
   owner: NodeName | undefined = "there"
   /** Whose answers are lost on the way. */
   loses = 0
+  /** What each has been asked by the other one and has not answered yet. */
+  readonly pending = { here: 0, there: 0 }
   /** What carries asks between them is broken. */
   breaks = false
   readonly crossed: Array<Crossing> = []
@@ -82,11 +84,18 @@ export class TwoNodes {
       const { owner } = this
       const node = owner && this.#nodes.get(owner)
       const moved = new Unavailable({ message: "nobody has it", retry_after_ms: 1 })
-      if (node === undefined) return Effect.fail(moved)
+      if (owner === undefined || node === undefined) return Effect.fail(moved)
       this.crossed.push({ ...asked, principal })
-      const answered = Effect.map(
+      this.pending[owner] += 1
+      const answering = Effect.map(
         node.answer(JSON.parse(JSON.stringify(asked)), JSON.parse(JSON.stringify(principal))),
         (answer): Schema.Json => JSON.parse(JSON.stringify(answer))
+      )
+      const answered = Effect.ensuring(
+        answering,
+        Effect.sync(() => {
+          this.pending[owner] -= 1
+        })
       )
       if (this.loses > 0) {
         this.loses -= 1
