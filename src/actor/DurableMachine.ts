@@ -10,7 +10,7 @@
  * - *once*: a transition; a signal of a durable machine, taken by another one; a signal with a `request_id`; the end of
  *   an invoked Effect; a delayed transition, which is a moment in the store.
  * - *at least once*: an invoked Effect is run again after a crash, under the same key; an outgoing signal is sent again
- *   under the same id until its receiver has answered.
+ *   under the same id until its receiver has answered, a host's actor in memory until it has a place in its mailbox.
  * - *at most once*: actions of one's own (functions), which run after the commit: nobody repeats them. What must happen
  *   is invoked or told.
  */
