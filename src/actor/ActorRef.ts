@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import type { ActorSignals } from "../signal/Catalogue.ts"
-import { NotFound, Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { invalidParam, NotFound, Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import { isNotAnonymised } from "../signal/Pseudonym.ts"
@@ -64,6 +64,11 @@ export interface CarriedSignal extends AnyEnvelope {
 
 /** Brings one there and answers it; `onPlace` is called before it is answered well. Returns how its sender stops waiting. */
 export type Carry = (signal: CarriedSignal, onPlace: (() => void) | undefined) => () => void
+
+const NOBODY = invalidParam(
+  ["principal"],
+  "Say in whose name it is sent: installationPrincipal(tenant, owner)"
+)
 
 type Resume = (answer: Effect.Effect<unknown, SignalError>) => void
 
@@ -392,7 +397,8 @@ export class ActorRef<P extends Protocol = ActorSignals> {
 
   #refusesPayload(sent: Sent): boolean {
     // A signal that it does not have is for its behaviour to refuse.
-    const problem = sent.definition && payloadProblem(sent.definition, sent.payload)
+    const problem =
+      sent.principal === undefined ? NOBODY : sent.definition && payloadProblem(sent.definition, sent.payload)
     if (problem !== undefined) sent.fail(problem)
     return problem !== undefined
   }

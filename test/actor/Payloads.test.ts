@@ -47,6 +47,8 @@ describe("a durable machine", () => {
               deadLetters.newest(9).map(({ why }) => why),
               [message]
             )
+            const nobodys = yield* Effect.flip(ref.ask("note", { text: "fragile" }, undefined as never))
+            assert.include(nobodys.message, "principal: Say in whose name it is sent")
             // It goes on as if nothing had been.
             assert.deepStrictEqual((yield* ref.ask("note", { text: "fragile" }, host)).notes, ["fragile"])
           })
