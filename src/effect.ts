@@ -53,7 +53,13 @@ import { embeddedStore, type StoreFailed, serverStore } from "./store/Store.ts"
 import type { LedgerStore } from "./tokens/LedgerStore.ts"
 import { declare, type WorkflowRefused } from "./workflow/Workflows.ts"
 
-export type { ActorRef, ActorSurroundings, MailboxPolicy } from "./actor/ActorRef.ts"
+export type {
+  ActorRef,
+  ActorSurroundings,
+  CarriedSignal,
+  Carry,
+  MailboxPolicy
+} from "./actor/ActorRef.ts"
 export {
   type ActorContext,
   type ActorDetails,
@@ -105,11 +111,18 @@ export type {
 } from "./actor/Inspection.ts"
 export { invoked } from "./actor/Machine.ts"
 export { type MachineActor, machineActor } from "./actor/MachineActor.ts"
-export type { MachineEntry, MachineFact, MachineStatus, MachineSummary } from "./actor/MachineStore.ts"
+export type { MachineAsk, MachinePlaces } from "./actor/MachinePlaces.ts"
+export type {
+  MachineEntry,
+  MachineFact,
+  MachineStatus,
+  MachineSummary,
+  OutgoingSignal
+} from "./actor/MachineStore.ts"
 export type { Mailbox } from "./actor/Mailbox.ts"
 export { OpenMachinesMax } from "./actor/OpenMachines.ts"
 export type { Outgoing, Told } from "./actor/Outgoing.ts"
-export { type ActorKind, IdleMs } from "./actor/Passivation.ts"
+export { type ActorKind, type Elsewhere, IdleMs } from "./actor/Passivation.ts"
 export { SignalDelivery } from "./actor/SignalDelivery.ts"
 export {
   DEFAULT_SUPERVISION,
