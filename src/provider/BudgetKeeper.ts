@@ -30,7 +30,7 @@ export interface BudgetKeeper {
   readonly release: Ask<"release_hold">
   readonly track: Ask<"track_usage">
   /**
-   * The number of a request's next attempt: the first under which nothing is recorded, or that of the estimate by which
+   * The number of a request's next attempt: the first under which nothing is recorded, or that of the guess by which
    * somebody has settled the request meanwhile.
    */
   readonly nextAttempt: (requestId: string, principal: Principal) => Effect.Effect<number, SignalError>

@@ -226,8 +226,8 @@ export class CallMoney {
 
   /**
    * An earlier life of this request may have reported attempts: their numbers are never used again, for a report under
-   * the number of an estimate would replace it. That is what has to happen where the request was settled by an estimate
-   * while this process stood still: the ledger says which number it is.
+   * the number of an estimate would replace it. That is what has to happen where somebody took this process for dead
+   * and settled the request by a guess: the ledger says which number it is.
    */
   #track(end: AttemptEnd, settle: boolean, patienceMs: number): Effect.Effect<TokenUsage, SignalError> {
     const track = Effect.flatMap(this.#number, (attempt) => {

@@ -5,7 +5,7 @@
  * Owns: how a call is settled that a process left behind when it died, and what tells that a budget may have more room.
  * Does not decide: what a workflow does with either (workflow/).
  */
-import { Effect, Result } from "effect"
+import { Effect } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import { scopedAddress } from "../actor/Address.ts"
 import type { KnownKeys } from "../bridge/KnownKeys.ts"
@@ -13,10 +13,9 @@ import type { Adapter } from "../provider/Adapter.ts"
 import { requestFor } from "../provider/CallRequest.ts"
 import type { Providers } from "../provider/Providers.ts"
 import { estimatePrompt } from "../provider/TokenEstimate.ts"
-import { attributionOf } from "../signal/Attribution.ts"
 import type { BudgetStanding } from "../signal/Budget.ts"
 import type { SignalPayload } from "../signal/Catalogue.ts"
-import type { SignalError } from "../signal/Errors.ts"
+import { Conflict, type SignalError } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Batch } from "../tokens/LedgerStore.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
@@ -42,47 +41,22 @@ type Settling = Pick<WorkflowSurroundings, "adapters" | "tokenManagers"> & {
 
 const PLAIN = { tokenFactor: 1 }
 
-/** A report that came from elsewhere meanwhile may have taken the attempt's number, and left the hold open. */
-const SETTLED_TRIES = 5
-const SETTLED_PAUSE_MS = 100
+/** How often what is held may be something else by the time that it is settled. */
+const HOLDS_MAX = 5
 
-/** Charges what is still held for a call, as what it is expected to have used; a failure: something else came before it. */
-const settleOnce = (
-  { adapters, tokenManagers }: Settling,
+/** What a call is expected to have used that nobody hears of: what was sent, as far as anything is known of it. */
+const expected = (
+  { adapters }: Settling,
   payload: SignalPayload<"complete">,
-  request_id: string,
-  principal: Principal
-): Effect.Effect<Result.Result<void, SignalError>, SignalError> =>
-  Effect.gen(function* () {
-    const insider = { ...principal, attribution: {} }
-    const { open_hold, next_attempt } = yield* tokenManagers.ask("find_request", { request_id }, insider)
-    if (open_hold === null) return Result.succeed(undefined)
-    const target = {
-      provider: open_hold.provider ?? payload.provider,
-      model: open_hold.model ?? payload.model
-    }
-    const adapter = adapters.find(({ name }) => name === target.provider) ?? PLAIN
-    const tracked = tokenManagers.ask(
-      "track_usage",
-      {
-        ...attributionOf(payload),
-        request_id,
-        attempt: next_attempt,
-        ...target,
-        prompt_tokens: yield* estimatePrompt(adapter, requestFor(payload, target)),
-        completion_tokens: 0,
-        hold_id: open_hold.hold_id,
-        settle: true,
-        status: "estimated",
-        metadata: { usage_source: "estimated", why: "the process that asked has died" }
-      },
-      principal
-    )
-    const result = yield* Effect.result(tracked)
-    if (Result.isSuccess(result)) return Result.succeed(undefined)
-    const { failure } = result
-    return failure._tag === "Conflict" || failure._tag === "NotFound" ? Result.fail(failure) : yield* failure
-  })
+  hold: { readonly provider: string | null; readonly model: string | null }
+) => {
+  const target = { provider: hold.provider ?? payload.provider, model: hold.model ?? payload.model }
+  const adapter = adapters.find(({ name }) => name === target.provider) ?? PLAIN
+  return Effect.map(estimatePrompt(adapter, requestFor(payload, target)), (prompt_tokens) => ({
+    ...target,
+    prompt_tokens
+  }))
+}
 
 /**
  * A call that runs here settles itself, and is waited for: when its tenant moves to another node, what it used has to be
@@ -107,12 +81,19 @@ export const settle = (
     const { request_id } = payload
     if (request_id === undefined) return
     yield* ended(around, payload, principal)
-    for (let tries = 1; ; tries++) {
-      const settled = yield* settleOnce(around, payload, request_id, principal)
-      if (Result.isSuccess(settled)) return
-      if (tries === SETTLED_TRIES) return yield* settled.failure
-      yield* Effect.sleep(SETTLED_PAUSE_MS * 2 ** (tries - 1))
+    const { tokenManagers } = around
+    const insider = { ...principal, attribution: {} }
+    for (let holds = 0; holds < HOLDS_MAX; holds++) {
+      const { open_hold } = yield* tokenManagers.ask("find_request", { request_id }, insider)
+      if (open_hold === null) return
+      const used = yield* expected(around, payload, open_hold)
+      const why = "the process that asked has died"
+      yield* tokenManagers.ask("settle_hold", { hold_id: open_hold.hold_id, ...used, why }, principal)
     }
+    return yield* new Conflict({
+      reason: "request_reused_with_different_content",
+      message: `Request ${request_id} has another hold each time that one is settled: is something else using it?`
+    })
   })
 
 const NOTHING: RoomNews = {

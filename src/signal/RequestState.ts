@@ -1,14 +1,14 @@
 /**
- * The signals by which another part of the runtime asks what became of requests: what one still holds, what it has used,
- * and what was said of workflows' calls after they had been counted.
+ * The signals by which another part of the runtime asks what became of requests (what one still holds, what it has used,
+ * what was said of workflows' calls after they had been counted), and settles one for a process that has died.
  *
  * Owns: their shapes. Clients never need them: they send their request again.
  */
 import { Schema } from "effect"
 import { Currency } from "./Currency.ts"
 import { Decimal } from "./Money.ts"
-import { query } from "./Signal.ts"
-import { Count, HoldId, Id, PositiveCount } from "./Text.ts"
+import { command, query } from "./Signal.ts"
+import { Count, HoldId, Id, PositiveCount, Sentence } from "./Text.ts"
 
 export const FindRequest = query("find_request", {
   family: "tracking",
@@ -21,7 +21,7 @@ export const FindRequest = query("find_request", {
     ),
     is_posted: Schema.Boolean,
     attempts: Count,
-    /** What a report that comes now goes under: a number of its own, or that of the estimate that it was settled with. */
+    /** What a report that comes now goes under: a number of its own, or that of the guess that it was settled with. */
     next_attempt: PositiveCount,
     prompt_tokens: Count,
     completion_tokens: Count,
@@ -29,6 +29,26 @@ export const FindRequest = query("find_request", {
     currency: Currency,
     /** The last row that is counted here; 0 where there is none. */
     last_seq: Count
+  })
+})
+
+/** A hold that has ended meanwhile is left as it is. What the call itself reports later replaces the guess. */
+export const SettleHold = command("settle_hold", {
+  family: "tracking",
+  roles: [],
+  description:
+    "Charges an open hold's call as what it is expected to have used: nobody hears of it any more.",
+  payload: {
+    hold_id: HoldId,
+    provider: Id,
+    model: Id,
+    prompt_tokens: Count,
+    /** Why nobody hears of it; goes into the row's metadata. */
+    why: Sentence
+  },
+  success: Schema.Struct({
+    /** `false`: nothing was held any more under this hold. */
+    settled: Schema.Boolean
   })
 })
 

@@ -73,7 +73,17 @@ const pinnedFrom = (
 })
 
 /** An attempt: number, digest, usage_seq, 1 where it is an estimate; and if it was adjusted, by what, and what answers. */
-type AttemptInJson = readonly [number, string, number, 0 | 1, ReadonlyArray<number>?, number?]
+const FINAL = 0
+const ESTIMATE = 1
+const GUESS = 2
+type AttemptInJson = readonly [
+  number,
+  string,
+  number,
+  typeof FINAL | typeof ESTIMATE | typeof GUESS,
+  ReadonlyArray<number>?,
+  number?
+]
 
 const inJson = (hold: HoldRow): HoldInJson => {
   const pinned = pinnedInJson(hold)
@@ -128,9 +138,9 @@ const fromJson = (json: HoldInJson, state: HoldState): HoldRow => {
 
 const attemptInJson = (row: AttemptRow): AttemptInJson => {
   const { attempt, digest, usageSeq, adjustments, answerSeq } = row
-  const isEstimated = row.isEstimated ? 1 : 0
-  if (adjustments.length === 0) return [attempt, digest, usageSeq, isEstimated]
-  return [attempt, digest, usageSeq, isEstimated, adjustments, answerSeq]
+  const estimate = row.isGuess ? GUESS : row.isEstimated ? ESTIMATE : FINAL
+  if (adjustments.length === 0) return [attempt, digest, usageSeq, estimate]
+  return [attempt, digest, usageSeq, estimate, adjustments, answerSeq]
 }
 
 // --- requests
@@ -172,11 +182,12 @@ export const requestFrom = ({ request_id, state, hold, attempts }: StoredRequest
     attempts === null
       ? []
       : (JSON.parse(attempts) as ReadonlyArray<AttemptInJson>).map(
-          ([attempt, digest, usageSeq, isEstimated, adjustments = [], answerSeq = usageSeq]) => ({
+          ([attempt, digest, usageSeq, estimate, adjustments = [], answerSeq = usageSeq]) => ({
             attempt,
             digest,
             usageSeq,
-            isEstimated: isEstimated === 1,
+            isEstimated: estimate !== FINAL,
+            isGuess: estimate === GUESS,
             adjustments,
             answerSeq
           })

@@ -195,7 +195,9 @@ export interface Adjusted {
 }
 
 /** What changes of an attempt's own row beside its list of adjustments. */
-type AttemptChanges = Partial<Pick<AttemptRow, "digest" | "isEstimated">> & { readonly answers?: boolean }
+type AttemptChanges = Partial<Pick<AttemptRow, "digest" | "isEstimated" | "isGuess">> & {
+  readonly answers?: boolean
+}
 
 /** Brings an attempt to `counts`: records the row, books it where the first one was, and charges it there. */
 export const adjust = (

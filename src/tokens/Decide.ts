@@ -36,6 +36,7 @@ import type { Ledger } from "./Ledger.ts"
 import { decideOverride, expireOverrides, requestOverride } from "./Overrides.ts"
 import { trackUsage } from "./Posting.ts"
 import { findRequest } from "./RequestState.ts"
+import { settleHold } from "./SettledHold.ts"
 
 /** The signals that a ledger decides. */
 export const LEDGER_SIGNALS = [
@@ -59,6 +60,7 @@ export const LEDGER_SIGNALS = [
   "record_cleanup",
   "raise_alert",
   "find_request",
+  "settle_hold",
   "forget_step",
   "record_forgetting"
 ] as const satisfies ReadonlyArray<ActorSignalName>
@@ -175,6 +177,8 @@ const apply = (
       return raise(ledger, envelope.payload, now)
     case "find_request":
       return Result.succeed(findRequest(ledger, envelope.payload))
+    case "settle_hold":
+      return settleHold(ledger, envelope.payload, principal, now)
     case "forget_step":
       throw new Error("a step of forgetting is done by the shift, while nothing is on its way")
     case "record_forgetting":

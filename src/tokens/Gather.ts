@@ -26,6 +26,7 @@ const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
       return envelope.payload.request_id
     case "extend_hold":
     case "release_hold":
+    case "settle_hold":
       return requestIdOfHold(envelope.payload.hold_id)
     default:
       return undefined

@@ -164,6 +164,8 @@ export interface AttemptRow {
   /** Its first row. */
   readonly usageSeq: number
   readonly isEstimated: boolean
+  /** Estimated by somebody who took the process that called for dead: what that one reports replaces it. */
+  readonly isGuess: boolean
   /** The rows that adjust the first one, in their order: all of them together are what it amounts to now. */
   readonly adjustments: ReadonlyArray<number>
   /** The row that answers a repeat of the report. */

@@ -227,14 +227,16 @@ const holdFor = (
   )
 }
 
-const post = (
+/** Records an attempt that is not recorded yet. `isGuess`: it is reported by somebody else than who called. */
+export const post = (
   ledger: Ledger,
   report: Report,
   request: RequestRecord,
   hold: HoldRecord | null,
   digest: string,
   principal: Principal,
-  now: Millis
+  now: Millis,
+  isGuess = false
 ): Tracked => {
   const booked = bookedAt(report, hold, now)
   const cost = priced(ledger, report, hold, booked.at)
@@ -246,7 +248,7 @@ const post = (
   const alerts = [...charge(ledger, budgets, usage, requests, now), ...raiseUnpricedAlert(ledger, usage, now)]
   if (ledger.config.required_attribution.length > 0)
     alerts.push(...raiseUnattributedAlert(ledger, usage, principal, now))
-  remember(ledger, request, usage, requests, digest)
+  remember(ledger, request, usage, requests, digest, isGuess)
   return { tracked: true, duplicate: false, usage, budgets: activeStandings(budgets, now), alerts }
 }
 
@@ -257,13 +259,15 @@ const remember = (
   request: RequestRecord,
   usage: TokenUsage,
   requests: number,
-  digest: string
+  digest: string,
+  isGuess: boolean
 ): void => {
   const row: AttemptRow = {
     attempt: usage.attempt,
     digest,
     usageSeq: usage.usage_seq,
     isEstimated: usage.status === "estimated",
+    isGuess,
     adjustments: NO_ADJUSTMENTS,
     answerSeq: usage.usage_seq
   }
@@ -306,7 +310,7 @@ const replaceEstimate = (
     ...(request.hold === null ? {} : { hold_id: request.hold.id })
   }
   const to = { net, counts: report, pricedAt, facts }
-  const changes = { digest, isEstimated: false, answers: true }
+  const changes = { digest, isEstimated: false, isGuess: false, answers: true }
   const { usage, budgets, alerts } = adjust(ledger, request, attempt, to, now, changes)
   if (request.hold !== null && report.settle) {
     if (request.hold.state === "held") close(ledger, request.hold, "posted")

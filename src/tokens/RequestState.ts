@@ -5,22 +5,15 @@
  */
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
 import type { Ledger } from "./Ledger.ts"
-import type { RequestRecord } from "./RequestRecord.ts"
+import type { AttemptRow } from "./LedgerStore.ts"
 
-/**
- * Who settles a call for a process that is taken for dead does so by an estimate. That process may have stood still
- * only: what it reports replaces this estimate, and is not charged beside it.
- */
-const nextAttempt = (request: RequestRecord | undefined): number => {
-  let last = 0
-  let isEstimated = false
-  for (const one of request?.attempts ?? []) {
-    if (one.attempt < last) continue
-    last = one.attempt
-    isEstimated = one.isEstimated
-  }
-  return isEstimated && request?.isPosted === true ? last : last + 1
-}
+/** The first number under which nothing is recorded, nor will be by an attempt that came before. */
+export const firstFree = (attempts: ReadonlyArray<AttemptRow>): number =>
+  attempts.reduce((next, { attempt }) => Math.max(next, attempt + 1), 1)
+
+/** A process that was taken for dead may only have stood still: what it reports replaces what was guessed, and is not charged beside it. */
+const nextAttempt = (attempts: ReadonlyArray<AttemptRow>): number =>
+  attempts.find(({ isGuess }) => isGuess)?.attempt ?? firstFree(attempts)
 
 export const findRequest = (
   ledger: Ledger,
@@ -34,7 +27,7 @@ export const findRequest = (
     open_hold: hold == null ? null : { hold_id: hold.id, provider: hold.provider, model: hold.model },
     is_posted: request?.isPosted === true,
     attempts: attempts.length,
-    next_attempt: nextAttempt(request),
+    next_attempt: nextAttempt(attempts),
     prompt_tokens: rows.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0),
     completion_tokens: rows.reduce((sum, { completion_tokens }) => sum + completion_tokens, 0),
     cost: rows.reduce((sum, { cost }) => sum + cost, 0n),

@@ -90,6 +90,7 @@ export const attempt = (number: number, usageSeq: number, fields: Partial<Attemp
   digest: "a digest",
   usageSeq,
   isEstimated: false,
+  isGuess: false,
   adjustments: [],
   answerSeq: usageSeq,
   ...fields

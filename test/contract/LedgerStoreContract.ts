@@ -702,7 +702,7 @@ const lookups = (check: Check): void => {
     Effect.gen(function* () {
       const { store, tenant, commit } = yield* openTenant()
       const attempts = [
-        attempt(1, 1, { isEstimated: true }),
+        attempt(1, 1, { isEstimated: true, isGuess: true }),
         attempt(2, 3, { digest: "d'2", adjustments: [4, 5], answerSeq: 4 })
       ]
       const row = request("r1", {

@@ -1,7 +1,4 @@
-/**
- * A call that is sent again after some of its attempts were charged: both lives are in the ledger, each attempt once. One
- * that was settled by an estimate, because its process was taken for dead, has one life.
- */
+/** A call that is sent again after some of its attempts were charged: both lives are in the ledger, each attempt once. */
 import { assert, describe, it } from "@effect/vitest"
 import { formatAmount, parseAmount } from "../../src/signal/Money.ts"
 import { answers, fails, moneyOf, scriptedProvider, startTestBursar, usageOf } from "../../src/testing.ts"
@@ -71,62 +68,6 @@ describe("a call in its second life", () => {
     assert.deepStrictEqual(await rowsOf(bursar), ["2 success 110", "1 estimated 100"])
     const cost = (await usageOf(bursar)).reduce((sum, usage) => sum + parseAmount(usage.cost), 0n)
     assert.strictEqual(workflow.cost, formatAmount(cost))
-  })
-})
-
-/** What a node does for a call of another one that says nothing any more. */
-const settleByEstimate = (bursar: Parameters<typeof usageOf>[0], attempt: number) =>
-  bursar.track_usage({
-    ...MODEL,
-    request_id: "r1",
-    attempt,
-    prompt_tokens: 30,
-    completion_tokens: 0,
-    status: "estimated"
-  })
-
-const slow = answers({ text: "fine", usage: { prompt_tokens: 100, completion_tokens: 10 }, afterMs: 60_000 })
-
-describe("a call that was settled by an estimate while its process stood still", () => {
-  it.each([
-    ["at its first attempt", [slow], ["1 success 80", "1 estimated 30"]],
-    ["at its second attempt", [fails({ status: 503 }), slow], ["2 success 80", "2 estimated 30", "1 error 0"]]
-  ])("replaces the estimate by what it has used: %s", async (_, script, rows) => {
-    const provider = scriptedProvider(script, { name: "anthropic" })
-    await using bursar = await startTestBursar({ providers: [provider] })
-    await bursar.create_budget({ ...scarce, limit: "100000" })
-    const answered = bursar.complete({
-      ...MODEL,
-      request_id: "r1",
-      messages: [{ role: "user", content: "hello" }]
-    })
-    await bursar.advance("30 seconds")
-    await settleByEstimate(bursar, script.length)
-    await bursar.advance("1 minute")
-    assert.strictEqual((await answered).content, "fine")
-    assert.deepStrictEqual(await rowsOf(bursar), rows)
-    const { spent, held } = await moneyOf(bursar, "global")
-    assert.deepStrictEqual([spent, held], ["110", "0"])
-  })
-
-  it("does not try again: its money is gone", async () => {
-    const failing = fails({
-      status: 503,
-      usage: { prompt_tokens: 10, completion_tokens: 0 },
-      afterMs: 60_000
-    })
-    const provider = scriptedProvider([failing], { name: "anthropic" })
-    await using bursar = await startTestBursar({ providers: [provider] })
-    await bursar.create_budget({ ...scarce, limit: "100000" })
-    const refused = bursar
-      .complete({ ...MODEL, request_id: "r1", messages: [{ role: "user", content: "hello" }] })
-      .catch(({ _tag, reason }) => `${_tag} ${reason}`)
-    await bursar.advance("30 seconds")
-    await settleByEstimate(bursar, 1)
-    await bursar.advance("2 minutes")
-    assert.strictEqual(await refused, "Conflict hold_already_posted")
-    assert.strictEqual(provider.requests.length, 1)
-    assert.deepStrictEqual(await rowsOf(bursar), ["1 error -20", "1 estimated 30"])
   })
 })
 

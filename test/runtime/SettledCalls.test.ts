@@ -1,57 +1,62 @@
-/** A call whose process died is settled, also where something else reports on it at the same moment. */
+/** A call whose process died is settled under the hold that it has then. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { TestClock } from "effect/testing"
+import { Effect } from "effect"
 import { settle } from "../../src/runtime/WorkflowPorts.ts"
-import { Conflict } from "../../src/signal/Errors.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
 
 const HOST = installationPrincipal("t", "host")
 const CALL = { request_id: "wf/a/1", provider: "p", model: "m", messages: [{ role: "user", content: "hi" }] }
 /** It counts itself: loading a tokenizer takes time that is not virtual. */
-const COUNTING = { name: "p", countPrompt: () => 2 } as never
-const CONFLICT = new Conflict({ reason: "request_reused_with_different_content", message: "another report" })
+const COUNTING = { name: "p", countPrompt: () => 2 }
 
-/** The hold stays open for as long as a report of the attempt is refused. */
-const conflicting = (conflicts: number) => {
-  const attempts: Array<number> = []
-  let isOpen = true
-  const answer = (name: string, payload: { readonly attempt: number }): Effect.Effect<unknown, Conflict> => {
+/** Each time that it is looked at, the call has another one of these holds. */
+const settling = (...holds: ReadonlyArray<string | null>) => {
+  const settled: Array<unknown> = []
+  let looks = 0
+  const answer = (name: string, payload: unknown): Effect.Effect<unknown> => {
     if (name === "find_request") {
-      const open_hold = isOpen ? { hold_id: "h", provider: null, model: null } : null
-      return Effect.succeed({ open_hold, next_attempt: attempts.length + 1 })
+      const hold_id = holds[Math.min(looks++, holds.length - 1)] ?? null
+      return Effect.succeed({ open_hold: hold_id === null ? null : { hold_id, provider: null, model: null } })
     }
-    attempts.push(payload.attempt)
-    if (attempts.length <= conflicts) return Effect.fail(CONFLICT)
-    isOpen = false
-    return Effect.succeed({})
+    settled.push(payload)
+    return Effect.succeed({ settled: false })
   }
   const around = {
     system: { stop: () => Effect.void },
-    adapters: [COUNTING],
-    tokenManagers: { ask: ((name: string, payload: never) => answer(name, payload)) as never }
+    adapters: [COUNTING as never],
+    tokenManagers: { ask: answer as never }
   }
-  return { attempts, done: settle(around, CALL as never, HOST) }
+  return { settled, done: settle(around, CALL as never, HOST) }
 }
 
 describe("settling a call whose process died", () => {
-  it.effect("a report that was quicker, and left the hold open, is followed by another attempt", () =>
+  it.effect("charges what it is expected to have used, where something is held", () =>
     Effect.gen(function* () {
-      const { attempts, done } = conflicting(2)
-      const settling = yield* Effect.forkChild(done, { startImmediately: true })
-      yield* TestClock.adjust("10 seconds")
-      yield* Fiber.join(settling)
-      assert.deepStrictEqual(attempts, [1, 2, 3])
+      const nothing = settling(null)
+      yield* nothing.done
+      assert.deepStrictEqual(nothing.settled, [])
+      const one = settling("h1", null)
+      yield* one.done
+      const why = "the process that asked has died"
+      assert.deepStrictEqual(one.settled, [
+        { hold_id: "h1", provider: "p", model: "m", prompt_tokens: 2, why }
+      ])
+    })
+  )
+
+  it.effect("another hold that is there meanwhile is settled, too", () =>
+    Effect.gen(function* () {
+      const { settled, done } = settling("h1", "h2", null)
+      yield* done
+      assert.lengthOf(settled, 2)
     })
   )
 
   it.effect("where it cannot be settled it says so, and does not try for ever", () =>
     Effect.gen(function* () {
-      const { attempts, done } = conflicting(1_000)
-      const settling = yield* Effect.forkChild(Effect.flip(done), { startImmediately: true })
-      yield* TestClock.adjust("1 hour")
-      assert.strictEqual((yield* Fiber.join(settling))._tag, "Conflict")
-      assert.strictEqual(attempts.length, 5)
+      const { settled, done } = settling("h")
+      assert.strictEqual((yield* Effect.flip(done))._tag, "Conflict")
+      assert.lengthOf(settled, 5)
     })
   )
 })

@@ -59,6 +59,7 @@ const EXEMPT: { readonly [name: string]: string } = {
   check_budget: "its hold is its record",
   extend_hold: "its hold is its record",
   release_hold: "its hold is its record",
+  settle_hold: "its row is its record",
   complete: "it asks and reports, and its rows are its record",
   cleanup_old_data: "record_cleanup notes it when it has ended",
   forget_user: "record_forgetting notes it when it has ended",

@@ -10,6 +10,7 @@ import type { Address } from "../../../src/actor/Address.ts"
 import { DurableMachines } from "../../../src/actor/DurableMachines.ts"
 import { MachineStore } from "../../../src/actor/MachineStore.ts"
 import { Placement, type Resident } from "../../../src/actor/Placement.ts"
+import type { Adapter } from "../../../src/provider/Adapter.ts"
 import { simulator } from "../../../src/provider/Simulator.ts"
 import { durableLayer, durableRunLayer } from "../../../src/runtime/DurableRuntime.ts"
 import { layer as runtimeLayer } from "../../../src/runtime/Runtime.ts"
@@ -32,19 +33,22 @@ export interface TestNode {
 
 /** What a node does for the tenants that it has, and for whom it has begun to do it. */
 class Hosting {
-  readonly name: string
+  readonly name: keyof Adapters
   readonly arrivals = Effect.runSync(Queue.unbounded<void>())
   readonly begun = new Map<string, Address>()
   resident: Resident | undefined
 
-  constructor(name: string) {
+  constructor(name: keyof Adapters) {
     this.name = name
   }
 }
 
-export const twoNodes = Effect.gen(function* () {
+type Adapters = { readonly [Node in "a" | "b"]: ReadonlyArray<Adapter> }
+
+/** `adapters`: the providers of each node. */
+export const nodesWith = Effect.fnUntraced(function* (adapters: Adapters) {
   const owners = new Map<string, string>()
-  const nodes = new Map(["a", "b"].map((name) => [name, new Hosting(name)]))
+  const nodes = new Map((["a", "b"] as const).map((name) => [name as string, new Hosting(name)]))
   const ownerOf = ({ tenant = "" }: Address): string | undefined =>
     owners.has(tenant) ? owners.get(tenant) || undefined : "a"
 
@@ -73,7 +77,7 @@ export const twoNodes = Effect.gen(function* () {
       const layer = durableRunLayer.pipe(
         Layer.provideMerge(
           runtimeLayer({
-            providers: { adapters: [simulator()], settings: { random: () => 1 } },
+            providers: { adapters: adapters[node.name], settings: { random: () => 1 } },
             workflows: new Map(),
             version: "test"
           })
@@ -119,3 +123,5 @@ export const twoNodes = Effect.gen(function* () {
     rows: Context.get(stores, MachineStore) as { -readonly [K in keyof MachineStore]: MachineStore[K] }
   }
 })
+
+export const twoNodes = nodesWith({ a: [simulator()], b: [simulator()] })
