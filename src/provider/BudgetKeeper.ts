@@ -11,7 +11,7 @@ import type { Amount } from "../signal/Money.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { Completion } from "../signal/Providers.ts"
 import type { CallProgress } from "../signal/Subscriptions.ts"
-import type { Counts } from "../signal/Usage.ts"
+import type { Counts, TokenUsage } from "../signal/Usage.ts"
 
 /** What some counts cost, in the tenant's currency. */
 export interface Priced {
@@ -34,6 +34,12 @@ export interface BudgetKeeper {
    * somebody has settled the request meanwhile.
    */
   readonly nextAttempt: (requestId: string, principal: Principal) => Effect.Effect<number, SignalError>
+  /** What an attempt amounts to, all of its rows together; `null` where it has none. */
+  readonly attempt: (
+    requestId: string,
+    attempt: number,
+    principal: Principal
+  ) => Effect.Effect<TokenUsage | null, SignalError>
   /** For showing what a call on its way costs so far. An unpriced model may answer 0. */
   readonly price: (
     provider: string,

@@ -232,10 +232,11 @@ export class CallMoney {
   #track(end: AttemptEnd, settle: boolean, patienceMs: number): Effect.Effect<TokenUsage, SignalError> {
     const track = Effect.flatMap(this.#number, (attempt) => {
       const payload = trackPayload(this.#call, end, { attempt, holdId: this.#admission?.holdId, settle })
-      return this.#keeper.track(payload, this.#call.principal)
+      return Effect.flatMap(this.#keeper.track(payload, this.#call.principal), ({ usage }) =>
+        this.#whole(usage)
+      )
     })
     return persist(track, patienceMs).pipe(
-      Effect.map(({ usage }) => usage),
       // Somebody else has taken the number meanwhile.
       Effect.catchTag("Conflict", (conflict) => {
         const number = this.#attempt ?? ATTEMPTS_MAX
@@ -246,6 +247,13 @@ export class CallMoney {
         return this.#track(end, settle, patienceMs)
       })
     )
+  }
+
+  /** Where it replaces a guess, the row is the difference to that: who called is told what the attempt has used. */
+  #whole(usage: TokenUsage): Effect.Effect<TokenUsage, SignalError> {
+    if (usage.adjusts === undefined) return Effect.succeed(usage)
+    const { requestId, principal } = this.#call
+    return Effect.map(this.#keeper.attempt(requestId, usage.attempt, principal), (whole) => whole ?? usage)
   }
 
   get #number(): Effect.Effect<number, SignalError> {

@@ -70,6 +70,11 @@ const keeperOf = (tokenManagers: TokenManagers): BudgetKeeper => ({
       tokenManagers.ask("find_request", { request_id }, { ...principal, attribution: {} }),
       ({ next_attempt }) => next_attempt
     ),
+  attempt: (request_id, attempt, principal) =>
+    Effect.map(
+      tokenManagers.ask("find_attempt", { request_id, attempt }, { ...principal, attribution: {} }),
+      ({ usage }) => usage
+    ),
   price: makeCostSoFar(tokenManagers)
 })
 

@@ -23,7 +23,7 @@ import { CreateKey, ListKeys, RevokeKey } from "./Keys.ts"
 import { ConfigureManager, GetStatus } from "./Management.ts"
 import { DecideOverride, ListOverrides, RequestOverride } from "./Overrides.ts"
 import { Complete } from "./Providers.ts"
-import { FindAdjustments, FindRequest, SettleHold } from "./RequestState.ts"
+import { FindAdjustments, FindAttempt, FindRequest, SettleHold } from "./RequestState.ts"
 import { CleanUsage, CleanupOldData, RecordCleanup } from "./Retention.ts"
 import { Subscribe, Unsubscribe } from "./Subscriptions.ts"
 import { CorrectUsage, GetUsage, TrackUsage } from "./Tracking.ts"
@@ -123,6 +123,7 @@ type InternalSignals = {
   readonly record_cleanup: typeof RecordCleanup
   readonly raise_alert: typeof RaiseAlert
   readonly find_request: typeof FindRequest
+  readonly find_attempt: typeof FindAttempt
   readonly settle_hold: typeof SettleHold
   readonly find_adjustments: typeof FindAdjustments
   readonly forget_named: typeof ForgetNamed
@@ -137,6 +138,7 @@ const INTERNAL_SIGNALS: InternalSignals = {
   record_cleanup: RecordCleanup,
   raise_alert: RaiseAlert,
   find_request: FindRequest,
+  find_attempt: FindAttempt,
   settle_hold: SettleHold,
   find_adjustments: FindAdjustments,
   forget_named: ForgetNamed,

@@ -9,6 +9,7 @@ import { Currency } from "./Currency.ts"
 import { Decimal } from "./Money.ts"
 import { command, query } from "./Signal.ts"
 import { Count, HoldId, Id, PositiveCount, Sentence } from "./Text.ts"
+import { TokenUsage } from "./Usage.ts"
 
 export const FindRequest = query("find_request", {
   family: "tracking",
@@ -29,6 +30,17 @@ export const FindRequest = query("find_request", {
     currency: Currency,
     /** The last row that is counted here; 0 where there is none. */
     last_seq: Count
+  })
+})
+
+export const FindAttempt = query("find_attempt", {
+  family: "tracking",
+  roles: [],
+  description: "Says what an attempt amounts to, all of its rows together.",
+  payload: { request_id: Id, attempt: PositiveCount },
+  success: Schema.Struct({
+    /** Its last row, with the counts and the costs of all; `null` where it is not recorded, or cleaned up. */
+    usage: Schema.NullOr(TokenUsage)
   })
 })
 

@@ -178,6 +178,7 @@ export const AUDITORS = {
   record_cleanup: NOT_AUDITED,
   raise_alert: NOT_AUDITED,
   find_request: NOT_AUDITED,
+  find_attempt: NOT_AUDITED,
   settle_hold: NOT_AUDITED,
   forget_step: NOT_AUDITED,
   record_forgetting: NOT_AUDITED,

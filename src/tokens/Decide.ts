@@ -35,7 +35,7 @@ import type { Beforehand } from "./KnownBefore.ts"
 import type { Ledger } from "./Ledger.ts"
 import { decideOverride, expireOverrides, requestOverride } from "./Overrides.ts"
 import { trackUsage } from "./Posting.ts"
-import { findRequest } from "./RequestState.ts"
+import { findAttempt, findRequest } from "./RequestState.ts"
 import { settleHold } from "./SettledHold.ts"
 
 /** The signals that a ledger decides. */
@@ -60,6 +60,7 @@ export const LEDGER_SIGNALS = [
   "record_cleanup",
   "raise_alert",
   "find_request",
+  "find_attempt",
   "settle_hold",
   "forget_step",
   "record_forgetting"
@@ -177,6 +178,8 @@ const apply = (
       return raise(ledger, envelope.payload, now)
     case "find_request":
       return Result.succeed(findRequest(ledger, envelope.payload))
+    case "find_attempt":
+      return Result.succeed(findAttempt(ledger, envelope.payload))
     case "settle_hold":
       return settleHold(ledger, envelope.payload, principal, now)
     case "forget_step":

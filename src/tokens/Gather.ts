@@ -23,6 +23,7 @@ const requestIdOf = (envelope: Envelope<LedgerSignal>): string | undefined => {
     case "correct_usage":
     case "check_budget":
     case "find_request":
+    case "find_attempt":
       return envelope.payload.request_id
     case "extend_hold":
     case "release_hold":

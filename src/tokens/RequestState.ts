@@ -1,9 +1,10 @@
 /**
- * Says what became of a request.
+ * Says what became of a request, and of one of its attempts.
  *
- * Owns: the sums over its rows. Rows that were cleaned up count no more.
+ * Owns: the sums over their rows. Rows that were cleaned up count no more.
  */
 import type { SignalPayload, SignalSuccess } from "../signal/Catalogue.ts"
+import { netOf } from "./Adjusting.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { AttemptRow } from "./LedgerStore.ts"
 
@@ -33,5 +34,20 @@ export const findRequest = (
     cost: rows.reduce((sum, { cost }) => sum + cost, 0n),
     currency: ledger.config.currency,
     last_seq: rows.reduce((last, { usage_seq }) => Math.max(last, usage_seq), 0)
+  }
+}
+
+export const findAttempt = (
+  ledger: Ledger,
+  { request_id, attempt }: SignalPayload<"find_attempt">
+): SignalSuccess<"find_attempt"> => {
+  const request = ledger.request(request_id)
+  const recorded = request?.attempts.find((one) => one.attempt === attempt)
+  const rows = recorded && request?.rowsOf(recorded)
+  if (rows === undefined) return { usage: null }
+  const { counts, cost, lines } = netOf(rows)
+  const total_tokens = counts.prompt_tokens + counts.completion_tokens
+  return {
+    usage: { ...(rows.at(-1) ?? rows[0]), ...counts, total_tokens, cost, cost_breakdown: lines }
   }
 }

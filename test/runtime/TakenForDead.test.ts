@@ -78,7 +78,16 @@ describe("a call that is settled by a guess while its node stands still", () => 
       yield* settleOn(a)
       yield* settleOn(a)
       yield* pass(60_000)
-      assert.strictEqual((yield* Fiber.join(first))._tag, "Success")
+      const answered = yield* Effect.fromResult(yield* Fiber.join(first))
+      if (!("usage" in answered)) assert.fail("it was not asked to stream")
+      const { usage } = answered
+      assert.deepInclude(usage, { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 })
+      const cost = 100n * 3_000_000n + 10n * 15_000_000n
+      assert.strictEqual(usage.cost, cost, "what it has cost, and not the difference to the guess")
+      assert.strictEqual(
+        usage.cost_breakdown.reduce((sum, line) => sum + line.cost, 0n),
+        cost
+      )
       assert.deepStrictEqual(yield* ledgerOf(a), { rows: [...rows], spent: 110n * TOKEN, held: 0n })
     })
   )

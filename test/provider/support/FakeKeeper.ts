@@ -196,6 +196,17 @@ export class FakeKeeper implements BudgetKeeper {
       )
     )
 
+  attempt = (requestId: string, attempt: number, { tenant }: Principal) =>
+    Effect.clockWith((clock) =>
+      Effect.map(clock.currentTimeMillis, (now) => {
+        const one = this.tracked.find(
+          ({ tenant: other, payload }) =>
+            other === tenant && payload.request_id === requestId && payload.attempt === attempt
+        )
+        return one === undefined ? null : usageOf(one, now)
+      })
+    )
+
   price = (_provider: string, model: string, counts: Counts) =>
     Effect.sync(() => ({ cost: costOf(model, counts), currency: "USD" }))
 
