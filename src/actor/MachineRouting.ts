@@ -1,7 +1,8 @@
 /**
  * Brings what is for durable machines on other nodes to where they live.
  *
- * Owns: that what is told to one machine arrives in its order, how much may be on its way, and that everything is answered.
+ * Owns: that what is told to one machine arrives in its order, how much may be on its way, to one and to all together, and
+ * that everything is answered.
  * Does not decide: where a machine lives (MachinePlaces), or what it answers (the node where it lives: MachineAnswering).
  *
  * An ask goes at once. What is told or pushed goes one after the other for each machine, each once the one before is
@@ -28,6 +29,8 @@ import { doesNotAnswer } from "./Unanswered.ts"
 const ASKS_MAX = 20_000
 /** What is told to one machine and has not arrived, as in a mailbox; the next is `Overloaded`, and so a dead letter. */
 const TOLD_MAX = 1_000
+/** The same for all machines together, however many they are. */
+const TOLD_MAX_IN_ALL = 20_000
 
 type Ask = NonNullable<MachinePlaces["ask"]>
 
@@ -67,6 +70,7 @@ export class MachineRouting {
     this.#told = new Lanes({
       run,
       max: TOLD_MAX,
+      maxInAll: TOLD_MAX_IN_ALL,
       carry: sent,
       abandon: ({ signal, address }) => signal.fail(ending(address))
     })
@@ -181,8 +185,14 @@ export class MachineRouting {
 
   #tell(carried: Carried): () => void {
     const { text } = carried.address
-    if (!this.#told.add(text, carried))
-      carried.signal.fail(overloaded(`${text} is on another node, and ${TOLD_MAX} signals wait for it`))
+    const added = this.#told.add(text, carried)
+    if (added !== "waits") {
+      const waiting =
+        added === "full"
+          ? `${TOLD_MAX} signals wait for it`
+          : `${TOLD_MAX_IN_ALL} signals wait for machines of other nodes`
+      carried.signal.fail(overloaded(`${text} is on another node, and ${waiting}`))
+    }
     return () => this.#told.remove(text, carried)
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Brings what machines in memory tell to whom they tell it.
  *
- * Owns: at most once, at once, to each receiver in order; what is not taken is a dead letter.
+ * Owns: at most once, at once, to each receiver in order; how much may wait, for one of them and for all together; what
+ * is not taken is a dead letter.
  * Does not decide: how a receiver is found (DurableDelivery), or when a machine tells (MachineActor).
  *
  * Nothing of it is committed before it leaves: with the process it is lost, and nobody sends it again.
@@ -21,6 +22,8 @@ import { undelivered } from "./Undelivered.ts"
 
 /** Signals of this node's machines in memory that wait for one receiver; the next is a dead letter. */
 const WAITING_MAX = 1_000
+/** For all receivers together, since each that is told something costs a fiber; the next is a dead letter, too. */
+const WAITING_MAX_IN_ALL = 20_000
 const ANSWER_TIMEOUT = "30 seconds"
 
 interface Surroundings extends SignalDelivery {
@@ -38,10 +41,15 @@ interface Told {
 /** As whom it is sent: the key's id names it, and no door gives such an id to anybody. */
 const tellerOf = ({ tenant, text }: Address): Principal => installationPrincipal(tenant, `memory:${text}`)
 
-const NO_ROOM = new Overloaded({
-  message: `${WAITING_MAX} signals of machines in memory wait for it; tell it less, or make whoever tells it durable`,
-  retry_after_ms: 1_000
-})
+const overloaded = (what: string): Overloaded =>
+  new Overloaded({ message: `${what}, or make whoever tells it durable`, retry_after_ms: 1_000 })
+
+const NO_ROOM = {
+  full: overloaded(`${WAITING_MAX} signals of machines in memory wait for it; tell it less`),
+  "all full": overloaded(
+    `${WAITING_MAX_IN_ALL} signals of machines in memory wait on this node, for all receivers together; tell fewer at once`
+  )
+}
 const ENDS = new Unavailable({ message: "The node ended before this was taken", retry_after_ms: 1_000 })
 
 export class MachineTelling {
@@ -54,6 +62,7 @@ export class MachineTelling {
     this.#lanes = new Lanes({
       run: around.run,
       max: WAITING_MAX,
+      maxInAll: WAITING_MAX_IN_ALL,
       carry: (told) => this.#carry(told),
       abandon: (told) => this.#bury(told, ENDS)
     })
@@ -61,8 +70,12 @@ export class MachineTelling {
 
   tell(from: Address, outgoing: OutgoingSignal): void {
     const told = { from, outgoing }
-    if (this.isEnding) this.#bury(told, ENDS)
-    else if (!this.#lanes.add(outgoing.to, told)) this.#bury(told, NO_ROOM)
+    if (this.isEnding) {
+      this.#bury(told, ENDS)
+      return
+    }
+    const added = this.#lanes.add(outgoing.to, told)
+    if (added !== "waits") this.#bury(told, NO_ROOM[added])
   }
 
   #carry(told: Told): Effect.Effect<void> {
