@@ -5,17 +5,10 @@
  * Does not decide: how an actor of a child is named and shown (ChildActor), or when a machine begins, ends or fails (XState).
  */
 import { type Context, Exit } from "effect"
-import {
-  type AnyActorRef,
-  type AnyMachineSnapshot,
-  type AnyStateMachine,
-  type EventObject,
-  type InspectionEvent,
-  StateMachine
-} from "xstate"
+import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject, InspectionEvent } from "xstate"
 import type { Address } from "./Address.ts"
 import { ChildActor, Nest, type ParentContext } from "./ChildActor.ts"
-import { innerOf, stopChildrenOf, stopUnasked } from "./XStateInternals.ts"
+import { innerOf, isMachine, stopChildrenOf, stopUnasked } from "./XStateInternals.ts"
 
 /** Somebody else than its parent has ended the actor: the parent learns it as the child's failure. */
 const stopFor = (ref: AnyActorRef, { text }: Address): void => {
@@ -59,7 +52,7 @@ export class ChildMachines {
   #add(ref: AnyActorRef): void {
     const { logic } = innerOf(ref)
     const { id, _parent: parent } = ref
-    if (!(logic instanceof StateMachine) || parent === undefined) return
+    if (!isMachine(logic) || parent === undefined) return
     const known = this.#children.get(parent)
     // A child that is not shown shows none either.
     const nest = known === undefined ? this.#root : known.nest

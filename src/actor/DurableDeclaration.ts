@@ -7,7 +7,8 @@
  * A machine and `fromTransition` are functions: their snapshots are kept with the parent's. An Effect (`durably`) and a
  * promise can be begun again under their key. A callback or an observable has a state that nobody can keep.
  */
-import { type AnyStateMachine, StateMachine, type StateNode } from "xstate"
+import type { AnyStateMachine, StateNode } from "xstate"
+import { isMachine } from "./XStateInternals.ts"
 
 /** `pure`: a state and a function, without a life of its own. `run`: an Effect or a promise. */
 export type ChildKind = "machine" | "pure" | "run" | "strange"
@@ -35,7 +36,7 @@ const isPromiseLike = (logic: Logic): boolean => {
 }
 
 export const kindOf = (logic: object): ChildKind => {
-  if (logic instanceof StateMachine) return "machine"
+  if (isMachine(logic)) return "machine"
   const { start, transition } = logic as Partial<Logic>
   if (typeof transition !== "function") return "strange"
   if (start === undefined) return "pure"

@@ -15,7 +15,7 @@
  *   is invoked or told.
  */
 import type { Effect, Schema } from "effect"
-import { type AnyStateMachine, type EventFromLogic, type SnapshotFrom, StateMachine } from "xstate"
+import type { AnyStateMachine, EventFromLogic, SnapshotFrom } from "xstate"
 import type { SignalError, Unavailable } from "../signal/Errors.ts"
 import {
   ABOVE_ZERO,
@@ -34,6 +34,7 @@ import type { Address } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
 import type { MachineEntry, MachineFact, MachineStatus } from "./MachineStore.ts"
 import { machineRulesProblem } from "./RulesProblem.ts"
+import { isMachine } from "./XStateInternals.ts"
 
 /** A machine as its own rules see it, after some step. */
 export interface MachineView<Machine extends AnyStateMachine> {
@@ -169,7 +170,7 @@ const KIND = new Kind(
   'a word without "/", such as "order"',
   (value) => typeof value === "string" && /^[^\s/]+$/u.test(value)
 )
-const MACHINE = new Kind("a machine of XState's createMachine", (value) => value instanceof StateMachine)
+const MACHINE = new Kind("a machine of XState's createMachine", isMachine)
 
 const KNOWN: Known<DurableMachine<AnyStateMachine, Protocol>> = {
   kind: KIND,

@@ -5,7 +5,7 @@
  * test asks XState for each of them.
  * Does not decide: what is done with it (DurableTree, DurableMigration, ChildMachines).
  */
-import type { AnyActorRef, AnyMachineSnapshot, EventObject, StateNode } from "xstate"
+import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject, StateNode } from "xstate"
 
 /** An action as XState hands it over. */
 export interface Executable {
@@ -61,6 +61,20 @@ export const BUILT_IN: ReadonlySet<string> = new Set([
   "xstate.spawnChild",
   "xstate.stopChild"
 ])
+
+/**
+ * Whether logic is a machine. By its shape: a host may have a copy of XState 5 of its own, whose machines are of another class
+ * than ours.
+ */
+export const isMachine = (logic: unknown): logic is AnyStateMachine => {
+  const { config, implementations, transition, getInitialSnapshot, getStateNodeById } = Object(
+    logic
+  ) as Partial<AnyStateMachine>
+  return (
+    [transition, getInitialSnapshot, getStateNodeById].every((has) => typeof has === "function") &&
+    [config, implementations].every((has) => typeof has === "object" && has !== null)
+  )
+}
 
 export const innerOf = (actor: unknown): TreeActor => actor as TreeActor
 

@@ -7,6 +7,7 @@ import {
   type Executable,
   innerOf,
   invokesOf,
+  isMachine,
   type Logic,
   nodesOf,
   RUNNING,
@@ -55,6 +56,22 @@ const told = () => {
 const stateOf = (actor: TreeActor) => actor._snapshot as AnyMachineSnapshot
 
 const FUNCTIONS = ["start", "send", "_send", "_stop", "subscribe", "getPersistedSnapshot"] as const
+
+describe("logic of XState", () => {
+  it("is a machine where it has a machine's shape", () => {
+    assert.isTrue([machine, child, Object.create(machine)].every(isMachine))
+    const { transition, getInitialSnapshot } = machine
+    const others = [
+      fromPromise(async () => 1),
+      { transition, getInitialSnapshot },
+      {},
+      null,
+      undefined,
+      "machine"
+    ]
+    assert.isFalse(others.some(isMachine))
+  })
+})
 
 describe("an actor of XState", () => {
   it("has all that is read of it and replaced in it", () => {
