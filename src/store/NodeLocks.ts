@@ -63,6 +63,8 @@ const makeLook = (
 ): Storage["getRunners"] => {
   const missedSince = new Map<string, Millis>()
   let known: Effect.Success<Storage["getRunners"]> = []
+  /** Until the list has been read: a look that fails, or is given up, has taken the news that made it necessary. */
+  let mustRead = true
   let lookedAt = Number.NEGATIVE_INFINITY
   const due = Effect.suspend(() => {
     const everyMs = missedSince.size > 0 ? Math.min(lookedEveryMs, missedAfterMs / 2) : lookedEveryMs
@@ -82,11 +84,12 @@ const makeLook = (
   return Effect.gen(function* () {
     yield* due
     const { left, hasMore } = presence.news()
-    if (left.size > 0 && !hasMore) {
+    if (left.size > 0 && !hasMore && !mustRead) {
       // Who left has nothing any more and others wait for what it had: that is known without reading anything.
       known = known.filter(([{ address }]) => !left.has(`${address.host}:${address.port}`))
       return known
     }
+    mustRead = true
     lookedAt = now()
     const dead = gone(yield* failed(presence.missing))
     if (dead.length > 0) {
@@ -95,6 +98,7 @@ const makeLook = (
       for (const address of dead) missedSince.delete(address)
     }
     known = yield* getRunners
+    mustRead = false
     return known
   })
 }

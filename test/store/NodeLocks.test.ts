@@ -124,6 +124,30 @@ it.live("that a node has left is believed without reading the list; anything els
   }).pipe(Effect.scoped, Effect.provide(testClient))
 )
 
+it.live("a look that fails does not forget what was heard: the next one reads the list", () =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const farewell = sql`SELECT pg_notify('bursar_nodes', 'left 127.0.0.1:5069')`
+    const failingLook = ({ storage }: Node) =>
+      Effect.gen(function* () {
+        yield* sql`ALTER TABLE cluster_runners RENAME TO cluster_away`
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(storage.getRunners)))
+        yield* sql`ALTER TABLE cluster_away RENAME TO cluster_runners`
+        // Of somebody who is not on the list: this alone is no reason to read it.
+        yield* farewell
+      })
+    const [a, b] = [yield* nodeOf(5061), yield* nodeOf(5062)]
+    yield* enter(a)
+    // It has read nothing before, so it would believe that nobody is there, itself included.
+    yield* failingLook(a)
+    assert.strictEqual((yield* Effect.orDie(a.storage.getRunners)).length, 1)
+    yield* enter(b)
+    yield* failingLook(a)
+    assert.strictEqual((yield* Effect.orDie(a.storage.getRunners)).length, 2)
+    for (const node of [a, b]) yield* node.storage.unregister(node.address)
+  }).pipe(Effect.scoped, Effect.provide(testClient))
+)
+
 it.live("who has died is taken off the list, and what it had is free", () =>
   Effect.gen(function* () {
     // The one that notices looks often; the other one is told by it.
