@@ -58,6 +58,8 @@ const LONG_MS: Millis = 3_600_000
 const RETRY_AFTER_MS = 500
 
 const MOVED = { _tag: "moved" } as const
+/** Nobody has answered in time. */
+const SILENT = { _tag: "silent" } as const
 
 const unavailable = (address: Address): Unavailable =>
   new Unavailable({
@@ -111,12 +113,19 @@ const persistently = <A>(
       Effect.as(Effect.sleep(pauseMs), Math.min(pauseMs * 2, RETRIED_EVERY_MS)),
       Effect.as(changed, RETRIED_FIRST_MS)
     )
-  /** What is written on a connection to a node that is just leaving may never have an answer, and no error. */
-  const again =
+  /**
+   * What is written on a connection to a node that is just leaving may never have an answer, and no error. An owner may
+   * need its time, too: whoever was silent gets twice as long.
+   */
+  const again = (givenMs: Millis): Effect.Effect<Answer<A> | typeof SILENT> =>
     withinMs > PATIENCE_MS
       ? attempt
-      : Effect.timeoutOrElse(attempt, { duration: AGAIN_WITHIN_MS, orElse: () => Effect.succeed(MOVED) })
-  const trying = (pauseMs: Millis, asking: Effect.Effect<Answer<A>>): Effect.Effect<A, SignalError> =>
+      : Effect.timeoutOrElse(attempt, { duration: givenMs, orElse: () => Effect.succeed(SILENT) })
+  const trying = (
+    pauseMs: Millis,
+    givenMs: Millis,
+    asking: Effect.Effect<Answer<A> | typeof SILENT>
+  ): Effect.Effect<A, SignalError> =>
     Effect.flatMap(asking, (answer) => {
       switch (answer._tag) {
         case "success":
@@ -124,13 +133,15 @@ const persistently = <A>(
         case "error":
           return Effect.fail(answer.error)
         case "moved":
-          return isLeaving()
-            ? Effect.fail(unavailable(address))
-            : Effect.flatMap(paused(pauseMs), (nextMs) => trying(nextMs, again))
+        case "silent": {
+          if (isLeaving()) return Effect.fail(unavailable(address))
+          const nextMs = answer === SILENT ? givenMs * 2 : givenMs
+          return Effect.flatMap(paused(pauseMs), (nextPauseMs) => trying(nextPauseMs, nextMs, again(nextMs)))
+        }
       }
     })
   return Effect.suspend(() =>
-    Effect.timeoutOrElse(trying(RETRIED_FIRST_MS, attempt), {
+    Effect.timeoutOrElse(trying(RETRIED_FIRST_MS, AGAIN_WITHIN_MS, attempt), {
       duration: isCutOff() ? Math.min(withinMs, STORE_PATIENCE_MS) : withinMs,
       orElse: () => Effect.fail(isCutOff() ? storeAway(address, confirmedAt()) : unavailable(address))
     })

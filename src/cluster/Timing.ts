@@ -26,7 +26,10 @@ const LOOK_PAUSE_MS: Millis = 10
 /** Between two tries to reach the owner of an address that is on its way, at most: the first come sooner. */
 export const RETRIED_EVERY_MS: Millis = 50
 export const RETRIED_FIRST_MS: Millis = 5
-/** An ask that is sent again is given up after so long without an answer, and sent again. */
+/**
+ * An ask that is sent again is given up after so long without an answer, and sent again, the next times after twice as long
+ * each: so an owner that needs its time is heard, and one that is silent is asked four times before it is `Unavailable`.
+ */
 export const AGAIN_WITHIN_MS: Millis = 1_000
 /** Shards that somebody is about to let go of are tried again so soon, and more and more seldom while nothing comes. */
 export const TAKEN_AGAIN_MS: Millis = 20

@@ -5,9 +5,9 @@ import { TestClock } from "effect/testing"
 import { tenantAddress } from "../../src/actor/Address.ts"
 import { type AskingOptions, askRemotely, type Client } from "../../src/cluster/Asking.ts"
 import { AGAIN_WITHIN_MS, PATIENCE_MS } from "../../src/cluster/Timing.ts"
-import { MOVED } from "../../src/cluster/Wire.ts"
+import { MOVED, writeError } from "../../src/cluster/Wire.ts"
 import type { ActorSignalName } from "../../src/signal/Catalogue.ts"
-import { Forbidden } from "../../src/signal/Errors.ts"
+import { Forbidden, Unavailable } from "../../src/signal/Errors.ts"
 import { installationPrincipal } from "../../src/signal/Principal.ts"
 
 const refused = new Forbidden({ message: "the owner has answered" })
@@ -108,5 +108,40 @@ it.effect("what was sent again and has no answer is given up, and sent again", (
     yield* TestClock.adjust(AGAIN_WITHIN_MS + 10)
     const exit = yield* Fiber.join(asking)
     assert.strictEqual(exit._tag === "Failure" ? Cause.squash(exit.cause) : undefined, refused)
+  })
+)
+
+/** What is heard of a new owner that needs so long for each answer, once the old one has said `moved`, and how often it was asked. */
+const afterMove = (tookMs: number) =>
+  Effect.gen(function* () {
+    let asked = 0
+    const said = writeError(new Unavailable({ message: "The owner says so", retry_after_ms: 100 }))
+    const slow = (() => ({
+      ask: () =>
+        Effect.suspend(() => {
+          asked += 1
+          return asked === 1 ? Effect.succeed(MOVED) : Effect.as(Effect.sleep(tookMs), said)
+        })
+    })) as unknown as Client
+    const asking = yield* Effect.forkChild(
+      Effect.flip(askRemotely({ ...optionsWith(false), client: slow }, "get_status", {})),
+      { startImmediately: true }
+    )
+    // Short steps: what is waited for next begins when the step before has ended.
+    for (let elapsedMs = 0; elapsedMs <= PATIENCE_MS; elapsedMs += 100) yield* TestClock.adjust(100)
+    const { message } = yield* Fiber.join(asking)
+    return { isHeard: message === "The owner says so", askedOfOwner: asked - 1 }
+  })
+
+it.effect.each([
+  ["answers at once", 0, { isHeard: true, askedOfOwner: 1 }],
+  ["has to be activated", 1_200, { isHeard: true, askedOfOwner: 2 }],
+  ["reads a large report", 2_500, { isHeard: true, askedOfOwner: 3 }],
+  ["says after five seconds that the store is away", 5_000, { isHeard: true, askedOfOwner: 4 }],
+  ["says so when a statement of its has hung", 6_000, { isHeard: true, askedOfOwner: 4 }],
+  ["never answers", 60_000, { isHeard: false, askedOfOwner: 4 }]
+] as const)("a new owner that %s: its work is not multiplied", ([, tookMs, expected]) =>
+  Effect.gen(function* () {
+    assert.deepStrictEqual(yield* afterMove(tookMs), expected)
   })
 )
