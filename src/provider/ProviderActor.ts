@@ -39,7 +39,9 @@ export const callAddress = (call: Call): Address =>
 
 const wasStopped = (call: Call): Unavailable =>
   new Unavailable({
-    message: `${callAddress(call).text} was stopped; what it used is recorded. Send it again`,
+    message: call.isCharged
+      ? `${callAddress(call).text} was stopped; what it used is recorded. To make it again, send it under a new request_id`
+      : `${callAddress(call).text} was stopped before anything was charged. Send it again`,
     retry_after_ms: SOON_MS
   })
 
