@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import type { ActorSignals } from "../signal/Catalogue.ts"
-import { invalidParam, NotFound, Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
+import { NotFound, Overloaded, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
 import type { AnySignal, NameIn, PayloadIn, Protocol, SuccessIn } from "../signal/Protocol.ts"
 import { isNotAnonymised } from "../signal/Pseudonym.ts"
@@ -19,7 +19,7 @@ import type { Inspection } from "./Inspection.ts"
 import { paramsOf } from "./LetterKeeper.ts"
 import type { OutgoingSignal } from "./MachineStore.ts"
 import { Mailbox } from "./Mailbox.ts"
-import { payloadProblem } from "./PayloadCheck.ts"
+import { sendingProblem } from "./PayloadCheck.ts"
 import { discretionOf } from "./Redaction.ts"
 import type { ParentSpan, Tracing } from "./Tracing.ts"
 
@@ -64,11 +64,6 @@ export interface CarriedSignal extends AnyEnvelope {
 
 /** Brings one there and answers it; `onPlace` is called before it is answered well. Returns how its sender stops waiting. */
 export type Carry = (signal: CarriedSignal, onPlace: (() => void) | undefined) => () => void
-
-const NOBODY = invalidParam(
-  ["principal"],
-  "Say in whose name it is sent: installationPrincipal(tenant, owner)"
-)
 
 type Resume = (answer: Effect.Effect<unknown, SignalError>) => void
 
@@ -396,9 +391,7 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   }
 
   #refusesPayload(sent: Sent): boolean {
-    // A signal that it does not have is for its behaviour to refuse.
-    const problem =
-      sent.principal === undefined ? NOBODY : sent.definition && payloadProblem(sent.definition, sent.payload)
+    const problem = sendingProblem(sent)
     if (problem !== undefined) sent.fail(problem)
     return problem !== undefined
   }

@@ -21,6 +21,7 @@ import type { MachinePlaces } from "./MachinePlaces.ts"
 import { watchElsewhere } from "./MachineWatching.ts"
 import { readAnswer, writeParams } from "./MachineWire.ts"
 import type { Elsewhere } from "./Passivation.ts"
+import { sendingProblem } from "./PayloadCheck.ts"
 import { jsonProblem } from "./PlainJson.ts"
 import { within } from "./TraceContext.ts"
 import { doesNotAnswer } from "./Unanswered.ts"
@@ -221,6 +222,9 @@ const sent = (carried: Carried): Effect.Effect<void> => {
 const asked = ({ address, definition, ask, signal }: Carried): Effect.Effect<unknown, SignalError> =>
   Effect.gen(function* () {
     const { name, payload, principal } = signal
+    // As it was sent, and as it would be where its machine lives: before anything is filled in.
+    const problem = sendingProblem(signal)
+    if (problem !== undefined) return yield* problem
     const written = writeParams(definition, withRequestId(definition, payload))
     if (Result.isFailure(written)) return yield* written.failure
     const { text } = address

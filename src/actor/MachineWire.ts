@@ -9,7 +9,6 @@ import { toInvalidParams } from "../signal/Decode.ts"
 import { type InternalError, InvalidParams } from "../signal/Errors.ts"
 import type { AnySignal } from "../signal/Protocol.ts"
 import { reportIncident } from "./Incident.ts"
-import { payloadProblem } from "./PayloadCheck.ts"
 
 /** A field that one of two versions does not have is not dropped: what was meant by it would be lost. */
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
@@ -25,18 +24,14 @@ const codecOf = (schema: Schema.Top): Codec => {
   return made
 }
 
-/** A payload that does not fit its own schema is refused where it is sent from, as it would be where its machine lives. */
+/** A payload as it travels; it has been compared with its schema (PayloadCheck). */
 export const writeParams = (
   definition: AnySignal,
   payload: unknown
-): Result.Result<Schema.Json, InvalidParams> => {
-  const problem = payloadProblem(definition, payload)
-  if (problem !== undefined) return Result.fail(problem)
-  return Result.mapError(
-    Schema.encodeUnknownResult(codecOf(definition.payloadSchema))(payload),
-    ({ issue }) => toInvalidParams(issue, payload, definition._tag)
+): Result.Result<Schema.Json, InvalidParams> =>
+  Result.mapError(Schema.encodeUnknownResult(codecOf(definition.payloadSchema))(payload), ({ issue }) =>
+    toInvalidParams(issue, payload, definition._tag)
   )
-}
 
 /** `where`: whose schema does not accept it. */
 export const readParams = (

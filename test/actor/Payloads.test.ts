@@ -7,6 +7,7 @@ import { MemoryMachines } from "../../src/store/MemoryMachineStore.ts"
 import { host, parcels, process, settle } from "./support/Node.ts"
 import { addressOf } from "./support/Parcel.ts"
 import { quiet, type Till, tillAt, told, WHO } from "./support/Till.ts"
+import { TwoNodes } from "./support/TwoNodes.ts"
 
 const BOOK = addressOf("book")
 
@@ -56,6 +57,48 @@ describe("a durable machine", () => {
       })
     )
   }
+})
+
+describe("a durable machine of another node", () => {
+  for (const [payload, message] of GARBAGE) {
+    it.effect(`is sent nothing that its schema does not accept: ${JSON.stringify(payload)}`, () => {
+      const nodes = new TwoNodes()
+      return nodes.run(parcels(), () =>
+        Effect.gen(function* () {
+          const { ref } = yield* (yield* parcels()).start(BOOK, { name: "book" })
+          yield* settle
+          const { length } = nodes.crossed
+          const refused = yield* Effect.flip(ref.ask("note", payload as never, host))
+          assert.instanceOf(refused, InvalidParams)
+          assert.strictEqual(refused.message, message)
+          assert.instanceOf(yield* Effect.flip(ref.push("note", payload as never, host)), InvalidParams)
+          assert.lengthOf(nodes.crossed, length)
+        })
+      )
+    })
+  }
+
+  it.effect("is sent nothing in nobody's name", () => {
+    const nodes = new TwoNodes()
+    return nodes.run(parcels(), () =>
+      Effect.gen(function* () {
+        const { ref } = yield* (yield* parcels()).start(BOOK, { name: "book" })
+        const nobody = undefined as never
+        const refused = [
+          yield* Effect.flip(ref.ask("note", { text: "fragile" }, nobody)),
+          yield* Effect.flip(ref.push("note", { text: "fragile" }, nobody))
+        ]
+        for (const error of refused) {
+          assert.instanceOf(error, InvalidParams)
+          assert.include(error.message, "principal: Say in whose name it is sent")
+        }
+        ref.tell("note", { text: "fragile" }, nobody)
+        yield* settle
+        const { deadLetters } = yield* ActorSystem
+        assert.include(deadLetters.newest(1)[0]?.why, "principal: Say in whose name it is sent")
+      })
+    )
+  })
 })
 
 describe("an actor in memory", () => {
