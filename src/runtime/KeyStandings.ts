@@ -9,10 +9,10 @@ import { endOfKey, isKeyId, type KnownKeys, principalOfKey } from "../bridge/Kno
 import type { KeyStanding, KeyStandings } from "../workflow/Ports.ts"
 
 export const keyStandings = (known: KnownKeys): KeyStandings => ({
-  of: (principal) => {
+  of: (principal, freshMs) => {
     if (!isKeyId(principal.keyId)) return Effect.succeed({ holder: principal })
     return Effect.map(
-      Effect.zip(known.find(principal.keyId), Clock.currentTimeMillis),
+      Effect.zip(known.find(principal.keyId, freshMs), Clock.currentTimeMillis),
       ([row, now]): KeyStanding => {
         if (row === undefined || row.tenant !== principal.tenant) return { ended: "unknown" }
         const ended = endOfKey(row, now)

@@ -93,8 +93,8 @@ export type KeyStanding =
   | { readonly ended: "revoked" | "expired" | "unknown" }
 
 export interface KeyStandings {
-  /** As it is now; where another node has ended the key, as it was no longer than 30 s ago. */
-  readonly of: (principal: Principal) => Effect.Effect<KeyStanding, Unavailable>
+  /** As it is now; where another node has ended the key, as it was no longer than `freshMs` ago (30 s, and never more). */
+  readonly of: (principal: Principal, freshMs?: Millis) => Effect.Effect<KeyStanding, Unavailable>
 }
 
 export interface WorkflowPorts {

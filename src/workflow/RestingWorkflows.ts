@@ -2,7 +2,7 @@
  * Parked workflows that are at rest: rows, and a place in line.
  *
  * Owns: which of a tenant's workflows are put in line when the tenant has come to this node, what is asked then of their
- * budgets, and how one is brought back when it is its turn.
+ * budgets and of the keys that started them, and how one is brought back when it is its turn.
  * Does not decide: whose turn it is (RoomLine), or when a machine leaves memory (actor/).
  */
 import { Effect, Schedule } from "effect"
@@ -11,14 +11,14 @@ import type { Resting } from "../actor/DurableMachine.ts"
 import type { MachineEntry, MachineStatus } from "../actor/MachineStore.ts"
 import { type Conflict, type SignalError, Unavailable } from "../signal/Errors.ts"
 import type { Principal } from "../signal/Principal.ts"
-import type { RoomNews, WorkflowPorts } from "./Ports.ts"
+import type { KeyStandings, RoomNews, WorkflowPorts } from "./Ports.ts"
 import type { Return, RoomLine, Wake } from "./RoomLine.ts"
-import { budgetOf, type InLine } from "./RoomPlace.ts"
+import { budgetOf, type InLine, type Place } from "./RoomPlace.ts"
 import { workflowAddress } from "./WorkflowAddress.ts"
 import type { WorkflowContext } from "./WorkflowContext.ts"
 import type { WorkflowAbout } from "./WorkflowView.ts"
 
-/** Budgets that are asked for when a tenant has come; those of more places are found by looking, one place after the other. */
+/** Budgets, and keys, that are asked for when a tenant has come; those of more places are found by looking, one place after the other. */
 const ASKED_MAX = 1_000
 const ASKED_AT_ONCE = 8
 const APPROVED_MAX = 1_000
@@ -55,8 +55,28 @@ const tried = <A>(effect: Effect.Effect<A, SignalError>): Effect.Effect<A | unde
       : Effect.succeed(undefined)
   )
 
-/** Where the budgets stand that a tenant's places wait for, and which of their overrides are approved. */
-const newsFor = ({ money }: WorkflowPorts, line: RoomLine, tenant: string) =>
+/**
+ * Which of the keys that started these have ended, as the store has them now: what was believed of a key here a moment ago
+ * may be older than an end that was committed where the tenant has been until then.
+ */
+const endedKeysOf = (keys: KeyStandings, places: ReadonlyArray<Place>, tenant: string) =>
+  Effect.map(
+    Effect.forEach(
+      [...new Set(places.map(({ keyId }) => keyId))].slice(0, ASKED_MAX),
+      (keyId) =>
+        Effect.map(keys.of({ ...insider(tenant), keyId }, 0), (standing) =>
+          "ended" in standing ? [keyId] : []
+        ),
+      { concurrency: ASKED_AT_ONCE }
+    ),
+    (ended) => ended.flat()
+  )
+
+/**
+ * Where the budgets stand that a tenant's places wait for, which of their overrides are approved, and which keys that
+ * started one of them have ended.
+ */
+const newsFor = ({ money, keys: standingsOfKeys }: WorkflowPorts, line: RoomLine, tenant: string) =>
   Effect.gen(function* () {
     const places = [...line.placesOf(tenant)]
     const keys = [...new Set(places.flatMap((place) => [...place.keys()]))].slice(0, ASKED_MAX)
@@ -93,7 +113,7 @@ const newsFor = ({ money }: WorkflowPorts, line: RoomLine, tenant: string) =>
       redefined: [],
       strict: [],
       hasNewPrices: false,
-      endedKeys: []
+      endedKeys: yield* endedKeysOf(standingsOfKeys, places, tenant)
     }
     return news
   })
