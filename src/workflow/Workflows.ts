@@ -171,7 +171,7 @@ const idInUse = (id: string, isChosen: boolean): Conflict =>
         message: "This request_id was used for another start_workflow; take a new one"
       })
 
-/** Of a page, workflows whose calls were adjusted are read again. */
+/** Of a page, workflows whose calls were adjusted or tried again are read whole. */
 const READ_AT_ONCE = 8
 
 class Desk implements Workflows {
@@ -236,7 +236,7 @@ class Desk implements Workflows {
       return { items: shown.map((item) => progressAsOf(item, now)), next_cursor }
     })
 
-  /** Few workflows have calls that were adjusted: what a list knows of the others is right as it is. */
+  /** Few workflows have calls that were adjusted or tried again: what a list knows of the others is right as it is. */
   #withFiguresOfNow(items: ReadonlyArray<WorkflowProgress>, principal: Principal) {
     const { tenant } = principal
     const ids = items.map(({ workflow_id }) => workflow_id)
