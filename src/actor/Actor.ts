@@ -47,6 +47,8 @@ export class Actor {
   restarts = 0
   parent: Actor | undefined
   children: Set<Actor> | undefined
+  /** How often its parent had begun anew when this one ended. */
+  leftAtRestart: number | undefined
   log: SupervisionLog | undefined
   /** The life that runs, and the fiber that runs its loop. */
   life: RunningLife | undefined
@@ -110,6 +112,18 @@ export class Actor {
       this.idleSince = now()
       return false
     }
+  }
+
+  /**
+   * Whether its parent may still begin it anew: it ended in a life of its parent that is over, and the parent goes on. While that
+   * life lasts nobody brings it back: who ended in it ended by itself, or was stopped.
+   */
+  get mayBeBegunAnew(): boolean {
+    const { parent, leftAtRestart } = this
+    if (parent === undefined) return false
+    if (parent.status === "restarting") return true
+    if (parent.status !== "running") return parent.mayBeBegunAnew
+    return leftAtRestart !== undefined && parent.restarts > leftAtRestart
   }
 
   get supervisionLog(): SupervisionLog {

@@ -235,6 +235,7 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   readonly counts: MailboxCounts = { refused: 0, dropped: 0, waited: 0 }
   #isClosed = false
   #isAsleep = false
+  #isBegunAnew: (() => boolean) | undefined
   readonly #isRemade: boolean
   readonly #checksPayloads: boolean
 
@@ -347,9 +348,10 @@ export class ActorRef<P extends Protocol = ActorSignals> {
     }
   }
 
-  /** Takes no more signals, and answers those that wait. */
-  close(): void {
+  /** Takes no more signals, and answers those that wait. `isBegunAnew`: whether somebody brings back who lived here. */
+  close(isBegunAnew?: () => boolean): void {
     this.#isClosed = true
+    this.#isBegunAnew = isBegunAnew
     const carry = this.surroundings.carrierTo?.(this.address)
     // Where it only moves, what it has not begun goes on to where it lives next, and so does what comes later.
     if (carry !== undefined) this.#isAsleep = true
@@ -448,7 +450,8 @@ export class ActorRef<P extends Protocol = ActorSignals> {
   /** To send again helps only where somebody comes back. */
   #refuse(envelope: AnyEnvelope): void {
     const { text } = this.address
-    const comesBack = this.#isRemade || this.surroundings.comesBack(this.address)
+    const comesBack =
+      this.#isRemade || this.#isBegunAnew?.() === true || this.surroundings.comesBack(this.address)
     envelope.fail(
       comesBack
         ? new Unavailable({

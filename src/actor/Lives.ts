@@ -242,8 +242,9 @@ export class Lives {
 
   #close(actor: Actor, how: "stopped" | "failed", detail: string | null): void {
     actor.status = how
+    actor.leftAtRestart = actor.parent?.restarts
     this.#forget(actor)
-    actor.ref.close()
+    actor.ref.close(actor.parent === undefined ? undefined : () => actor.mayBeBegunAnew)
     this.tell(actor, how, detail)
     const { farewell } = actor
     const output = how === "failed" || farewell?.output === undefined ? {} : { output: farewell.output }

@@ -1,8 +1,9 @@
 /** Parents and children: strategies as a table, who ends before whom, and who is told. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { ActorContext } from "../../src/actor/ActorContext.ts"
+import type { ActorRef } from "../../src/actor/ActorRef.ts"
 import { ActorSystem } from "../../src/actor/ActorSystem.ts"
 import { sharedAddress } from "../../src/actor/Address.ts"
 import {
@@ -12,7 +13,7 @@ import {
   type SupervisionPolicy
 } from "../../src/actor/Supervision.ts"
 import type { Ended } from "../../src/actor/Watching.ts"
-import { quiet, type Till, till, told, WHO } from "./support/Till.ts"
+import { quiet, type Till, till, tillAt, told, WHO } from "./support/Till.ts"
 
 const PARENT = sharedAddress("till", "parent")
 const CHILD = sharedAddress("till", "child")
@@ -316,5 +317,67 @@ describe("watching", () => {
       yield* breaks(CHILD)
       assert.deepStrictEqual(seen, [])
     }).pipe(told)
+  )
+})
+
+describe("who asks a child that was stopped", () => {
+  const BACKOFF_MS = 500
+  const again: SupervisionPolicy = {
+    ...{ strategy: "restart", restartsMax: 3, withinMs: 60_000 },
+    ...{ backoffMs: BACKOFF_MS, backoffMaxMs: BACKOFF_MS }
+  }
+
+  it.effect(
+    "by its parent's restart is told to ask again; one that ended by itself comes back with its parent alone",
+    () =>
+      Effect.gen(function* () {
+        const system = yield* ActorSystem
+        const born: Array<ActorRef<Till>> = []
+        const bears = yield* Deferred.make<void>()
+        let lives = 0
+        const parent = yield* system.spawn({
+          address: PARENT,
+          supervision: again,
+          ...till((context) =>
+            Effect.gen(function* () {
+              lives += 1
+              if (lives > 1) yield* Deferred.await(bears)
+              born.push(yield* context.spawn(tillAt({ address: CHILD })))
+              born.push(yield* system.spawn(tillAt({ address: GRANDCHILD, parent: CHILD })))
+              born.push(yield* context.spawn(tillAt({ address: SIBLING })))
+              return 0
+            })
+          )
+        })
+        yield* quiet
+        const [child, grandchild, sibling] = born as [ActorRef<Till>, ActorRef<Till>, ActorRef<Till>]
+        const hears = (ref: ActorRef<Till>) =>
+          Effect.map(Effect.flip(ref.ask("total", {}, WHO)), ({ _tag }) => _tag)
+        const all = Effect.forEach([child, grandchild, sibling], hears)
+        yield* sibling.ask("shut", {}, WHO)
+        yield* quiet
+        assert.strictEqual(yield* hears(sibling), "NotFound", "its parent lives on without it")
+        const asked = yield* Effect.forkChild(child.ask("pay", { coins: 1, slowly: 60_000 }, WHO))
+        const waits = yield* Effect.forkChild(hears(child))
+        yield* quiet
+        yield* Effect.exit(parent.ask("break", { how: "throw" }, WHO))
+        yield* quiet
+        assert.strictEqual(yield* Fiber.join(waits), "Unavailable", "what waited in its mailbox")
+        assert.isDefined(asked.pollUnsafe())
+        assert.deepStrictEqual(yield* all, ["Unavailable", "Unavailable", "Unavailable"])
+        yield* TestClock.adjust(BACKOFF_MS)
+        yield* quiet
+        assert.strictEqual(lives, 2)
+        assert.deepStrictEqual(
+          yield* all,
+          ["Unavailable", "Unavailable", "Unavailable"],
+          "it has not come to them yet"
+        )
+        yield* Deferred.succeed(bears, undefined)
+        yield* quiet
+        assert.deepStrictEqual(yield* born[3]?.ask("total", {}, WHO) ?? Effect.void, { total: 0 })
+        yield* system.stop(PARENT)
+        assert.deepStrictEqual(yield* all, ["NotFound", "NotFound", "NotFound"])
+      }).pipe(told)
   )
 })
