@@ -48,3 +48,20 @@ export const addressFrom = (text: string): Address => {
 
 /** What stands behind the kind of an address. */
 export const restOf = ({ kind, text }: Address): string => text.slice(kind.length + 1)
+
+export const isAddress = (value: unknown): value is Address => {
+  const { kind, text } = Object(value) as Partial<Address>
+  return typeof kind === "string" && typeof text === "string" && text.startsWith(`${kind}/`)
+}
+
+/** What is wrong with the address of something of this kind inside a tenant; most often it is its text alone. */
+export const addressProblem = (kind: string, value: unknown): string | undefined => {
+  const made = `made by scopedAddress(${JSON.stringify(kind)}, TENANT, ID)`
+  if (!isAddress(value)) {
+    const given = typeof value === "string" ? JSON.stringify(value.slice(0, 200)) : "What was given"
+    return `${given} is no address, which is an object with a kind, a tenant and a text, ${made}`
+  }
+  return value.kind === kind && value.tenant !== undefined
+    ? undefined
+    : `${value.text} is not an address of a ${kind}: ${kind}/TENANT/ID is, ${made}`
+}

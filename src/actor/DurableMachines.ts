@@ -13,7 +13,7 @@ import type { Protocol } from "../signal/Protocol.ts"
 import { SOON_MS } from "../signal/Refusing.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import { type ActorOptions, ActorSystem } from "./ActorSystem.ts"
-import { type Address, addressFrom } from "./Address.ts"
+import { type Address, addressFrom, addressProblem } from "./Address.ts"
 import { declared } from "./DurableDeclaration.ts"
 import { deliverTo } from "./DurableDelivery.ts"
 import { viewOf } from "./DurableDraft.ts"
@@ -320,6 +320,7 @@ class Machines {
     address: Address
   ): Effect.Effect<MachineView<Machine> | undefined, Conflict | Unavailable> {
     return Effect.gen({ self: this }, function* () {
+      this.#check(registered, address)
       const row = yield* this.#row(address)
       if (row === undefined) return undefined
       const reading = readingOf(registered, row, row.updatedAt)
@@ -332,8 +333,8 @@ class Machines {
     { definition: { kind } }: { readonly definition: { readonly kind: string } },
     address: Address
   ): void {
-    if (address.kind !== kind || address.tenant === undefined)
-      throw new Error(`${address.text} is not an address of a ${kind}: ${kind}/TENANT/ID is`)
+    const problem = addressProblem(kind, address)
+    if (problem !== undefined) throw new Error(problem)
   }
 
   recover(

@@ -8,7 +8,7 @@ import { FUNCTION, Kind, type Known, OBJECT, oneOf, optionsRefused, SWITCH } fro
 import type { Protocol } from "../signal/Protocol.ts"
 import type { AnyOptions } from "./Actor.ts"
 import type { ActorOptions } from "./ActorContext.ts"
-import type { Address } from "./Address.ts"
+import { isAddress } from "./Address.ts"
 import { isFinal, type SupervisionPolicy } from "./Supervision.ts"
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value > 0
@@ -25,10 +25,7 @@ type Rule = readonly [
 
 /** What a number has to be is said by the rules. */
 const NUMERIC = new Kind("a number", (value) => typeof value === "number")
-const ADDRESS = new Kind("an address, made by tenantAddress, scopedAddress or sharedAddress", (value) => {
-  const { kind, text } = Object(value) as Partial<Address>
-  return typeof kind === "string" && typeof text === "string" && text.startsWith(`${kind}/`)
-})
+const ADDRESS = new Kind("an address, made by tenantAddress, scopedAddress or sharedAddress", isAddress)
 
 const KNOWN: Known<ActorOptions<Protocol>> = {
   address: ADDRESS,

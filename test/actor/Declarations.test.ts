@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { setup } from "xstate"
 import { ActorSystem } from "../../src/actor/ActorSystem.ts"
+import { scopedAddress } from "../../src/actor/Address.ts"
 import { behave } from "../../src/actor/Behave.ts"
 import { durableMachine } from "../../src/actor/DurableMachine.ts"
 import { DurableMachines } from "../../src/actor/DurableMachines.ts"
@@ -65,6 +66,35 @@ describe("a durable machine", () => {
           // A definition that was changed after it was made, too.
           const registered = (yield* DurableMachines).register(definition as typeof whole)
           assert.include(String(yield* Effect.exit(registered)), message.slice(0, 60))
+        })
+      )
+    )
+  }
+
+  const STRANGE: ReadonlyArray<readonly [unknown, string]> = [
+    [
+      "light/default/2",
+      '"light/default/2" is no address, which is an object with a kind, a tenant and a text'
+    ],
+    [undefined, "What was given is no address"],
+    [scopedAddress("till", "default", "2"), "till/default/2 is not an address of a light: light/TENANT/ID is"]
+  ]
+  for (const [address, message] of STRANGE) {
+    it.effect(`is looked for at an address: ${message}`, () =>
+      process(
+        { rows: new MemoryMachines() },
+        Effect.gen(function* () {
+          const kind = yield* (yield* DurableMachines).register(durableMachine(whole))
+          const given = address as typeof HOME
+          for (const looked of [
+            yield* Effect.exit(kind.start(given)),
+            yield* Effect.exit(kind.find(given)),
+            yield* Effect.exit(kind.view(given))
+          ]) {
+            const said = String(looked)
+            assert.include(said, message)
+            assert.include(said, 'made by scopedAddress("light", TENANT, ID)')
+          }
         })
       )
     )
