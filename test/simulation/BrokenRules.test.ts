@@ -148,7 +148,7 @@ describe(`broken on purpose, it is found within ${WITHIN} histories`, () => {
       "a hold is in every budget",
       /applies, was asked for .*, and keeps nothing|does not stand in the default budget/u
     ],
-    ["a report releases the hold", /reported on for good, and its hold is open/u],
+    ["a report releases the hold", /(reported on|settled) for good, and its hold is open/u],
     ["a hold ends at its deadline", /a hold has not ended/u],
     ["a duplicate is counted once", /spent is the sum of rows|is changed, and nobody/u],
     ["every budget that applies has room", /has admitted beyond its room/u],

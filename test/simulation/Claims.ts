@@ -157,11 +157,17 @@ export class Claims {
     if ("allowed" in success) this.#approved(answered, success, ledger, when)
     if ("override" in success) this.#overridden(success.override, answered.command, ledger, when)
     if ("corrected" in success) checkCorrected(answered.command, success, ledger, when)
+    if ("settled" in success) this.#settledBySomebody(answered.command, ledger, when)
     if (!("tracked" in success)) return
     if (success.duplicate && success.alerts.length > 0) throw new Error(`${when}: alerts are told again`)
     const hold = ledger.request(success.usage.request_id)?.hold
     if (isSettling(answered.command) && hold != null && ledger.holds.has(hold.id))
       throw new Error(`${when}: it was reported on for good, and its hold is open`)
+  }
+
+  #settledBySomebody({ name, params }: AnyCommand, ledger: Ledger, when: string): void {
+    if (name === "settle_hold" && ledger.holds.has(params.hold_id))
+      throw new Error(`${when}: it was settled for good, and its hold is open`)
   }
 
   /** What is approved has somebody else's eyes or the policy's word for it, and stays within the cap. */
@@ -212,6 +218,8 @@ export class Claims {
       this.#toldOf(success.usage, when)
       if (isSettling(command)) this.#settled.add(success.usage.request_id)
     }
+    if ("settled" in success && success.settled && command.name === "settle_hold")
+      this.#settled.add(requestIdOfHold(command.params.hold_id))
     if ("corrected" in success) this.#checkTold(attemptKey(success.usage), success.usage, when)
     if (!("allowed" in success) || !success.allowed || success.hold_id === undefined) return undefined
     if (this.#rows.holdStateOf(requestIdOfHold(success.hold_id)) === undefined)

@@ -13,6 +13,7 @@ export type Command =
   | { readonly name: "check_budget"; readonly params: SignalParams<"check_budget"> }
   | { readonly name: "extend_hold"; readonly params: SignalParams<"extend_hold"> }
   | { readonly name: "release_hold"; readonly params: SignalParams<"release_hold"> }
+  | { readonly name: "settle_hold"; readonly params: SignalParams<"settle_hold"> }
   | { readonly name: "track_usage"; readonly params: SignalParams<"track_usage"> }
   | { readonly name: "request_override"; readonly params: SignalParams<"request_override"> }
   | { readonly name: "decide_override"; readonly params: SignalParams<"decide_override"> }
@@ -114,6 +115,7 @@ export class Signals {
     [6, () => this.#check()],
     [1, () => this.#extend()],
     [1, () => this.#release()],
+    [0.5, () => this.#settle()],
     [6, (now) => this.#report(now)],
     [1, (now) => this.#requestOverride(now)],
     [1.5, () => this.#decideOverride()],
@@ -239,6 +241,18 @@ export class Signals {
   #release(): Command {
     if (this.#holds.length === 0) return this.#check()
     return { name: "release_hold", params: { hold_id: this.#random.pick(this.#holds) } }
+  }
+
+  /** What another node does for a call that it takes for dead: its report may come all the same. */
+  #settle(): Command {
+    if (this.#holds.length === 0) return this.#check()
+    const hold_id = this.#random.pick(this.#holds)
+    const prompt_tokens = this.#random.int(0, 15)
+    const model = this.#random.pick(["dollar", "free"])
+    return {
+      name: "settle_hold",
+      params: { hold_id, provider: "test", model, prompt_tokens, why: "nobody hears of it" }
+    }
   }
 
   #report(now: number): Command {

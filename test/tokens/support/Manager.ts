@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import type { ActorRef } from "../../../src/actor/ActorRef.ts"
 import { ActorSystem, layer } from "../../../src/actor/ActorSystem.ts"
 import type { BudgetStanding } from "../../../src/signal/Budget.ts"
-import type { SignalName, SignalParams, SignalSuccess } from "../../../src/signal/Catalogue.ts"
+import type { ActorSignalName, SignalParams, SignalSuccess } from "../../../src/signal/Catalogue.ts"
 import { decodePayload } from "../../../src/signal/Decode.ts"
 import type { SignalError } from "../../../src/signal/Errors.ts"
 import { formatAmount } from "../../../src/signal/Money.ts"
@@ -18,7 +18,7 @@ import { ADMIN, MORNING, TENANT, TEST_PRICES } from "./Books.ts"
 import { openAllGates, ScriptedStore } from "./ScriptedStore.ts"
 
 /** A signal on its way. */
-export class Asked<Name extends SignalName> {
+export class Asked<Name extends ActorSignalName> {
   readonly #fiber: Fiber.Fiber<SignalSuccess<Name>, SignalError>
 
   constructor(fiber: Fiber.Fiber<SignalSuccess<Name>, SignalError>) {
@@ -86,7 +86,7 @@ export class Manager {
   }
 
   /** Sends a signal, and does not wait. */
-  ask<Name extends SignalName>(
+  ask<Name extends ActorSignalName>(
     name: Name,
     params: SignalParams<Name>,
     principal: Principal = ADMIN
@@ -101,7 +101,7 @@ export class Manager {
   }
 
   /** Sends a signal, and waits for its success. */
-  done<Name extends SignalName>(
+  done<Name extends ActorSignalName>(
     name: Name,
     params: SignalParams<Name>,
     principal?: Principal
