@@ -5,6 +5,7 @@
  * with a pre-shared key): whoever can read the store is a node, and nobody else is. There are no certificates.
  * Does not decide: what is said on a connection (Wire).
  */
+import type { TLSSocket } from "node:tls"
 import { NodeSocket, NodeSocketServer } from "@effect/platform-node"
 import { Clock, Effect, Layer, Redacted, Schedule, Schema, type Scope } from "effect"
 import { type RunnerAddress, Runners } from "effect/cluster"
@@ -24,8 +25,43 @@ export class ClusterFailed extends Schema.TaggedError<ClusterFailed>()("ClusterF
 const IDENTITY = "bursar"
 const TLS = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3" } as const
 const HANDSHAKE_MS = 5_000
+/** How long what was written to others may take when this node closes. */
+const CLOSED_WITHIN_MS = 1_000
 /** An answer of a page of usage may be some MiB. */
 const FRAME_BYTES_MAX = 64 * 1024 * 1024
+
+/**
+ * Who is connected. A connection whose handshake ends while the server closes is nobody's: nobody reads from it, so its end
+ * would not be seen, and the server would wait for it for ever.
+ */
+class Connections {
+  readonly #key: ClusterKey
+  readonly #open = new Set<TLSSocket>()
+  #isClosing = false
+
+  constructor(key: ClusterKey) {
+    this.#key = key
+  }
+
+  keyFor(socket: TLSSocket, identity: string): Buffer | null {
+    if (this.#isClosing || identity !== IDENTITY) return null
+    this.#open.add(socket)
+    socket.once("close", () => this.#open.delete(socket))
+    return Redacted.value(this.#key)
+  }
+
+  /** What was written goes out, within reason; nothing more is read, and nobody else comes. */
+  close(): void {
+    this.#isClosing = true
+    for (const socket of this.#open) {
+      socket.resume()
+      socket.destroySoon()
+    }
+    setTimeout(() => {
+      for (const socket of this.#open) socket.destroy()
+    }, CLOSED_WITHIN_MS).unref()
+  }
+}
 
 /** Listens for other nodes. */
 export const listen = (options: {
@@ -33,13 +69,19 @@ export const listen = (options: {
   readonly port: number
   readonly key: ClusterKey
 }): Effect.Effect<SocketServer.SocketServer["Service"], ClusterFailed, Scope.Scope> =>
-  NodeSocketServer.makeTls({
-    ...TLS,
-    host: options.host,
-    port: options.port,
-    handshakeTimeout: HANDSHAKE_MS,
-    noDelay: true,
-    pskCallback: (_, identity) => (identity === IDENTITY ? Redacted.value(options.key) : null)
+  Effect.gen(function* () {
+    const connections = new Connections(options.key)
+    const server = yield* NodeSocketServer.makeTls({
+      ...TLS,
+      host: options.host,
+      port: options.port,
+      handshakeTimeout: HANDSHAKE_MS,
+      noDelay: true,
+      pskCallback: (socket, identity) => connections.keyFor(socket, identity)
+    })
+    // Before the server waits until all are closed.
+    yield* Effect.addFinalizer(() => Effect.sync(() => connections.close()))
+    return server
   }).pipe(
     // A connection that breaks off is a node that went away: others notice that, and nobody has to read a stack.
     Effect.map(

@@ -14,6 +14,8 @@ import { ownerOf, startNode, type TestNode, tenantsOf } from "./support/Nodes.ts
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 })
 
+/** A third of what a node has goes to one that joins: so many make it certain that a tenant is among it. */
+const TENANTS = 20
 const WITHIN_MS = 120_000
 
 let database: TestDatabase
@@ -29,7 +31,7 @@ const start = () => startNode(database.url, [new ScriptedAdapter([])])
 beforeAll(async () => {
   database = await createTestDatabase()
   ;[a, b] = await Promise.all([start(), start()])
-  tenants = (await tenantsOf([a, b], 6)).get(b) ?? []
+  tenants = (await tenantsOf([a, b], TENANTS)).get(b) ?? []
 })
 afterAll(async () => {
   await Promise.all([a, b, ...joined].map((node) => node.leave()))
