@@ -20,7 +20,7 @@ import type { Principal } from "../signal/Principal.ts"
 import type { Batch } from "../tokens/LedgerStore.ts"
 import { definitionIdOf } from "../tokens/StandingKey.ts"
 import type { Callable } from "../workflow/Models.ts"
-import type { KeyStandings, RoomNews, WorkflowPorts } from "../workflow/Ports.ts"
+import { type KeyStandings, NO_NEWS, type WorkflowPorts } from "../workflow/Ports.ts"
 import type { Hub } from "./Hub.ts"
 import type { TokenManagers } from "./TokenManagers.ts"
 
@@ -96,15 +96,6 @@ export const settle = (
     })
   })
 
-const NOTHING: RoomNews = {
-  standings: [],
-  redefined: [],
-  strict: [],
-  approved: [],
-  hasNewPrices: false,
-  endedKeys: []
-}
-
 /** The trail of a tenant is where its workflows are: it tells here what was revoked on any node. */
 const endKeysIn = ({ audit }: Batch, { end }: WorkflowSurroundings["keyEnds"]): void => {
   for (const { action, subject, at } of audit)
@@ -138,13 +129,13 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
     ask: (name, payload, principal) => around.tokenManagers.ask(name, payload, principal),
     onRoom: (tenant, { onNews, onAdmitted }) => {
       const stopped = [
-        around.keyEnds.onEnd((id) => onNews({ ...NOTHING, endedKeys: [id] })),
+        around.keyEnds.onEnd((id) => onNews({ ...NO_NEWS, endedKeys: [id] })),
         around.hub.listen(tenant, {
           onCommit: (batch, standings) => {
             endKeysIn(batch, around.keyEnds)
             const { budgets, overrides, prices } = batch
             onNews({
-              ...NOTHING,
+              ...NO_NEWS,
               standings: standings.map(whereItStands),
               redefined: budgets.map(({ id }) => definitionIdOf(id)),
               strict: budgets
@@ -154,7 +145,7 @@ export const workflowPorts = (around: WorkflowSurroundings): WorkflowPorts => ({
               hasNewPrices: prices.length > 0
             })
           },
-          onReset: (standings) => onNews({ ...NOTHING, standings: standings.map(whereItStands) }),
+          onReset: (standings) => onNews({ ...NO_NEWS, standings: standings.map(whereItStands) }),
           onProgress: ({ workflow_id }) => {
             if (workflow_id !== undefined) onAdmitted(workflow_id)
           }

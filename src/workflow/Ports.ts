@@ -77,6 +77,15 @@ export interface RoomNews {
   readonly endedKeys: ReadonlyArray<string>
 }
 
+export const NO_NEWS: RoomNews = {
+  standings: [],
+  redefined: [],
+  strict: [],
+  approved: [],
+  hasNewPrices: false,
+  endedKeys: []
+}
+
 export interface RoomListener {
   readonly onNews: (news: RoomNews) => void
   /** A call of this workflow has its hold. */

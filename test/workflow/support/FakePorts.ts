@@ -4,12 +4,13 @@ import type { SignalPayload, SignalSuccess } from "../../../src/signal/Catalogue
 import { BudgetExceeded, type SignalError, Unavailable, type Violation } from "../../../src/signal/Errors.ts"
 import { parseAmount } from "../../../src/signal/Money.ts"
 import type { Completion } from "../../../src/signal/Providers.ts"
-import type {
-  KeyStanding,
-  MoneySignal,
-  RoomListener,
-  RoomNews,
-  WorkflowPorts
+import {
+  type KeyStanding,
+  type MoneySignal,
+  NO_NEWS,
+  type RoomListener,
+  type RoomNews,
+  type WorkflowPorts
 } from "../../../src/workflow/Ports.ts"
 
 type Answer<A> = A | SignalError
@@ -151,15 +152,7 @@ export class FakePorts implements WorkflowPorts {
 
   /** Something was committed. */
   change(news: Partial<RoomNews> = { redefined: ["budget_1"] }): void {
-    const nothing = {
-      standings: [],
-      redefined: [],
-      strict: [],
-      approved: [],
-      hasNewPrices: false,
-      endedKeys: []
-    }
-    for (const { onNews } of [...this.listeners]) onNews({ ...nothing, ...news })
+    for (const { onNews } of [...this.listeners]) onNews({ ...NO_NEWS, ...news })
   }
 
   /** The budget of `violationOf` has so much left. */
