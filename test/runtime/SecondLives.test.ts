@@ -1,7 +1,15 @@
 /** A call that is sent again after some of its attempts were charged: both lives are in the ledger, each attempt once. */
 import { assert, describe, it } from "@effect/vitest"
 import { formatAmount, parseAmount } from "../../src/signal/Money.ts"
-import { answers, fails, moneyOf, scriptedProvider, startTestBursar, usageOf } from "../../src/testing.ts"
+import {
+  answers,
+  fails,
+  moneyOf,
+  scriptedProvider,
+  startTestBursar,
+  staysSilent,
+  usageOf
+} from "../../src/testing.ts"
 
 const MODEL = { provider: "anthropic", model: "claude-sonnet-4-20250514" } as const
 
@@ -69,6 +77,19 @@ describe("a call in its second life", () => {
     const cost = (await usageOf(bursar)).reduce((sum, usage) => sum + parseAmount(usage.cost), 0n)
     assert.strictEqual(workflow.cost, formatAmount(cost))
   })
+})
+
+it("a call that was stopped while it ran says to be made again under a new request_id, for its own is used up", async () => {
+  await using bursar = await startTestBursar({
+    providers: [scriptedProvider([staysSilent], { name: "anthropic" })]
+  })
+  const call = { ...MODEL, request_id: "r1", messages: [{ role: "user" as const, content: "hello" }] }
+  const stopped = bursar.complete(call).catch((error: unknown) => error)
+  await bursar.advance("1 second")
+  await bursar.stop_actor({ address: "call/default/r1" })
+  await bursar.advance("1 second")
+  assert.include(String(await stopped), "send it under a new request_id")
+  assert.deepInclude(await bursar.complete(call).catch((error: unknown) => error), { _tag: "Conflict" })
 })
 
 it("an attempt that is reported after its workflow has counted the call is in the workflow's sums", async () => {
